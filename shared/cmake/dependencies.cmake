@@ -1,0 +1,25 @@
+# Every foreign library is found here and named dep::*; a missing one is named with its package.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+
+function(ws_pkg target module package)
+        pkg_check_modules(DEP_${target} IMPORTED_TARGET ${module})
+        if(NOT DEP_${target}_FOUND)
+                message(FATAL_ERROR "${module} is missing: apt-get install ${package}")
+        endif()
+        add_library(dep::${target} ALIAS PkgConfig::DEP_${target})
+endfunction()
+
+ws_pkg(cjson libcjson libcjson-dev)
+ws_pkg(curl libcurl libcurl4-openssl-dev)
+ws_pkg(sqlite3 sqlite3 libsqlite3-dev)
+ws_pkg(archive libarchive libarchive-dev)
+ws_pkg(zstd libzstd libzstd-dev)
+ws_pkg(crypto libcrypto libssl-dev)
+ws_pkg(websockets libwebsockets libwebsockets-dev)
+
+find_package(nng CONFIG QUIET)
+if(NOT nng_FOUND)
+        message(FATAL_ERROR "nng is missing: apt-get install libnng-dev libmbedtls-dev")
+endif()
+add_library(dep::nng ALIAS nng::nng)

@@ -1,0 +1,13 @@
+add_library(ws_sanitize INTERFACE)
+if(WS_SANITIZE)
+        target_compile_options(ws_sanitize INTERFACE -fsanitize=${WS_SANITIZE}
+                -fno-omit-frame-pointer -fno-sanitize-recover=all)
+        target_link_options(ws_sanitize INTERFACE -fsanitize=${WS_SANITIZE})
+endif()
+if(WS_COVERAGE)
+        target_compile_options(ws_sanitize INTERFACE --coverage)
+        target_link_options(ws_sanitize INTERFACE --coverage)
+endif()
+if(WS_FUZZ)
+        target_compile_options(ws_sanitize INTERFACE -fsanitize=fuzzer-no-link)
+endif()

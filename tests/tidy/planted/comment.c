@@ -1,0 +1,2 @@
+/* plant: agent/gate/c.c  expect: comment */
+int x; // no

@@ -1,0 +1,2 @@
+/* plant: controller/core/b.c  expect: foreign */
+#include <nng/nng.h>

@@ -1,0 +1,2 @@
+/* plant: agent/gate/d.c  expect: format */
+int   x;

@@ -1,0 +1,3 @@
+/* plant: agent/gate/e.h  expect: header */
+#pragma once
+struct wrong f(undeclared_t x);

@@ -1,0 +1,2 @@
+/* plant: controller/core/a.c  expect: layer */
+#include "loop/loop.h"

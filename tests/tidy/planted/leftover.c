@@ -1,0 +1,3 @@
+/* plant: agent/gate/f.c  expect: leftover */
+/* FIXME: later */
+int x;

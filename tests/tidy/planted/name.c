@@ -1,0 +1,2 @@
+/* plant: agent/gate/utils.c  expect: name */
+int x;
