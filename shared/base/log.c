@@ -32,6 +32,11 @@ void log_init(const char *prog, enum log_level lowest)
         log_state.lowest = lowest;
 }
 
+bool log_enabled(enum log_level level)
+{
+        return level >= log_state.lowest;
+}
+
 bool log_level_parse(const char *text, enum log_level *ret_level)
 {
         for (size_t i = 0; i < ARRAY_LEN(level_names); i++) {

@@ -32,6 +32,8 @@ struct log_field {
 
 /* The name that stands as `prog=`; `prog` is kept by pointer. */
 void log_init(const char *prog, enum log_level lowest);
+/* Would a line of this level be written? For callers whose fields are costly to make. */
+bool log_enabled(enum log_level level);
 /* "debug", "info", "warn", "error" -> level. Returns false and leaves *ret alone for other text. */
 bool log_level_parse(const char *text, enum log_level *ret_level);
 /* `fields` ends with a field of kind LOG_KIND_END; the first entry is skipped (see the macros). */

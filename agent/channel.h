@@ -1,0 +1,80 @@
+/*
+ * Fixed-size records between link and gate, and link and sense. SOCK_SEQPACKET, one record a
+ * datagram, sent with MSG_DONTWAIT: a full socket drops evidence (it is counted and comes again),
+ * never blocks. Same build on both sides, so the layout is the C struct.
+ */
+#pragma once
+
+#include <stdint.h>
+
+enum channel_type {
+        /* link -> gate */
+        CHANNEL_GATE_CONFIG = 1, /* u.config: serve this workspace; again after each GATE_HELLO */
+        CHANNEL_GATE_PROBE,      /* u.probe: ask the app until it answers -> GATE_APP_UP */
+        CHANNEL_GATE_APP_DOWN,   /* the app is being stopped: keep relaying what is open, answer new
+                                    requests with the status page */
+        /* gate -> link */
+        CHANNEL_GATE_HELLO = 32, /* u.hello: a gate has started and wants its config */
+        CHANNEL_GATE_APP_UP,     /* u.app_up */
+        CHANNEL_GATE_TRAFFIC, /* u.traffic: when it changes, at most once a second, and every 10 s
+                               */
+        /* link -> sense */
+        CHANNEL_SENSE_BEGIN = 64, /* u.begin: watch these folders and terminals */
+        CHANNEL_SENSE_STOP,       /* forget all watches */
+        /* sense -> link */
+        CHANNEL_SENSE_HELLO = 96, /* a sense has started and wants SENSE_BEGIN */
+        CHANNEL_SENSE_FILES,      /* u.files: something in the saved folders changed; at most 1/s */
+        CHANNEL_SENSE_TERMINAL,   /* u.terminal: a terminal was read from; at most 1/s */
+};
+
+#define CHANNEL_PATH_MAX 256
+
+struct channel_msg {
+        uint32_t type;
+        uint32_t reserved;
+        union {
+                struct {
+                        uint64_t generation;
+                        char workspace[32];
+                        char key[65];   /* X-Workspace-Key that requests must carry; "" none */
+                        char host[96];  /* public host[:port] of the workspace, for the Origin check
+                                         */
+                        char phase[24]; /* wire/agent_phase.def, for /_workspace/status */
+                        char message[160]; /* progress or warning for people, or "" */
+                } config;
+                struct {
+                        uint32_t id;    /* repeated in app_up */
+                        uint32_t prime; /* 1: also fetch `prime_path` once */
+                        char health_path[CHANNEL_PATH_MAX];
+                        char prime_path[CHANNEL_PATH_MAX];
+                } probe;
+                struct {
+                        uint32_t port; /* of the listening socket, host order */
+                } hello;
+                struct {
+                        uint32_t id;
+                        uint32_t waited_ms;
+                } app_up;
+                struct {
+                        uint32_t connections; /* relayed to the app now: requests, tunnels */
+                        uint32_t websockets;  /* of them upgraded */
+                        uint64_t requests;    /* since the gate started */
+                        uint64_t bytes_in, bytes_out;
+                        uint64_t refused;    /* heads answered with 400, 403, 431 */
+                        int64_t open_age_ms; /* since one was last relayed; 0 now, -1 never */
+                } traffic;
+                struct {
+                        char workspace[CHANNEL_PATH_MAX]; /* evidence and save hints */
+                        char home[CHANNEL_PATH_MAX];      /* save hints only */
+                } begin;
+                struct {
+                        uint32_t workspace_events; /* in the workspace folder since the last record
+                                                    */
+                        uint32_t home_events;
+                        uint32_t lossy; /* 1: overflow or out of watches: assume anything changed */
+                } files;
+                struct {
+                        uint32_t events;
+                } terminal;
+        } u;
+};

@@ -1,0 +1,240 @@
+#include "gate/page.h"
+
+#include <string.h>
+
+#include "http/write.h"
+
+#define PAGE_MAX 16384
+
+/* What a person reads for a phase (wire/agent_phase.def). */
+static const struct {
+        const char *phase, *text;
+} texts[] = {
+        {"starting", "Your workspace is being prepared."},
+        {"priming", "Your workspace is being prepared."},
+        {"warm", "Your workspace is being prepared."},
+        {"restoring", "Your files are being put in place."},
+        {"app-starting", "The application is starting."},
+        {"ready", "The application is starting again."},
+        {"stopping", "The workspace is closing. Your work is about to be saved."},
+        {"saving", "Your work is being saved."},
+        {"saved", "Your work is saved and the workspace is closed."},
+        {"save-failed", "Saving did not succeed yet. Your work is kept and saving is tried again."},
+        {"failed", "The workspace could not be started."},
+};
+
+static const char *text_of(const struct page_state *s)
+{
+        if (s->ready)
+                return "The workspace is ready.";
+        for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+                if (strcmp(texts[i].phase, s->phase) == 0)
+                        return texts[i].text;
+        }
+        return "Your workspace is being prepared.";
+}
+
+static int put_json_text(struct buf *b, const char *s)
+{
+        int r = buf_append(b, "\"", 1);
+
+        for (; r == 0 && *s; s++) {
+                unsigned char c = (unsigned char)*s;
+
+                if (c == '"' || c == '\\')
+                        r = buf_printf(b, "\\%c", c);
+                else if (c < ' ' || c == 0x7f)
+                        r = buf_printf(b, "\\u%04x", c);
+                else
+                        r = buf_append(b, s, 1);
+        }
+        return r < 0 ? r : buf_append(b, "\"", 1);
+}
+
+static int put_html_text(struct buf *b, const char *s)
+{
+        int r = 0;
+
+        for (; r == 0 && *s; s++) {
+                unsigned char c = (unsigned char)*s;
+
+                if (c == '<' || c == '>' || c == '&' || c == '"' || c == '\'' || c < ' ')
+                        r = buf_printf(b, "&#%u;", c < ' ' ? ' ' : c);
+                else
+                        r = buf_append(b, s, 1);
+        }
+        return r;
+}
+
+/* Head and body together. The answers are about now: nothing may keep them. */
+static int put_answer(struct buf *out, uint16_t status, const char *type, const struct buf *body,
+                      struct page_form form, const char *more)
+{
+        size_t before = out->len;
+        int r = buf_printf(out,
+                           "HTTP/1.1 %u %s\r\n"
+                           "Content-Type: %s; charset=utf-8\r\n"
+                           "Content-Length: %zu\r\n"
+                           "Cache-Control: no-store\r\n"
+                           "X-Content-Type-Options: nosniff\r\n"
+                           "%sConnection: %s\r\n\r\n",
+                           status, http_reason(status), type, body->len, more,
+                           form.keep_alive ? "keep-alive" : "close");
+
+        if (r == 0 && !form.to_head)
+                r = buf_append(out, body->data, body->len);
+        if (r < 0)
+                out->len = before;
+        return r;
+}
+
+static int put_state(struct buf *b, const struct page_state *s)
+{
+        int r = buf_append_str(b, "{\"phase\":");
+
+        if (r == 0)
+                r = put_json_text(b, s->phase);
+        if (r == 0)
+                r = buf_append_str(b, ",\"text\":");
+        if (r == 0)
+                r = put_json_text(b, text_of(s));
+        if (r == 0)
+                r = buf_append_str(b, ",\"message\":");
+        if (r == 0)
+                r = put_json_text(b, s->message);
+        if (r == 0)
+                r = buf_printf(b, ",\"generation\":%llu,\"ready\":%s}\n",
+                               (unsigned long long)s->generation, s->ready ? "true" : "false");
+        return r;
+}
+
+int page_write_status(struct buf *out, const struct page_state *s, struct page_form form)
+{
+        AUTO_BUF body = BUF_INIT(PAGE_MAX);
+        int r = put_state(&body, s);
+
+        return r < 0 ? r : put_answer(out, 200, "application/json", &body, form, "");
+}
+
+int page_write_health(struct buf *out, struct page_form form)
+{
+        AUTO_BUF body = BUF_INIT(PAGE_MAX);
+        int r = buf_append_str(&body, "{\"ok\":true}\n");
+
+        return r < 0 ? r : put_answer(out, 200, "application/json", &body, form, "");
+}
+
+static const char page_head[] =
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+        "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
+        "<title>Workspace</title>\n"
+        "<noscript><meta http-equiv=\"refresh\" content=\"5\"></noscript>\n"
+        "<style>\n"
+        ":root{color-scheme:light dark}\n"
+        "body{font:1.125rem/1.5 system-ui,sans-serif;margin:0;min-height:100vh;display:grid;"
+        "place-items:center}\n"
+        "main{max-width:34rem;padding:2rem}\n"
+        "h1{font-size:1.5rem;margin:0 0 .5rem}\n"
+        "p{margin:.25rem 0}\n"
+        "</style>\n</head>\n<body>\n<main>\n<h1>Workspace</h1>\n";
+
+/*
+ * Politely: one request at a time, slower the longer it takes, none while the tab is hidden. An
+ * answer that is not the gate's (the task is gone, the front door speaks) is shown by loading the
+ * page again.
+ */
+static const char page_tail[] =
+        "</main>\n<script>\n"
+        "'use strict';\n"
+        "const text = document.getElementById('text');\n"
+        "const message = document.getElementById('message');\n"
+        "let wait = 1000;\n"
+        "function set(node, value) {\n"
+        "  if (node.textContent !== value) node.textContent = value;\n"
+        "}\n"
+        "async function ask() {\n"
+        "  if (document.hidden) return;\n"
+        "  let state = null;\n"
+        "  try {\n"
+        "    const answer = await fetch('/_workspace/status', {cache: 'no-store'});\n"
+        "    state = answer.ok ? await answer.json() : {ready: true};\n"
+        "  } catch (e) {\n"
+        "    state = e instanceof SyntaxError ? {ready: true} : null;\n"
+        "  }\n"
+        "  if (state && state.ready) { location.reload(); return; }\n"
+        "  if (state) { set(text, state.text); set(message, state.message); }\n"
+        "  wait = Math.min(wait * 1.1, 5000);\n"
+        "  setTimeout(ask, wait);\n"
+        "}\n"
+        "document.addEventListener('visibilitychange', () => {\n"
+        "  if (!document.hidden) { wait = 1000; ask(); }\n"
+        "});\n"
+        "setTimeout(ask, wait);\n"
+        "</script>\n</body>\n</html>\n";
+
+#define PAGE_POLICY                                                                                \
+        "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; "                 \
+        "script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; form-action 'none'\r\n"
+
+static int put_wait_html(struct buf *b, const struct page_state *s)
+{
+        int r = buf_append_str(b, page_head);
+
+        if (r == 0)
+                r = buf_append_str(b, "<div role=\"status\">\n<p id=\"text\">");
+        if (r == 0)
+                r = put_html_text(b, text_of(s));
+        if (r == 0)
+                r = buf_append_str(b, "</p>\n<p id=\"message\">");
+        if (r == 0)
+                r = put_html_text(b, s->message);
+        if (r == 0)
+                r = buf_append_str(b, "</p>\n</div>\n"
+                                      "<p>This page goes on by itself as soon as it can.</p>\n");
+        if (r == 0)
+                r = buf_append_str(b, page_tail);
+        return r;
+}
+
+int page_write_wait(struct buf *out, uint16_t status, const struct page_state *s,
+                    struct page_form form)
+{
+        AUTO_BUF body = BUF_INIT(PAGE_MAX);
+        int r = form.html ? put_wait_html(&body, s) : put_state(&body, s);
+
+        if (r < 0)
+                return r;
+        return put_answer(out, status, form.html ? "text/html" : "application/json", &body, form,
+                          form.html ? "Retry-After: 2\r\n" PAGE_POLICY : "Retry-After: 2\r\n");
+}
+
+static int put_refusal(struct buf *b, uint16_t status, const char *reason, bool html)
+{
+        int r;
+
+        if (html) {
+                r = buf_printf(b,
+                               "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">"
+                               "<title>%u %s</title><h1>%u %s</h1><p>",
+                               status, http_reason(status), status, http_reason(status));
+                if (r == 0)
+                        r = put_html_text(b, reason);
+                return r < 0 ? r : buf_append_str(b, "</p></html>\n");
+        }
+        r = buf_printf(b, "{\"status\":%u,\"error\":", status);
+        if (r == 0)
+                r = put_json_text(b, reason);
+        return r < 0 ? r : buf_append_str(b, "}\n");
+}
+
+int page_write_refusal(struct buf *out, uint16_t status, const char *reason, struct page_form form)
+{
+        AUTO_BUF body = BUF_INIT(PAGE_MAX);
+        int r = put_refusal(&body, status, reason, form.html);
+
+        form.keep_alive = false;
+        if (r < 0)
+                return r;
+        return put_answer(out, status, form.html ? "text/html" : "application/json", &body, form,
+                          "");
+}

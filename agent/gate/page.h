@@ -1,0 +1,37 @@
+/*
+ * What the gate answers by itself: complete responses, head and body. Pure; appended to a buffer.
+ * All return 0, -ENOBUFS or -ENOMEM (then the buffer is as before).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+struct page_state {
+        const char *phase;   /* wire/agent_phase.def */
+        const char *message; /* for people, or "" */
+        uint64_t generation;
+        bool ready; /* a request would be passed to the app now */
+};
+
+struct page_form {
+        bool html;       /* else JSON */
+        bool to_head;    /* no body */
+        bool keep_alive; /* what the Connection header says */
+};
+
+/* 200 and the state as JSON. */
+NODISCARD int page_write_status(struct buf *out, const struct page_state *s, struct page_form form);
+/* 200 {"ok":true}: the gate lives. */
+NODISCARD int page_write_health(struct buf *out, struct page_form form);
+/*
+ * `status` (502, 503) and the state: for a browser a page that asks for the state until the app is
+ * ready and then loads itself again, else JSON.
+ */
+NODISCARD int page_write_wait(struct buf *out, uint16_t status, const struct page_state *s,
+                              struct page_form form);
+/* `status` and one sentence. The connection is closed behind it. */
+NODISCARD int page_write_refusal(struct buf *out, uint16_t status, const char *reason,
+                                 struct page_form form);

@@ -1,0 +1,689 @@
+/*
+ * wsagent init: the loop of PID 1. It waits for signals, for orders of link (control.h), for
+ * results of save and restore, and for deadlines; supervise.c says what each of them means. One
+ * thread; no allocation; after start_prepare it ends only because of SIGTERM.
+ */
+#include "init/init.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/mono.h"
+#include "init/control_io.h"
+#include "init/job.h"
+#include "init/proc.h"
+#include "init/reap.h"
+#include "init/spawn.h"
+#include "init/start.h"
+#include "init/supervise.h"
+
+#define EXIT_OS 71
+/* A save or restore that takes longer hangs; its own network timeouts are far below. */
+#define JOB_LIMIT_MS (30 * 60 * 1000)
+#define ORDERS_PER_TURN 32
+/* Priming is work ahead of time: it must not slow the claim that made room for it. */
+#define PRIME_NICE 15
+
+enum role_index { ROLE_LINK, ROLE_GATE, ROLE_SENSE, ROLES };
+
+struct role {
+        const char *name;
+        const struct env *env;
+        const struct spawn_user *user;
+        struct spawn_fd fds[3];
+        size_t n_fds;
+        struct role_sup sup;
+        pid_t pid;
+};
+
+static struct {
+        struct start start;
+        struct role roles[ROLES];
+        struct control_io control;
+        int gate_link[2], sense_link[2]; /* [0] is link's end */
+        int signals;
+        mono_t now;
+
+        struct app_sup app;
+        pid_t app_pid;
+        uint32_t order_id; /* of the order being carried out */
+        uint32_t stop_id;
+        uint32_t killed; /* how many needed SIGKILL */
+
+        struct job save, restore;
+        int held;   /* the request for a last save, or -1 */
+        bool saved; /* see struct term_facts */
+        bool final_ok;
+        struct term_sup term;
+        int exit_code; /* -1: go on */
+} init;
+
+static enum control_app_state app_state(void)
+{
+        switch (init.app.phase) {
+        case APP_NONE:
+                return CONTROL_APP_NONE;
+        case APP_RUNNING:
+                return CONTROL_APP_RUNNING;
+        case APP_BACKOFF:
+                return CONTROL_APP_BACKOFF;
+        case APP_STOP_MAIN:
+        case APP_STOP_REST:
+        case APP_STOP_KILL:
+                break;
+        }
+        return CONTROL_APP_STOPPING;
+}
+
+static bool terminating(void)
+{
+        return init.term.phase != TERM_NO;
+}
+
+/* A report with the state of everything in it. */
+static struct control_msg report(uint32_t type, uint32_t id)
+{
+        return (struct control_msg){
+                .type = type,
+                .id = id,
+                .app_state = app_state(),
+                .app_primed = init.app.prime,
+                .busy = (init.save.pid ? 1U : 0U) | (init.restore.pid ? 2U : 0U) |
+                        (terminating() ? 4U : 0U),
+        };
+}
+
+static void tell(const struct control_msg *m, const void *blob)
+{
+        int r = control_io_send(&init.control, m, blob);
+
+        if (r < 0)
+                log_error("report to link lost", LOG_INT("type", m->type), LOG_ERR(r));
+}
+
+static void tell_simple(uint32_t type, uint32_t id)
+{
+        struct control_msg m = report(type, id);
+
+        tell(&m, NULL);
+}
+
+/* ---- processes ---- */
+
+static int death_signal(int sig)
+{
+        return init.start.config.pid1 ? 0 : sig; /* with PID 1 the kernel ends all */
+}
+
+static void role_start(struct role *r)
+{
+        char *const argv[] = {init.start.config.worker, (char *)(uintptr_t)r->name, NULL};
+        const struct spawn spawn = {.argv = argv,
+                                    .env = (char *const *)r->env->vars,
+                                    .user = *r->user,
+                                    .fds = r->fds,
+                                    .n_fds = r->n_fds,
+                                    .death_signal = death_signal(SIGKILL)};
+        int err = 0;
+
+        role_sup_started(&r->sup, init.now);
+        if (r == &init.roles[ROLE_LINK]) {
+                struct control_msg state = report(CONTROL_STATE, 0);
+
+                err = control_io_renew(&init.control, &state);
+        }
+        if (err == 0)
+                err = spawn_start(&spawn, &r->pid);
+        if (err < 0) {
+                log_error("role not started", LOG_STR("role", r->name), LOG_ERR(err));
+                role_sup_ended(&r->sup, init.now);
+        }
+}
+
+static void role_ended(struct role *r, int code)
+{
+        r->pid = 0;
+        role_sup_ended(&r->sup, init.now);
+        log_warn("role ended", LOG_STR("role", r->name), LOG_INT("code", code),
+                 LOG_INT("restart_ms", mono_diff_ms(init.now, r->sup.due)));
+}
+
+static int app_spawn(void)
+{
+        const struct app_plan *p = init.app.prime ? &init.start.prime : &init.start.app;
+        const struct spawn spawn = {.argv = p->record.argv,
+                                    .env = p->env.vars,
+                                    .path = p->record.path,
+                                    .cwd = p->workspace,
+                                    .user = init.start.config.student,
+                                    .death_signal = death_signal(SIGTERM),
+                                    .home = p->home,
+                                    .record = &p->record,
+                                    .nice = init.app.prime ? PRIME_NICE : 0};
+
+        /* What an app that was killed left behind; a new one would not bind. */
+        (void)unlink(init.start.config.app_socket);
+        return spawn_start(&spawn, &init.app_pid);
+}
+
+/* How many processes of the student there are, each having been sent `sigs`. */
+static int rest_signal(const int *sigs, size_t n_sigs)
+{
+        pid_t except[ROLES + 2];
+        size_t n = 0;
+        struct proc_scan scan = {.pid1 = init.start.config.pid1,
+                                 .by_uid = init.start.config.student.drop,
+                                 .uid = init.start.config.student.uid,
+                                 .except = except};
+        int left;
+
+        for (size_t i = 0; i < ROLES; i++)
+                except[n++] = init.roles[i].pid;
+        except[n++] = init.save.pid;
+        except[n++] = init.restore.pid;
+        scan.n_except = n;
+        left = proc_signal(&scan, sigs, n_sigs);
+        if (left >= 0)
+                return left;
+        log_error("cannot list processes", LOG_ERR(left));
+        return 1; /* unknown: not none */
+}
+
+/* ---- the app ---- */
+
+static void app_exited(int code);
+
+static void app_act_spawn(void)
+{
+        int r = app_spawn();
+
+        if (r < 0) {
+                log_error("app not started", LOG_ERR(r));
+                app_exited(EXIT_OS);
+                return;
+        }
+        log_info("app started", LOG_INT("pid", init.app_pid), LOG_INT("prime", init.app.prime));
+        if (!init.app.prime)
+                init.saved = init.final_ok = false;
+        tell_simple(CONTROL_STATE, init.order_id);
+}
+
+static void app_act_stopped(void)
+{
+        struct control_msg m = report(CONTROL_APP_STOPPED, init.stop_id);
+
+        m.count = init.killed;
+        log_info("app stopped", LOG_INT("killed", init.killed));
+        init.killed = 0;
+        tell(&m, NULL);
+}
+
+static uint32_t app_event(enum app_event event, uint32_t arg)
+{
+        static const int term[] = {SIGHUP, SIGTERM, SIGCONT};
+        static const int kill_sig[] = {SIGKILL};
+        uint32_t act = app_sup_step(&init.app, event, arg, init.now);
+
+        if (act & APP_ACT_REFUSE) {
+                struct control_msg m = report(CONTROL_REFUSED, init.order_id);
+
+                m.count = CONTROL_APP_START;
+                tell(&m, NULL);
+        }
+        if (act & APP_ACT_SPAWN)
+                app_act_spawn();
+        if ((act & APP_ACT_TERM_MAIN) && init.app_pid) {
+                (void)kill(init.app_pid, SIGTERM);
+                (void)kill(init.app_pid, SIGCONT);
+        }
+        if (act & APP_ACT_TERM_REST)
+                (void)rest_signal(term, ARRAY_LEN(term));
+        if (act & APP_ACT_KILL_REST) {
+                uint32_t n = (uint32_t)rest_signal(kill_sig, 1);
+
+                init.killed = MAX(init.killed, n);
+        }
+        if (act & APP_ACT_GAVE_UP)
+                log_error("processes of the student survive SIGKILL; going on without them");
+        if (act & APP_ACT_TELL_STOPPED)
+                app_act_stopped();
+        return act;
+}
+
+static void app_exited(int code)
+{
+        /*
+         * What it leaves in its group would go on answering on the socket, and then remove it under
+         * the next life: code-server's server is a child of its main process. While stopping, the
+         * ladder ends the rest in order.
+         */
+        if (init.app_pid && !app_sup_stopping(&init.app))
+                (void)kill(-init.app_pid, SIGKILL);
+        init.app_pid = 0;
+        log_info("app ended", LOG_INT("code", code));
+        if (app_event(APP_EV_EXITED, 0) & APP_ACT_TELL_EXITED) {
+                struct control_msg m = report(CONTROL_APP_EXITED, 0);
+
+                m.status = code;
+                tell(&m, NULL);
+        }
+}
+
+static void app_tick(void)
+{
+        init.order_id = 0;
+        if (app_sup_counts(&init.app))
+                (void)app_event(APP_EV_LEFT, (uint32_t)rest_signal(NULL, 0));
+        if (app_sup_counts(&init.app) || mono_due(init.app.due, init.now))
+                (void)app_event(APP_EV_TICK, 0);
+}
+
+/* ---- save and restore ---- */
+
+/* Takes `request`. */
+static int job_run(struct job *j, const char *role, int request, uint32_t id, uint32_t flags)
+{
+        char *const argv[] = {init.start.config.worker, (char *)(uintptr_t)role,
+                              flags & CONTROL_FINAL ? (char *)(uintptr_t) "--final" : NULL, NULL};
+        const struct spawn spawn = {.argv = argv,
+                                    .env = init.start.role_env.vars,
+                                    .user = init.start.config.student,
+                                    .death_signal = death_signal(SIGKILL)};
+        int r;
+
+        j->id = id;
+        j->flags = flags;
+        j->limit = mono_add_ms(init.now, JOB_LIMIT_MS);
+        r = job_start(j, &spawn, request);
+        (void)fd_close(request);
+        return r;
+}
+
+static void job_done(struct job *j, uint32_t type, int code)
+{
+        struct control_msg m;
+
+        job_end(j);
+        if (type == CONTROL_SAVE_DONE)
+                init.final_ok =
+                        (j->flags & CONTROL_FINAL) && code == 0 && init.app.phase == APP_NONE;
+        m = report(type, j->id);
+        m.status = code;
+        m.flags = j->flags;
+        m.len = (uint32_t)j->len;
+        log_info(type == CONTROL_SAVE_DONE ? "save ended" : "restore ended", LOG_INT("code", code),
+                 LOG_INT("flags", j->flags));
+        tell(&m, j->blob);
+}
+
+static mono_t job_deadline(const struct job *j)
+{
+        return j->pid ? j->limit : MONO_NEVER;
+}
+
+static void job_tick(struct job *j)
+{
+        if (!j->pid || !mono_due(j->limit, init.now))
+                return;
+        log_error("hung; killed", LOG_INT("pid", j->pid));
+        (void)kill(j->pid, SIGKILL);
+        j->limit = MONO_NEVER;
+}
+
+/* ---- orders of link ---- */
+
+static void refuse(const struct control_msg *order)
+{
+        struct control_msg m = report(CONTROL_REFUSED, order->id);
+
+        m.count = order->type;
+        log_warn("order refused", LOG_INT("type", order->type), LOG_INT("app_state", m.app_state),
+                 LOG_INT("busy", m.busy));
+        tell(&m, NULL);
+}
+
+static void order_job(const struct control_msg *o, const void *blob)
+{
+        bool is_save = o->type == CONTROL_SAVE;
+        bool needs_rest = !is_save || (o->flags & CONTROL_FINAL);
+        struct job *j = is_save ? &init.save : &init.restore;
+        struct control_msg m;
+        int request, r;
+
+        if (terminating() || init.save.pid || init.restore.pid ||
+            (needs_rest && init.app.phase != APP_NONE)) {
+                refuse(o);
+                return;
+        }
+        request = job_request(blob, o->len);
+        r = request < 0 ? request
+                        : job_run(j, is_save ? "save" : "restore", request, o->id,
+                                  o->flags & CONTROL_FINAL);
+        if (r == 0)
+                return;
+        log_error("not started", LOG_STR("role", is_save ? "save" : "restore"), LOG_ERR(r));
+        m = report(is_save ? CONTROL_SAVE_DONE : CONTROL_RESTORE_DONE, o->id);
+        m.flags = o->flags & CONTROL_FINAL;
+        m.status = EXIT_OS;
+        tell(&m, NULL);
+}
+
+static void order_start(const struct control_msg *o)
+{
+        bool final_save = init.save.pid && (init.save.flags & CONTROL_FINAL);
+
+        if (terminating() || init.restore.pid || final_save)
+                refuse(o);
+        else
+                (void)app_event(APP_EV_START, o->flags & CONTROL_PRIME);
+}
+
+static void order_hold(const struct control_msg *o, const void *blob)
+{
+        int request = o->len ? job_request(blob, o->len) : -1;
+
+        if (o->len && request < 0) {
+                log_error("request for a last save not kept", LOG_ERR(request));
+                return; /* the old one may still serve */
+        }
+        init.held = fd_close(init.held);
+        init.held = request;
+}
+
+static void order(const struct control_msg *o, const void *blob)
+{
+        init.order_id = o->id;
+        switch (o->type) {
+        case CONTROL_APP_START:
+                order_start(o);
+                return;
+        case CONTROL_APP_STOP:
+                init.stop_id = o->id;
+                (void)app_event(APP_EV_STOP, 0);
+                return;
+        case CONTROL_RESTORE:
+        case CONTROL_SAVE:
+                order_job(o, blob);
+                return;
+        case CONTROL_HOLD:
+                order_hold(o, blob);
+                return;
+        case CONTROL_SAVED:
+                init.saved = init.app.phase == APP_NONE;
+                return;
+        default: /* a number from another process, not an enum */
+                refuse(o);
+        }
+}
+
+static void orders_read(void)
+{
+        for (int i = 0; i < ORDERS_PER_TURN; i++) {
+                struct control_msg o;
+                const void *blob;
+                int r = control_io_receive(&init.control, &o, &blob);
+
+                if (r == 0)
+                        return;
+                if (r < 0)
+                        log_warn("malformed order dropped", LOG_ERR(r));
+                else
+                        order(&o, blob);
+        }
+}
+
+/* ---- signals ---- */
+
+static void terminate(int sig)
+{
+        if (terminating()) {
+                log_info("already ending", LOG_INT("signal", sig));
+                return;
+        }
+        log_info("ending", LOG_INT("signal", sig), LOG_INT("held", init.held >= 0));
+        term_sup_begin(&init.term);
+        tell_simple(CONTROL_TERMINATING, 0);
+        /* A restore cut short leaves nothing to save: link holds no request before it is done. */
+        if (init.restore.pid)
+                (void)kill(init.restore.pid, SIGKILL);
+        app_sup_hurry(&init.app, init.start.config.term_grace_ms, init.now);
+        init.stop_id = 0;
+        (void)app_event(APP_EV_STOP, 0);
+}
+
+static void reaped(pid_t pid, int code)
+{
+        for (size_t i = 0; i < ROLES; i++) {
+                if (pid == init.roles[i].pid) {
+                        role_ended(&init.roles[i], code);
+                        return;
+                }
+        }
+        if (pid == init.app_pid)
+                app_exited(code);
+        else if (pid == init.save.pid)
+                job_done(&init.save, CONTROL_SAVE_DONE, code);
+        else if (pid == init.restore.pid)
+                job_done(&init.restore, CONTROL_RESTORE_DONE, code);
+}
+
+static void signals_read(void)
+{
+        struct signalfd_siginfo info;
+
+        while (read(init.signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+                int sig = (int)info.ssi_signo;
+
+                if (sig == SIGTERM || sig == SIGINT)
+                        terminate(sig);
+                else if (sig != SIGCHLD && init.app_pid)
+                        (void)kill(init.app_pid, sig);
+        }
+}
+
+/* Always, not only after SIGCHLD: it costs one call, and no ended child can be missed. */
+static void children_reap(void)
+{
+        pid_t pid;
+        int code;
+
+        init.order_id = 0;
+        while (reap_next(&pid, &code))
+                reaped(pid, code);
+}
+
+static int signals_open(void)
+{
+        static const int faults[] = {SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGABRT, SIGTRAP, SIGSYS};
+        const struct sigaction dfl = {.sa_handler = SIG_DFL};
+        sigset_t set;
+
+        /* An inherited SIG_IGN would make the kernel reap our children without a word. */
+        if (sigaction(SIGCHLD, &dfl, NULL) < 0)
+                return -errno;
+        sigfillset(&set);
+        for (size_t i = 0; i < ARRAY_LEN(faults); i++)
+                sigdelset(&set, faults[i]);
+        if (sigprocmask(SIG_SETMASK, &set, NULL) < 0)
+                return -errno;
+        /* Blocked, never seen: those of writing to closed pipes and of terminals. */
+        sigdelset(&set, SIGPIPE);
+        sigdelset(&set, SIGTSTP);
+        sigdelset(&set, SIGTTIN);
+        sigdelset(&set, SIGTTOU);
+        init.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+        return init.signals < 0 ? -errno : 0;
+}
+
+/* ---- the loop ---- */
+
+static void term_tick(void)
+{
+        const struct term_facts facts = {
+                .app_gone = init.app.phase == APP_NONE,
+                .busy = init.save.pid || init.restore.pid,
+                .held = init.held >= 0,
+                .saved = init.saved,
+                .final_ok = init.final_ok,
+        };
+        int r;
+
+        switch (term_sup_step(&init.term, &facts, init.now)) {
+        case TERM_ACT_NONE:
+                return;
+        case TERM_ACT_EXIT:
+                init.exit_code = init.term.code;
+                return;
+        case TERM_ACT_SAVE:
+                r = job_run(&init.save, "save", STEAL(init.held, -1), 0,
+                            CONTROL_FINAL | CONTROL_HELD);
+                if (r < 0)
+                        log_error("last save not started", LOG_ERR(r));
+                return;
+        }
+}
+
+static void tick(void)
+{
+        for (size_t i = 0; i < ROLES; i++) {
+                if (mono_due(role_sup_deadline(&init.roles[i].sup), init.now))
+                        role_start(&init.roles[i]);
+        }
+        app_tick();
+        job_tick(&init.save);
+        job_tick(&init.restore);
+        term_tick();
+}
+
+static int wait_ms(void)
+{
+        mono_t due = app_sup_deadline(&init.app, init.now);
+
+        due = mono_min(due, term_sup_deadline(&init.term));
+        due = mono_min(due, job_deadline(&init.save));
+        due = mono_min(due, job_deadline(&init.restore));
+        for (size_t i = 0; i < ROLES; i++)
+                due = mono_min(due, role_sup_deadline(&init.roles[i].sup));
+        if (mono_is_never(due))
+                return -1;
+        /* Rounded up, else the last millisecond would be waited for in turns of no time. */
+        return (int)MAX(0, MIN(mono_diff_ms(init.now, due) + 1, 3600 * 1000));
+}
+
+static int loop(void)
+{
+        while (init.exit_code < 0) {
+                struct pollfd fds[] = {
+                        {.fd = init.signals, .events = POLLIN},
+                        {.fd = init.control.ours, .events = POLLIN},
+                        {.fd = init.save.pid ? init.save.result : -1, .events = POLLIN},
+                        {.fd = init.restore.pid ? init.restore.result : -1, .events = POLLIN},
+                };
+
+                /* It cannot fail but by EINTR; whatever it says, looking at all does no harm. */
+                (void)poll(fds, ARRAY_LEN(fds), wait_ms());
+                init.now = mono_read();
+                signals_read();
+                if (init.save.pid)
+                        job_read(&init.save);
+                if (init.restore.pid)
+                        job_read(&init.restore);
+                children_reap();
+                orders_read();
+                tick();
+        }
+        return init.exit_code;
+}
+
+static int pair_open(int fds[2])
+{
+        return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0 ? -errno : 0;
+}
+
+static void roles_init(void)
+{
+        const struct config *c = &init.start.config;
+
+        init.roles[ROLE_LINK] = (struct role){
+                .name = "link",
+                .env = &init.start.link_env,
+                .user = &c->link,
+                .fds = {{init.control.links, ROLE_FD_CONTROL},
+                        {init.gate_link[0], ROLE_FD_GATE},
+                        {init.sense_link[0], ROLE_FD_SENSE}},
+                .n_fds = 3,
+        };
+        init.roles[ROLE_GATE] = (struct role){
+                .name = "gate",
+                .env = &init.start.role_env,
+                .user = &c->gate,
+                .fds = {{init.gate_link[1], ROLE_FD_GATE}, {init.start.listen, ROLE_FD_LISTEN}},
+                .n_fds = 2,
+        };
+        init.roles[ROLE_SENSE] = (struct role){
+                .name = "sense",
+                .env = &init.start.role_env,
+                .user = &c->student,
+                .fds = {{init.sense_link[1], ROLE_FD_SENSE}},
+                .n_fds = 1,
+        };
+        for (size_t i = 0; i < ROLES; i++)
+                role_sup_init(&init.roles[i].sup, init.now);
+}
+
+static int os_prepare(void)
+{
+        int r;
+
+        /* Nothing that we were started with reaches a child. ENOSYS before 5.9. */
+        (void)syscall(SYS_close_range, 3, ~0U, 0);
+        /* Nobody of our own user reads our memory: it holds the credential for link. */
+        if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+                return -errno;
+        if (getpid() != 1 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+                return -errno;
+        if (chdir("/") < 0) /* keeps no mount busy */
+                return -errno;
+        if ((r = signals_open()) < 0 || (r = proc_open()) < 0 ||
+            (r = control_io_open(&init.control)) < 0 || (r = pair_open(init.gate_link)) < 0)
+                return r;
+        return pair_open(init.sense_link);
+}
+
+int init_main(int argc, char **argv)
+{
+        const struct record_head *app;
+        int r = os_prepare();
+
+        /* Here and not as initialisers, which would put this large object into the file. */
+        init.held = init.exit_code = -1;
+        if (r < 0) {
+                log_error(r == -ESRCH ? "/proc shows another PID namespace: mount it anew"
+                                      : "cannot prepare",
+                          LOG_ERR(r));
+                return EXIT_OS;
+        }
+        r = start_prepare(argc, argv, &init.start);
+        if (r)
+                return r;
+        app = &init.start.app.record.head;
+        init.now = mono_read();
+        app_sup_init(&init.app, app->stop_grace_ms, app->kill_grace_ms);
+        roles_init();
+        log_info("started", LOG_STR("profile", app->name), LOG_INT("pid1", getpid() == 1));
+        tick();
+        r = loop();
+        log_info("ended", LOG_INT("code", r));
+        reap_kill_all();
+        return r;
+}

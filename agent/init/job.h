@@ -1,0 +1,34 @@
+/*
+ * A short-lived child with a request and a result: save and restore. The request is a sealed memfd,
+ * the result comes through a pipe, both bounded by ROLE_BLOB_MAX.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/macro.h"
+#include "base/mono.h"
+#include "init/control.h"
+#include "init/spawn.h"
+
+struct job {
+        pid_t pid;      /* 0: not running */
+        uint32_t id;    /* of the order */
+        uint32_t flags; /* CONTROL_FINAL, CONTROL_HELD */
+        mono_t limit;   /* when it is killed as hung */
+        int result;     /* our end of the pipe */
+        bool overflow;
+        size_t len;
+        uint8_t blob[ROLE_BLOB_MAX];
+};
+
+/* A sealed memfd with `len` bytes at offset 0, or -errno. The caller owns it. */
+NODISCARD int job_request(const void *blob, size_t len);
+/* Start `spawn` with `request` at ROLE_FD_REQUEST; the result pipe is added. 0 or -errno. */
+NODISCARD int job_start(struct job *j, const struct spawn *spawn, int request);
+/* The result pipe is readable: take what is there. */
+void job_read(struct job *j);
+/* It has been reaped: take the rest. blob and len hold the result; an oversized one is empty. */
+void job_end(struct job *j);

@@ -1,0 +1,45 @@
+/*
+ * Starting a child: fork, then in the child privileges, descriptors, folder, exec. No allocation.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/macro.h"
+#include "profile/record.h"
+
+struct spawn_fd {
+        int from; /* ours */
+        int to;   /* number in the child */
+};
+
+struct spawn_user {
+        bool drop; /* false: stay what we are */
+        uid_t uid;
+        gid_t gid;
+};
+
+struct spawn {
+        char *const *argv;
+        char *const *env;
+        const char *path; /* where to look for argv[0] without a slash; NULL: as it stands */
+        const char *cwd;  /* made if it is missing, as the child's user; NULL: "/" */
+        struct spawn_user
+                user; /* with supplementary groups, capabilities and new privileges gone */
+        const struct spawn_fd *fds;
+        size_t n_fds;     /* besides 0 (/dev/null), 1 and 2 (ours) */
+        int death_signal; /* what it gets when we die; 0 none */
+        const char *home; /* where `record`'s default files go; NULL: none are written */
+        const struct record *record;
+        int nice; /* 0, or how far it stands back for what people wait for */
+};
+
+/* 0 or -errno of fork. An exec that fails ends the child with 126 or 127. */
+NODISCARD int spawn_start(const struct spawn *s, pid_t *ret_pid);
+/*
+ * The plain form: our own user, folder, environment and descriptors, signals reset, own process
+ * group, in the foreground of a terminal on standard input.
+ */
+NODISCARD int spawn_plain(char *const *argv, pid_t *ret_pid);

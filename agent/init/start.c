@@ -1,0 +1,270 @@
+#include "init/start.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/mono.h"
+#include "init/reap.h"
+
+#define EXIT_OS 71
+#define EXIT_CONFIG 78
+#define COMPILE_LIMIT_MS 20000
+#define PATH_DEFAULT "/usr/local/bin:/usr/bin:/bin"
+#define LISTEN_BACKLOG 256
+
+/* Enrolment: for link alone. */
+static const char *const credential_vars[] = {"WS_TASK_ID", "WS_TASK_SECRET", "WS_CONTROLLER"};
+
+static int dir_own(const char *path, mode_t mode, const struct spawn_user *user, gid_t gid)
+{
+        int r = dir_make(path, 0755);
+
+        if (r < 0)
+                return r;
+        /* chmod behind chown, which clears the setgid bit. */
+        if ((user->drop && lchown(path, user->uid, gid) < 0) || chmod(path, mode) < 0)
+                return -errno;
+        return 0;
+}
+
+/* A home that is there keeps its mode; one that is not is made. */
+static int home_make(const struct config *c)
+{
+        if (access(c->home, F_OK) == 0)
+                return 0;
+        return dir_own(c->home, 0700, &c->student, c->student.gid);
+}
+
+static int dirs_make(const struct config *c)
+{
+        char app_dir[PATH_MAX];
+        char *slash;
+        int r;
+
+        memcpy(app_dir, c->app_socket, sizeof(app_dir));
+        slash = strrchr(app_dir, '/');
+        *slash = 0;
+        r = dir_make(c->run_dir, 0755);
+        /* The gate may pass and connect, nobody else; files made there belong to its group. */
+        if (r == 0)
+                r = dir_own(app_dir, c->student.drop ? 02710 : 0700, &c->student, c->gate.gid);
+        if (r == 0)
+                r = dir_own(c->prime_home, 0700, &c->student, c->student.gid);
+        if (r == 0)
+                r = dir_own(c->save_dir, 0700, &c->student, c->student.gid);
+        if (r == 0)
+                r = home_make(c);
+        if (r < 0)
+                log_error("cannot make the folders", LOG_STR("run_dir", c->run_dir),
+                          LOG_STR("home", c->home), LOG_ERR(r));
+        return r < 0 ? EXIT_OS : 0;
+}
+
+static int listen_open(const struct config *c, int *ret_fd)
+{
+        struct sockaddr_in a = c->listen;
+        socklen_t len = sizeof(a);
+        char host[INET_ADDRSTRLEN], text[64], path[PATH_MAX];
+        const int one = 1;
+        int r;
+        AUTO_CLOSE fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
+            bind(fd, (const struct sockaddr *)&a, sizeof(a)) < 0 ||
+            listen(fd, LISTEN_BACKLOG) < 0 || getsockname(fd, (struct sockaddr *)&a, &len) < 0)
+                return -errno;
+        (void)inet_ntop(AF_INET, &a.sin_addr, host, sizeof(host));
+        (void)snprintf(text, sizeof(text), "%s:%u\n", host, ntohs(a.sin_port));
+        if ((size_t)snprintf(path, sizeof(path), "%s/gate.addr", c->run_dir) >= sizeof(path))
+                return -ENAMETOOLONG;
+        r = file_write_atomic(path, text, strlen(text), 0644);
+        if (r < 0)
+                return r;
+        *ret_fd = STEAL(fd, -1);
+        return 0;
+}
+
+static int env_paths(struct env *e, const struct config *c, const char *home, const char *workspace)
+{
+        const struct {
+                const char *name, *value;
+        } vars[] = {
+                {"PATH", PATH_DEFAULT},
+                {"HOME", home},
+                {"USER", c->user_name},
+                {"LOGNAME", c->user_name},
+                {"LANG", getenv("LANG")},
+                {"TZ", getenv("TZ")},
+                {"WS_PROFILE", c->profile},
+                {"WS_RUN_DIR", c->run_dir},
+                {"WS_HOME", home},
+                {"WS_WORKSPACE", workspace},
+                {"WS_APP_SOCKET", c->app_socket},
+        };
+        int r = 0;
+
+        for (size_t i = 0; i < ARRAY_LEN(vars) && r == 0; i++) {
+                if (vars[i].value)
+                        r = env_set(e, vars[i].name, vars[i].value);
+        }
+        if (r == 0 && !getenv("LANG"))
+                r = env_set(e, "LANG", "C.UTF-8");
+        return r;
+}
+
+static int app_env(struct app_plan *p, const struct config *c)
+{
+        int r = env_paths(&p->env, c, p->home, p->workspace);
+
+        if (r == 0)
+                r = env_set(&p->env, "PATH", p->record.path);
+        if (r == 0)
+                r = env_set(&p->env, "TERM", "xterm-256color");
+        if (r == 0)
+                r = env_set(&p->env, "SHELL",
+                            access("/bin/bash", X_OK) == 0 ? "/bin/bash" : "/bin/sh");
+        for (uint32_t i = 0; i < p->record.head.n_env && r == 0; i++)
+                r = env_put(&p->env, p->record.env[i]);
+        return r;
+}
+
+/* Overwrite what /proc/PID/environ shows. */
+static void credential_wipe(void)
+{
+        for (size_t i = 0; i < ARRAY_LEN(credential_vars); i++) {
+                char *value = getenv(credential_vars[i]);
+
+                if (value)
+                        explicit_bzero(value, strlen(value));
+                (void)unsetenv(credential_vars[i]);
+        }
+}
+
+static int role_envs(struct start *s)
+{
+        int r = env_copy(&s->link_env, "WS_");
+
+        if (r == 0)
+                r = env_paths(&s->link_env, &s->config, s->config.home, s->config.workspace);
+        credential_wipe();
+        if (r == 0)
+                r = env_copy(&s->role_env, "WS_");
+        if (r == 0)
+                r = env_paths(&s->role_env, &s->config, s->config.home, s->config.workspace);
+        if (r < 0)
+                log_error("environment too large", LOG_INT("bytes_max", ENV_BYTES_MAX));
+        return r < 0 ? EXIT_CONFIG : 0;
+}
+
+/* The whole output of `fd`, within the limit. Bytes or -errno. */
+static int output_read(int fd, char *dst, size_t size)
+{
+        mono_t limit = mono_add_ms(mono_read(), COMPILE_LIMIT_MS);
+        size_t len = 0;
+
+        for (;;) {
+                struct pollfd p = {.fd = fd, .events = POLLIN};
+                int64_t wait_ms = mono_diff_ms(mono_read(), limit);
+                ssize_t n;
+
+                if (wait_ms <= 0)
+                        return -ETIMEDOUT;
+                if (poll(&p, 1, (int)wait_ms) <= 0)
+                        continue;
+                n = read(fd, dst + len, size - len);
+                if (n < 0)
+                        return -errno;
+                if (n == 0)
+                        return len == size ? -EFBIG : (int)len;
+                len += (size_t)n;
+        }
+}
+
+static int compile(const struct config *c, struct app_plan *p, char *bytes, size_t size)
+{
+        static struct env env;
+        char *const argv[] = {(char *)(uintptr_t)c->worker, (char *)(uintptr_t) "profile",
+                              (char *)(uintptr_t) "--compile", (char *)(uintptr_t)c->profile, NULL};
+        struct spawn spawn = {.argv = argv, .env = env.vars, .user = c->student, .n_fds = 1};
+        AUTO_CLOSE out = -1;
+        int pipe[2], r, status = 0;
+        pid_t pid;
+
+        env = (struct env){0};
+        r = env_paths(&env, c, p->home, p->workspace);
+        if (r < 0)
+                return r;
+        if (pipe2(pipe, O_CLOEXEC) < 0)
+                return -errno;
+        out = pipe[0];
+        spawn.fds = (const struct spawn_fd[]){{pipe[1], STDOUT_FILENO}};
+        r = spawn_start(&spawn, &pid);
+        (void)fd_close(pipe[1]);
+        if (r < 0)
+                return r;
+        r = output_read(out, bytes, size);
+        if (r < 0)
+                (void)kill(pid, SIGKILL);
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+                ;
+        if (r < 0)
+                return r;
+        if (reap_code(status) != 0)
+                return -EINVAL; /* it has said why */
+        return record_open(bytes, (size_t)r, &p->record);
+}
+
+static int plan_make(const struct config *c, struct app_plan *p, char *bytes, size_t size)
+{
+        int r = compile(c, p, bytes, size);
+
+        if (r == 0)
+                r = app_env(p, c);
+        if (r < 0)
+                log_error("profile cannot be used", LOG_STR("profile", c->profile),
+                          LOG_STR("worker", c->worker), LOG_ERR(r));
+        return r < 0 ? EXIT_CONFIG : 0;
+}
+
+int start_prepare(int argc, char **argv, struct start *s)
+{
+        static char app_bytes[RECORD_SIZE_MAX + 1], prime_bytes[RECORD_SIZE_MAX + 1];
+        static char prime_workspace[PATH_MAX];
+        struct config *c = &s->config;
+        int r = config_read(argc, argv, c);
+
+        if (r)
+                return r;
+        log_init("init", c->log_level);
+        if ((size_t)snprintf(prime_workspace, sizeof(prime_workspace), "%s/workspace",
+                             c->prime_home) >= sizeof(prime_workspace))
+                return EXIT_CONFIG;
+        s->app.home = c->home;
+        s->app.workspace = c->workspace;
+        s->prime.home = c->prime_home;
+        s->prime.workspace = prime_workspace;
+        if ((r = dirs_make(c)) || (r = role_envs(s)) ||
+            (r = plan_make(c, &s->app, app_bytes, sizeof(app_bytes))) ||
+            (r = plan_make(c, &s->prime, prime_bytes, sizeof(prime_bytes))))
+                return r;
+        r = listen_open(c, &s->listen);
+        if (r < 0) {
+                log_error("cannot listen for the gate",
+                          LOG_STR("address", inet_ntoa(c->listen.sin_addr)),
+                          LOG_INT("port", ntohs(c->listen.sin_port)), LOG_ERR(r));
+                return EXIT_OS;
+        }
+        return 0;
+}

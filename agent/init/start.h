@@ -1,0 +1,27 @@
+/*
+ * Everything that init does once, before its loop: options, folders, the gate's socket, the
+ * profile, the environments of its children. Only here may init end because something is wrong.
+ */
+#pragma once
+
+#include "init/config.h"
+#include "init/env.h"
+#include "profile/record.h"
+
+/* What the app is run with; one for the student, one for priming with a scratch home. */
+struct app_plan {
+        struct record record;
+        struct env env;
+        const char *home, *workspace;
+};
+
+struct start {
+        struct config config;
+        struct env link_env; /* the only one with the credential */
+        struct env role_env;
+        struct app_plan app, prime;
+        int listen; /* the gate's socket, bound and listening */
+};
+
+/* Fill `s` (static memory, large). 0, or an exit code after saying what is wrong. */
+NODISCARD int start_prepare(int argc, char **argv, struct start *s);

@@ -1,0 +1,53 @@
+/*
+ * Between the files of the state machine: state.c (session and dispatch), life.c (phases, orders,
+ * commands), backup.c (when to save, and what came of it). Nobody else includes this.
+ */
+#pragma once
+
+#include "link/state.h"
+
+/* ---- state.c ---- */
+struct state_action *state_act(struct state_actions *fx, enum state_action_type type);
+/* An order to init; returns the action, so that a blob can be hung on it. */
+struct state_action *state_order(struct state *s, struct state_actions *fx, uint32_t type,
+                                 uint32_t flags);
+void state_trouble(struct state *s, enum state_trouble trouble, const char *what,
+                   const char *detail);
+void state_fine(struct state *s, enum state_trouble trouble);
+/* Waiting time before attempt number `failures` + 1, with jitter. */
+int64_t state_backoff_ms(struct state *s, unsigned failures);
+
+/* ---- life.c ---- */
+void life_enter(struct state *s, enum wire_phase phase, struct state_actions *fx);
+/* Both init's and the controller's view are known for the first time. */
+void life_sync(struct state *s, struct state_actions *fx);
+void life_claim(struct state *s, const struct wire_claim *claim);
+void life_command(struct state *s, const struct wire_command *cmd, struct state_actions *fx);
+void life_control(struct state *s, const struct control_msg *msg, const void *blob,
+                  struct state_actions *fx);
+void life_channel(struct state *s, const struct channel_msg *msg, struct state_actions *fx);
+/* No save runs any more. */
+void life_saved(struct state *s, struct state_actions *fx);
+void life_deadline(struct state *s, struct state_actions *fx);
+mono_t life_due(const struct state *s);
+
+/* ---- backup.c ---- */
+void backup_grant(struct state *s, const struct wire_save *saves, size_t n,
+                  struct state_actions *fx);
+/* Keep init's held request up to date. */
+void backup_hold(struct state *s, struct state_actions *fx);
+void backup_change(struct state *s);
+/* Something may have changed that nobody saw. */
+void backup_missed(struct state *s);
+void backup_begin_final(struct state *s, struct state_actions *fx);
+/* Nothing of the student was ever changed here: tell that as the last save. */
+void backup_nothing(struct state *s, struct state_actions *fx);
+void backup_done(struct state *s, const struct control_msg *msg, const void *blob,
+                 struct state_actions *fx);
+void backup_refused(struct state *s, struct state_actions *fx);
+void backup_ack(struct state *s, const struct wire_saved_ack *ack, struct state_actions *fx);
+bool backup_running(struct state *s);
+/* The stop was called off: what is under way is no last save any more. */
+void backup_unfinal(struct state *s);
+void backup_deadline(struct state *s, struct state_actions *fx);
+mono_t backup_due(const struct state *s);

@@ -1,0 +1,420 @@
+/*
+ * The role `link`: own user. Wires the state machine to init, gate, sense and the controller. All
+ * decisions are in state.h; this file only carries bytes and writes the log.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "link/control.h"
+#include "link/identity.h"
+#include "link/session.h"
+#include "link/state.h"
+#include "profile/profile.h"
+#include "roles.h"
+#include "wire/blob.h"
+
+#ifndef LINK_AGENT
+#define LINK_AGENT "wsagent 0.1.0"
+#endif
+
+struct link {
+        struct loop *loop;
+        struct loop_timer timer;
+        struct loop_fd gate, sense;
+        struct control_link control;
+        struct session *session;
+        struct state_actions actions;
+        struct wire_msg msg_in, msg_out;
+        struct state state;
+        /* what was logged last */
+        enum wire_phase phase;
+        char error[WIRE_TEXT_SIZE];
+        char refused[WIRE_CODE_SIZE];
+};
+
+/* ---- carrying out ---- */
+
+static void do_control(struct link *k, const struct state_action *a)
+{
+        struct control_msg msg = {
+                .type = a->control.type, .id = a->control.id, .flags = a->control.flags};
+        AUTO_BUF b = BUF_INIT(ROLE_BLOB_MAX);
+        bool save = a->control.type == CONTROL_SAVE || a->control.type == CONTROL_HOLD;
+        const char *blob = a->control.blob;
+        int r = 0;
+
+        if (blob && save)
+                r = blob_save_request_set_committed(blob, strlen(blob), a->control.committed_seq,
+                                                    &b);
+        if (blob && (!save || r < 0)) {
+                /* What cannot be read here is refused by the worker, which says why. */
+                buf_clear(&b);
+                r = buf_append_str(&b, blob);
+        }
+        msg.len = (uint32_t)b.len;
+        if (r == 0)
+                r = control_link_send(&k->control, &msg, b.data);
+        if (r < 0)
+                log_error("an order to init was lost", LOG_INT("type", msg.type), LOG_ERR(r));
+}
+
+static void do_channel(int fd, const struct channel_msg *msg, const char *to)
+{
+        /* Full: nobody reads. When somebody does again it says hello, and is told everything. */
+        if (send(fd, msg, sizeof(*msg), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+                log_warn("a message was lost", LOG_STR("to", to), LOG_INT("type", msg->type),
+                         LOG_ERR(errno));
+}
+
+static void do_action(struct link *k, const struct state_action *a)
+{
+        switch (a->type) {
+        case STATE_ACT_CONTROL:
+                do_control(k, a);
+                return;
+        case STATE_ACT_GATE:
+                do_channel(ROLE_FD_GATE, &a->channel, "gate");
+                return;
+        case STATE_ACT_SENSE:
+                do_channel(ROLE_FD_SENSE, &a->channel, "sense");
+                return;
+        case STATE_ACT_REDIAL:
+                log_warn("the controller does not answer; dialling anew");
+                session_redial(k->session);
+                return;
+        }
+}
+
+static const char *cure(const char *code)
+{
+        static const struct {
+                const char *code, *cure;
+        } cures[] = {
+                {"bad-secret", "WS_TASK_SECRET is not the one of this task: end this task and let "
+                               "the controller launch another"},
+                {"nonce-mismatch", "another instance has enrolled as this task: end this one"},
+                {"unknown-task", "the controller at WS_CONTROLLER does not know this task: end it, "
+                                 "or correct WS_CONTROLLER"},
+                {"version", "agent and controller are too far apart: update the older one"},
+        };
+
+        for (size_t i = 0; i < ARRAY_LEN(cures); i++) {
+                if (strcmp(cures[i].code, code) == 0)
+                        return cures[i].cure;
+        }
+        return "see the controller's log";
+}
+
+static void log_changes(struct link *k)
+{
+        const struct state *s = &k->state;
+
+        if (strcmp(k->refused, s->refused_code) != 0) {
+                STR_CUT(k->refused, s->refused_code);
+                if (*k->refused)
+                        log_error("the controller refuses this agent; asking again slowly",
+                                  LOG_STR("code", s->refused_code),
+                                  LOG_STR("reason", s->refused_reason),
+                                  LOG_STR("cure", cure(s->refused_code)));
+        }
+        if (k->phase != s->phase) {
+                log_info("phase", LOG_STR("from", wire_phase_name(k->phase)),
+                         LOG_STR("to", wire_phase_name(s->phase)),
+                         LOG_STR("workspace", s->claim.workspace),
+                         LOG_INT("generation", s->generation));
+                k->phase = s->phase;
+        }
+        if (strcmp(k->error, s->error) != 0) {
+                STR_CUT(k->error, s->error);
+                if (*k->error)
+                        log_warn("trouble", LOG_STR("what", s->error));
+        }
+}
+
+static void step(struct link *k, const struct state_event *ev);
+
+static bool send_line(struct link *k, enum state_line line)
+{
+        AUTO_BUF b = BUF_INIT(WIRE_MESSAGE_MAX);
+        int r;
+
+        if (!state_message(&k->state, line, loop_now(k->loop), &k->msg_out))
+                return false;
+        r = wire_encode(&k->msg_out, &b);
+        if (r == 0)
+                r = session_send(k->session, line, b.data, b.len);
+        if (k->msg_out.type == WIRE_HELLO)
+                explicit_bzero(b.data, b.len);
+        if (r < 0) {
+                log_warn("a message could not be sent", LOG_INT("line", line), LOG_ERR(r));
+                step(k, &(struct state_event){.type = STATE_NO_ANSWER, .answer.line = line});
+        }
+        return true;
+}
+
+static void step(struct link *k, const struct state_event *ev)
+{
+        k->actions.n = 0;
+        state_step(&k->state, ev, loop_now(k->loop), &k->actions);
+        for (size_t i = 0; i < k->actions.n; i++)
+                do_action(k, &k->actions.v[i]);
+        log_changes(k);
+}
+
+static void take(struct link *k, const struct state_event *ev)
+{
+        step(k, ev);
+        /* Before the session exists there is no connection, so nothing to send. */
+        for (int line = 0; line < STATE_LINE_MAX; line++)
+                (void)send_line(k, (enum state_line)line);
+        loop_timer_set(&k->timer, state_deadline(&k->state));
+}
+
+/* ---- what comes in ---- */
+
+static void on_timer(void *ctx)
+{
+        take(ctx, &(struct state_event){.type = STATE_DEADLINE});
+}
+
+static void on_report(void *ctx, const struct control_msg *msg, const void *blob)
+{
+        take(ctx, &(struct state_event){
+                          .type = STATE_CONTROL, .control.msg = msg, .control.blob = blob});
+}
+
+static void on_init_ended(void *ctx)
+{
+        struct link *k = ctx;
+
+        loop_exit(k->loop, 0);
+}
+
+/* Where the gate can be reached: what init wrote, else this machine and the port. */
+static void find_addr(struct link *k, uint32_t port)
+{
+        AUTO_BUF b = BUF_INIT(WIRE_ADDR_SIZE);
+        const char *run_dir = getenv("WS_RUN_DIR");
+        char path[CHANNEL_PATH_MAX], text[WIRE_ADDR_SIZE] = "";
+        int n = snprintf(path, sizeof(path), "%s/gate.addr", run_dir ? run_dir : "/run/ws");
+
+        if (n < (int)sizeof(path) && file_read(path, &b) == 0 && b.len > 0) {
+                STR_CUT(text, (const char *)b.data);
+                text[strcspn(text, "\r\n ")] = '\0';
+        }
+        if (!*text && port > 0)
+                (void)snprintf(text, sizeof(text), "127.0.0.1:%u", port);
+        if (*text)
+                state_set_addr(&k->state, text);
+}
+
+static void on_channel(struct link *k, int fd, uint32_t events)
+{
+        struct channel_msg msg;
+        ssize_t n = recv(fd, &msg, sizeof(msg), MSG_DONTWAIT);
+
+        if (n == 0 || (events & (EPOLLHUP | EPOLLERR))) {
+                on_init_ended(k);
+                return;
+        }
+        if (n != (ssize_t)sizeof(msg))
+                return;
+        if (msg.type == CHANNEL_GATE_HELLO)
+                find_addr(k, msg.u.hello.port);
+        take(k, &(struct state_event){.type = STATE_GATE, .channel = &msg});
+}
+
+static void on_gate(void *ctx, uint32_t events)
+{
+        on_channel(ctx, ROLE_FD_GATE, events);
+}
+
+static void on_sense(void *ctx, uint32_t events)
+{
+        on_channel(ctx, ROLE_FD_SENSE, events);
+}
+
+static void on_connected(void *ctx)
+{
+        log_info("connected to the controller");
+        take(ctx, &(struct state_event){.type = STATE_CONNECTED});
+}
+
+static void on_disconnected(void *ctx)
+{
+        log_warn("the connection to the controller is lost");
+        take(ctx, &(struct state_event){.type = STATE_DISCONNECTED});
+}
+
+static void on_answer(void *ctx, enum state_line line, const void *data, size_t len)
+{
+        struct link *k = ctx;
+        struct state_event ev = {.type = STATE_ANSWER, .answer.line = line};
+        char reason[WIRE_REASON_SIZE];
+        int r = wire_decode(data, len, &k->msg_in, reason);
+
+        ev.answer.msg = &k->msg_in;
+        if (r != 0) {
+                log_warn("the controller's answer cannot be read",
+                         LOG_STR("reason", r > 0 ? reason : "out of memory"));
+                ev.type = STATE_NO_ANSWER;
+        } else if (k->msg_in.type == WIRE_OK && k->msg_in.ok.notice[0]) {
+                log_info("the controller says", LOG_STR("notice", k->msg_in.ok.notice));
+        }
+        take(k, &ev);
+}
+
+static void on_failed(void *ctx, enum state_line line)
+{
+        take(ctx, &(struct state_event){.type = STATE_NO_ANSWER, .answer.line = line});
+}
+
+/* ---- start ---- */
+
+static const char *env_or(const char *name, const char *fallback)
+{
+        const char *value = getenv(name);
+
+        return value && *value ? value : fallback;
+}
+
+static int load_profile(struct state_config *c)
+{
+        AUTO_PROFILE p = NULL;
+        const char *path = getenv("WS_PROFILE");
+        int r;
+
+        if (!path) {
+                log_error("WS_PROFILE is not set");
+                return -EINVAL;
+        }
+        r = profile_load(path, &p);
+        if (r < 0)
+                return r;
+        STR_CUT(c->health_path, p->health_path);
+        STR_CUT(c->prime_path, p->prime_path);
+        c->save_after_ms = p->save_after_ms;
+        return 0;
+}
+
+static int load_config(struct state_config *c)
+{
+        const char *task = env_or("WS_TASK_ID", "");
+        char workspace[CHANNEL_PATH_MAX];
+        const char *home = env_or("WS_HOME", "/home/student");
+        int r = identity_take_secret(c->secret);
+
+        if (r < 0) {
+                log_error("WS_TASK_SECRET must be 64 hex digits", LOG_ERR(r));
+                return r;
+        }
+        if (!name_valid(task, sizeof(c->task) - 1)) {
+                log_error("WS_TASK_ID is missing or not a task id");
+                return -EINVAL;
+        }
+        STR_CUT(c->task, task);
+        STR_CUT(c->agent, LINK_AGENT);
+        if (snprintf(workspace, sizeof(workspace), "%s/workspace", home) >=
+                    (int)sizeof(workspace) ||
+            STR_SET(c->home, home) < 0 ||
+            STR_SET(c->workspace, env_or("WS_WORKSPACE", workspace)) < 0) {
+                log_error("WS_HOME or WS_WORKSPACE is too long", LOG_INT("max", CHANNEL_PATH_MAX));
+                return -ENAMETOOLONG;
+        }
+        r = identity_nonce(c->task, c->nonce);
+        if (r < 0) {
+                log_error("the start time of init cannot be read from /proc", LOG_ERR(r));
+                return r;
+        }
+        random_bytes(&c->seed, sizeof(c->seed));
+        return load_profile(c);
+}
+
+static int open_session(struct link *k)
+{
+        const char *url = getenv("WS_CONTROLLER");
+        struct session_config config = {
+                .url = url,
+                .seed = k->state.config.seed,
+                .connected = on_connected,
+                .disconnected = on_disconnected,
+                .answer = on_answer,
+                .failed = on_failed,
+                .ctx = k,
+        };
+        int r = url ? session_new(k->loop, &config, &k->session) : -EINVAL;
+
+        if (r == -EINVAL)
+                log_error("WS_CONTROLLER must be a URL such as tcp://127.0.0.1:7700",
+                          LOG_STR("value", url ? url : ""));
+        return r;
+}
+
+static int start(struct link *k)
+{
+        struct state_config config = {0};
+        int r = load_config(&config);
+
+        if (r == 0)
+                r = loop_new(&k->loop);
+        if (r < 0)
+                return r;
+        /* Microseconds since boot: above all numbers that an earlier link of this instance used. */
+        config.first_seq = (uint64_t)loop_now(k->loop).us;
+        state_init(&k->state, &config, loop_now(k->loop));
+        explicit_bzero(config.secret, sizeof(config.secret));
+        k->phase = k->state.phase;
+        find_addr(k, 0);
+        loop_timer_init(k->loop, &k->timer, on_timer, k);
+        k->control.report = on_report;
+        k->control.ended = on_init_ended;
+        k->control.ctx = k;
+        r = control_link_open(&k->control, k->loop, ROLE_FD_CONTROL);
+        if (r == 0)
+                r = loop_fd_add(k->loop, &k->gate, ROLE_FD_GATE, EPOLLIN, on_gate, k);
+        if (r == 0)
+                r = loop_fd_add(k->loop, &k->sense, ROLE_FD_SENSE, EPOLLIN, on_sense, k);
+        return r < 0 ? r : open_session(k);
+}
+
+static void finish(struct link *k)
+{
+        k->session = session_free(k->session);
+        control_link_close(&k->control);
+        loop_fd_del(&k->gate);
+        loop_fd_del(&k->sense);
+        loop_free(k->loop);
+        explicit_bzero(k->state.config.secret, sizeof(k->state.config.secret));
+        free(k);
+}
+
+int role_link_main(int argc, char **argv)
+{
+        struct link *k = calloc(1, sizeof(*k));
+        enum log_level level = LOG_INFO_LEVEL;
+        int r;
+
+        (void)argc, (void)argv;
+        if (!k)
+                return 1;
+        if (log_level_parse(env_or("WS_LOG_LEVEL", "info"), &level))
+                log_init("link", level);
+        /* Not to outlive init where it is not PID 1. */
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        r = start(k);
+        if (r == 0)
+                r = loop_run(k->loop);
+        finish(k);
+        if (r < 0)
+                log_error("link ends", LOG_ERR(r));
+        return r == 0 ? 0 : 1;
+}

@@ -1,0 +1,388 @@
+#include "link/session.h"
+
+#include <errno.h>
+#include <nng/nng.h>
+#include <nng/protocol/reqrep0/req.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+enum line_state {
+        LINE_IDLE,
+        LINE_SENDING,
+        LINE_RECEIVING,
+        LINE_DRAINING, /* cancelled; its end is still to come */
+};
+
+struct line {
+        struct session *session;
+        enum line_state state;
+        nng_ctx ctx;
+        nng_aio *aio;
+        bool open;
+        bool done; /* under the lock: the aio has ended */
+        nng_duration timeout_ms;
+};
+
+struct session {
+        struct loop *loop;
+        struct session_config config;
+        char *url;
+        uint64_t random;
+        nng_socket socket;
+        bool socket_open;
+        struct line lines[STATE_LINE_MAX];
+        struct loop_timer redial;
+        int64_t backoff_ms;
+        bool connected;
+        bool freeing;
+        nng_dialer dialer;
+        bool dialer_open;
+        bool dial_thread;
+        pthread_t thread;
+
+        /* written by nng's threads and the dialling one, under the lock */
+        pthread_mutex_t lock;
+        uint32_t added, removed; /* pipes, ever */
+        bool dialled;
+        int dial_result;
+
+        uint32_t seen_removed;
+};
+
+/* ---- in other threads: note and wake ---- */
+
+static void on_aio(void *arg)
+{
+        struct line *line = arg;
+
+        pthread_mutex_lock(&line->session->lock);
+        line->done = true;
+        pthread_mutex_unlock(&line->session->lock);
+        loop_wake(line->session->loop);
+}
+
+static void on_pipe(nng_pipe pipe, nng_pipe_ev ev, void *arg)
+{
+        struct session *s = arg;
+
+        (void)pipe;
+        pthread_mutex_lock(&s->lock);
+        if (ev == NNG_PIPE_EV_ADD_POST)
+                s->added++;
+        else
+                s->removed++;
+        pthread_mutex_unlock(&s->lock);
+        loop_wake(s->loop);
+}
+
+/* Only a synchronous start says at once that the dialling failed, so it has a thread. */
+static void *dial(void *arg)
+{
+        struct session *s = arg;
+        int r = nng_dialer_start(s->dialer, 0);
+
+        pthread_mutex_lock(&s->lock);
+        s->dialled = true;
+        s->dial_result = r;
+        pthread_mutex_unlock(&s->lock);
+        loop_wake(s->loop);
+        return NULL;
+}
+
+/* ---- dialling ---- */
+
+static void close_dialer(struct session *s)
+{
+        if (s->dialer_open)
+                nng_dialer_close(s->dialer);
+        s->dialer_open = false;
+}
+
+static void redial_later(struct session *s)
+{
+        int64_t ms = s->backoff_ms;
+
+        s->backoff_ms = MIN(ms * 2, SESSION_DIAL_MS_MAX);
+        /* xorshift64; thousands of agents that lose one controller must not return together. */
+        s->random ^= s->random << 13;
+        s->random ^= s->random >> 7;
+        s->random ^= s->random << 17;
+        loop_timer_set_in(&s->redial, ms / 2 + (int64_t)(s->random % (uint64_t)(ms / 2 + 1)));
+}
+
+static void on_redial(void *ctx)
+{
+        struct session *s = ctx;
+
+        if (s->dial_thread || s->connected)
+                return;
+        close_dialer(s);
+        if (nng_dialer_create(&s->dialer, s->socket, s->url) != 0) {
+                redial_later(s);
+                return;
+        }
+        s->dialer_open = true;
+        /* A peer that vanished without a word; not every transport has it. */
+        (void)nng_dialer_set_bool(s->dialer, NNG_OPT_TCP_KEEPALIVE, true);
+        s->dialled = false;
+        if (pthread_create(&s->thread, NULL, dial, s) != 0) {
+                redial_later(s);
+                return;
+        }
+        s->dial_thread = true;
+}
+
+static void after_dial(struct session *s, int result)
+{
+        pthread_join(s->thread, NULL);
+        s->dial_thread = false;
+        if (result == 0)
+                return;
+        log_debug("the controller cannot be reached", LOG_STR("url", s->url),
+                  LOG_STR("reason", nng_strerror(result)));
+        redial_later(s);
+}
+
+/* ---- lines ---- */
+
+static void drain(struct session *s)
+{
+        for (int i = 0; i < STATE_LINE_MAX; i++) {
+                if (s->lines[i].state == LINE_IDLE)
+                        continue;
+                s->lines[i].state = LINE_DRAINING;
+                nng_aio_cancel(s->lines[i].aio);
+        }
+}
+
+static void free_message(struct line *line)
+{
+        nng_msg *msg = nng_aio_get_msg(line->aio);
+
+        if (msg)
+                nng_msg_free(msg);
+        nng_aio_set_msg(line->aio, NULL);
+}
+
+static void line_answered(struct session *s, struct line *line)
+{
+        nng_msg *msg = nng_aio_get_msg(line->aio);
+
+        nng_aio_set_msg(line->aio, NULL);
+        line->state = LINE_IDLE;
+        s->backoff_ms = SESSION_DIAL_MS_MIN;
+        s->config.answer(s->config.ctx, (enum state_line)(line - s->lines), nng_msg_body(msg),
+                         nng_msg_len(msg));
+        nng_msg_free(msg);
+}
+
+static void line_done(struct session *s, struct line *line)
+{
+        int result = (int)nng_aio_result(line->aio);
+
+        switch (line->state) {
+        case LINE_IDLE:
+                return;
+        case LINE_DRAINING:
+                /* A message that was not sent is still ours, and so is an answer nobody wants. */
+                free_message(line);
+                line->state = LINE_IDLE;
+                return;
+        case LINE_SENDING:
+                if (result != 0) {
+                        free_message(line);
+                        break;
+                }
+                line->state = LINE_RECEIVING;
+                nng_aio_set_msg(line->aio, NULL);
+                nng_aio_set_timeout(line->aio, line->timeout_ms);
+                nng_ctx_recv(line->ctx, line->aio);
+                return;
+        case LINE_RECEIVING:
+                if (result != 0)
+                        break;
+                line_answered(s, line);
+                return;
+        }
+        line->state = LINE_IDLE;
+        log_debug("no answer", LOG_STR("reason", nng_strerror(result)));
+        if (s->connected)
+                s->config.failed(s->config.ctx, (enum state_line)(line - s->lines));
+}
+
+/* ---- the loop's side ---- */
+
+static void set_connected(struct session *s, bool connected)
+{
+        if (s->connected == connected)
+                return;
+        s->connected = connected;
+        if (connected) {
+                s->config.connected(s->config.ctx);
+                return;
+        }
+        drain(s);
+        close_dialer(s);
+        redial_later(s);
+        s->config.disconnected(s->config.ctx);
+}
+
+static void on_wake(void *ctx)
+{
+        struct session *s = ctx;
+        bool done[STATE_LINE_MAX], dialled, lost, up;
+        int dial_result;
+
+        pthread_mutex_lock(&s->lock);
+        for (int i = 0; i < STATE_LINE_MAX; i++) {
+                done[i] = s->lines[i].done;
+                s->lines[i].done = false;
+        }
+        dialled = s->dialled;
+        dial_result = s->dial_result;
+        s->dialled = false;
+        lost = s->removed != s->seen_removed;
+        s->seen_removed = s->removed;
+        up = s->added != s->removed;
+        pthread_mutex_unlock(&s->lock);
+
+        for (int i = 0; i < STATE_LINE_MAX; i++) {
+                if (done[i])
+                        line_done(s, &s->lines[i]);
+        }
+        if (dialled && s->dial_thread)
+                after_dial(s, dial_result);
+        if (lost)
+                set_connected(s, false);
+        /* nng dials again by itself when it loses a connection; that one was just closed. */
+        else if (up)
+                set_connected(s, true);
+}
+
+static int open_line(struct session *s, enum state_line which, nng_duration timeout_ms)
+{
+        struct line *line = &s->lines[which];
+        int r;
+
+        line->session = s;
+        line->timeout_ms = timeout_ms;
+        r = nng_aio_alloc(&line->aio, on_aio, line);
+        if (r == 0)
+                r = nng_ctx_open(&line->ctx, s->socket);
+        if (r != 0)
+                return r;
+        line->open = true;
+        /* nng would send an unanswered request again by itself after a minute. */
+        return nng_ctx_set_ms(line->ctx, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
+}
+
+static int open_all(struct session *s)
+{
+        int r = nng_req0_open(&s->socket);
+
+        if (r != 0)
+                return r;
+        s->socket_open = true;
+        r = nng_socket_set_size(s->socket, NNG_OPT_RECVMAXSZ, WIRE_FRAME_MAX);
+        if (r == 0)
+                r = nng_pipe_notify(s->socket, NNG_PIPE_EV_ADD_POST, on_pipe, s);
+        if (r == 0)
+                r = nng_pipe_notify(s->socket, NNG_PIPE_EV_REM_POST, on_pipe, s);
+        if (r == 0)
+                r = open_line(s, STATE_REPORT_LINE, SESSION_REPORT_TIMEOUT_MS);
+        if (r == 0)
+                r = open_line(s, STATE_AWAIT_LINE, SESSION_AWAIT_TIMEOUT_MS);
+        if (r == 0)
+                r = open_line(s, STATE_SAVED_LINE, SESSION_SAVED_TIMEOUT_MS);
+        return r;
+}
+
+int session_new(struct loop *l, const struct session_config *config, struct session **ret_session)
+{
+        struct session *s = calloc(1, sizeof(*s));
+        nng_url *url;
+
+        if (!s)
+                return -ENOMEM;
+        s->loop = l;
+        s->config = *config;
+        s->random = config->seed | 1;
+        s->backoff_ms = SESSION_DIAL_MS_MIN;
+        pthread_mutex_init(&s->lock, NULL);
+        loop_timer_init(l, &s->redial, on_redial, s);
+        s->url = strdup(config->url);
+        if (!s->url || nng_url_parse(&url, config->url) != 0) {
+                bool no_memory = !s->url;
+
+                session_free(s);
+                return no_memory ? -ENOMEM : -EINVAL;
+        }
+        nng_url_free(url);
+        if (open_all(s) != 0) {
+                session_free(s);
+                return -ENOMEM;
+        }
+        loop_on_wake(l, on_wake, s);
+        loop_timer_set_in(&s->redial, 0);
+        *ret_session = s;
+        return 0;
+}
+
+struct session *session_free(struct session *s)
+{
+        if (!s)
+                return NULL;
+        loop_on_wake(s->loop, NULL, NULL);
+        loop_timer_cancel(&s->redial);
+        /* Ends the dialling thread as well. */
+        if (s->socket_open)
+                nng_close(s->socket);
+        if (s->dial_thread)
+                pthread_join(s->thread, NULL);
+        for (int i = 0; i < STATE_LINE_MAX; i++) {
+                if (!s->lines[i].aio)
+                        continue;
+                nng_aio_stop(s->lines[i].aio);
+                if (s->lines[i].state != LINE_IDLE)
+                        free_message(&s->lines[i]);
+                nng_aio_free(s->lines[i].aio);
+        }
+        pthread_mutex_destroy(&s->lock);
+        free(s->url);
+        free(s);
+        return NULL;
+}
+
+int session_send(struct session *s, enum state_line which, const void *data, size_t len)
+{
+        struct line *line = &s->lines[which];
+        nng_msg *msg;
+
+        if (!s->connected)
+                return -ENOTCONN;
+        if (line->state != LINE_IDLE)
+                return -EBUSY;
+        if (len > WIRE_MESSAGE_MAX)
+                return -EMSGSIZE;
+        if (nng_msg_alloc(&msg, 0) != 0)
+                return -ENOMEM;
+        if (nng_msg_append(msg, data, len) != 0) {
+                nng_msg_free(msg);
+                return -ENOMEM;
+        }
+        line->state = LINE_SENDING;
+        nng_aio_set_msg(line->aio, msg);
+        nng_aio_set_timeout(line->aio, SESSION_REPORT_TIMEOUT_MS);
+        nng_ctx_send(line->ctx, line->aio);
+        return 0;
+}
+
+void session_redial(struct session *s)
+{
+        /* The pipe goes with its dialer, and that is noticed like any lost connection. */
+        if (s->connected)
+                close_dialer(s);
+}

@@ -1,0 +1,75 @@
+/* The bodies of the messages to the controller, from what is known. */
+#include "base/str.h"
+#include "link/state.h"
+
+void report_hello(const struct state *s, uint64_t seq, struct wire_hello *ret_hello)
+{
+        struct wire_hello m = {
+                .v_min = WIRE_V_MIN,
+                .v_max = WIRE_V_MAX,
+                .seq = seq,
+                .generation = s->generation,
+                .grant_seq = s->saves.grant_seq,
+                .phase = s->phase,
+        };
+
+        STR_CUT(m.task, s->config.task);
+        STR_CUT(m.nonce, s->config.nonce);
+        STR_CUT(m.secret, s->config.secret);
+        STR_CUT(m.addr, s->addr);
+        STR_CUT(m.agent, s->config.agent);
+        *ret_hello = m;
+}
+
+void report_build(const struct state *s, uint64_t seq, struct wire_report *ret_report)
+{
+        struct wire_report m = {
+                .seq = seq,
+                .generation = s->generation,
+                .acted_id = s->acted_id,
+                .phase = s->phase,
+                .declined = s->declined,
+                .unsaved_age_ms = saves_unsaved_ms(&s->saves, s->now),
+                .saved_seq = s->saves.committed_seq,
+                .grant_seq = s->saves.grant_seq,
+                .grants_left = (uint32_t)s->saves.n_grants,
+        };
+        struct presence_verdict v;
+
+        STR_CUT(m.task, s->config.task);
+        STR_CUT(m.nonce, s->config.nonce);
+        STR_CUT(m.error, s->error);
+        presence_judge(&s->presence, s->now, &v);
+        m.person_age_ms = v.person_age_ms;
+        for (int i = 0; i < PRESENCE_SOURCE_MAX && m.n_signals < WIRE_SIGNALS_MAX; i++) {
+                struct wire_signal *to = &m.signals[m.n_signals++];
+
+                STR_CUT(to->source, v.signals[i].source);
+                to->age_ms = v.signals[i].age_ms;
+                to->count = MIN(v.signals[i].count, WIRE_NUMBER_MAX);
+        }
+        *ret_report = m;
+}
+
+void report_await(const struct state *s, uint64_t seq, struct wire_await *ret_await)
+{
+        struct wire_await m = {.seq = seq, .acted_id = s->seen_id};
+
+        STR_CUT(m.task, s->config.task);
+        STR_CUT(m.nonce, s->config.nonce);
+        *ret_await = m;
+}
+
+void report_saved(const struct state *s, const struct saves_out *out, uint64_t seq,
+                  struct wire_saved *ret_saved)
+{
+        struct wire_saved m = out->msg;
+
+        STR_CUT(m.task, s->config.task);
+        STR_CUT(m.nonce, s->config.nonce);
+        m.seq = seq;
+        m.generation = s->generation;
+        m.grant_seq = s->saves.grant_seq;
+        m.grants_left = (uint32_t)s->saves.n_grants;
+        *ret_saved = m;
+}

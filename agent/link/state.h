@@ -1,0 +1,192 @@
+/*
+ * What link decides. Pure: an event and a `now` go in, actions come out; the only other outputs are
+ * what state_message() wants sent and when state_deadline() wants to be asked again. No clock, no
+ * descriptor, no logging.
+ *
+ * The promises kept here:
+ *  - each command id is acted on once, and only for this generation
+ *  - a change is in a committed save within a minute where saves take less than half of that
+ *  - the last save is made when no process of the student is left, and never of a home whose
+ *    restore is not complete
+ *  - one unused save request is always with init (CONTROL_HOLD), for a SIGTERM in link's absence
+ *  - the controller's absence stops nothing
+ *
+ * struct state is about 250 KiB: keep it on the heap or static. It owns no memory. `now` never
+ * decreases from call to call.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/macro.h"
+#include "base/mono.h"
+#include "channel.h"
+#include "init/control.h"
+#include "link/saves.h"
+#include "presence/presence.h"
+#include "wire/wire.h"
+
+#define STATE_HEARTBEAT_MS INT64_C(5000) /* until the controller says otherwise */
+#define STATE_CHECK_MS INT64_C(300000)   /* a save at least so often, changes or not */
+#define STATE_UNSAVED_MS INT64_C(60000)  /* the age that saves are planned for */
+#define STATE_REFUSED_MS INT64_C(10000)  /* after a refused hello */
+
+struct state_config {
+        char task[WIRE_ID_SIZE];
+        char nonce[WIRE_NONCE_SIZE];
+        char secret[WIRE_HEX_SIZE];
+        char agent[WIRE_AGENT_SIZE];
+        char health_path[CHANNEL_PATH_MAX];
+        char prime_path[CHANNEL_PATH_MAX];
+        char workspace[CHANNEL_PATH_MAX];
+        char home[CHANNEL_PATH_MAX];
+        int64_t save_after_ms;
+        uint64_t seed;      /* for jitter */
+        uint64_t first_seq; /* of messages: above those of an earlier link of this instance */
+};
+
+enum state_event_type {
+        STATE_CONNECTED,    /* a connection to the controller exists */
+        STATE_DISCONNECTED, /* it is gone; so are the answers that were outstanding */
+        STATE_ANSWER,       /* to what state_message() had us send on `line` */
+        STATE_NO_ANSWER,    /* none came in time, or it could not be read */
+        STATE_CONTROL,      /* from init */
+        STATE_GATE,         /* from gate or sense */
+        STATE_DEADLINE,     /* nothing but time */
+};
+
+/* The lines of the session, each with at most one question under way. */
+enum state_line {
+        STATE_REPORT_LINE, /* hello, report: answered at once */
+        STATE_AWAIT_LINE,  /* await: answered when there is a command */
+        STATE_SAVED_LINE,  /* saved: answered when the save is committed or refused */
+        STATE_LINE_MAX
+};
+
+struct state_event {
+        enum state_event_type type;
+        union {
+                struct {
+                        enum state_line line;
+                        const struct wire_msg *msg;
+                } answer;
+                struct {
+                        const struct control_msg *msg;
+                        const void *blob; /* msg->len bytes */
+                } control;
+                const struct channel_msg *channel;
+        };
+};
+
+enum state_action_type {
+        STATE_ACT_CONTROL, /* an order to init */
+        STATE_ACT_GATE,
+        STATE_ACT_SENSE,
+        STATE_ACT_REDIAL, /* the connection is deaf: close it and dial anew */
+};
+
+struct state_action {
+        enum state_action_type type;
+        union {
+                struct {
+                        uint32_t type, id, flags;
+                        const char *blob; /* JSON text or NULL; valid until the next state_step */
+                        /* CONTROL_SAVE, CONTROL_HOLD: to be set in the request */
+                        uint64_t committed_seq;
+                } control;
+                struct channel_msg channel;
+        };
+};
+
+#define STATE_ACTIONS_MAX 24
+struct state_actions {
+        size_t n;
+        struct state_action v[STATE_ACTIONS_MAX];
+};
+
+/* Which trouble `error` tells of, so that only its own recovery clears it. */
+enum state_trouble {
+        STATE_FINE,
+        STATE_TROUBLE_SAVE,
+        STATE_TROUBLE_RESTORE,
+        STATE_TROUBLE_APP,
+};
+
+struct state {
+        struct state_config config;
+        mono_t now;
+        uint64_t random;
+
+        /* session */
+        bool connected, enrolled, welcomed;
+        bool busy[STATE_LINE_MAX]; /* an answer is outstanding */
+        uint64_t sent_seq[STATE_LINE_MAX];
+        uint64_t seq;
+        int64_t heartbeat_ms;
+        mono_t hello_at, report_at, await_at, await_sent;
+        unsigned timeouts;
+        char addr[WIRE_ADDR_SIZE];
+        char refused_code[WIRE_CODE_SIZE]; /* of the last hello; "" when it was welcome */
+        char refused_reason[WIRE_TEXT_SIZE];
+
+        /* init */
+        bool have_control, synced, terminating;
+        enum control_app_state app;
+        bool app_primed;
+        bool foreign_save; /* one that an earlier link ordered */
+        uint32_t order_id;
+
+        /* life */
+        enum wire_phase phase;
+        struct wire_claim claim;
+        uint64_t generation;
+        bool restoring, restored;
+        bool prime_stopping;
+        bool final_wanted;  /* the stop goes on: the last save is still to be made */
+        bool stop_wanted;   /* prepare-stop came during a restore */
+        bool resume_wanted; /* resume came while the app ended or the last save ran */
+        bool declined;
+        uint64_t acted_id, seen_id;
+        uint32_t probe_id;
+        mono_t restore_at; /* the next attempt after one that failed */
+        unsigned restore_failures;
+        enum state_trouble trouble;
+        char error[WIRE_TEXT_SIZE];
+
+        /* saves */
+        struct saves saves;
+        bool save_final;  /* the running one was ordered as final */
+        bool save_forced; /* save-now, or something was missed: no waiting for save_after */
+        mono_t save_at;   /* not before */
+        mono_t save_started;
+        int64_t save_took_ms; /* the last one, from its order to its commit */
+        unsigned save_failures;
+        uint64_t held_seq, held_committed; /* what init holds; 0 nothing */
+        char save_blob[WIRE_SAVE_SIZE];
+        char hold_blob[WIRE_SAVE_SIZE];
+
+        struct presence presence;
+};
+
+void state_init(struct state *s, const struct state_config *config, mono_t now);
+/* Where the gate listens; no hello goes out before this is known. */
+void state_set_addr(struct state *s, const char *addr);
+/* Actions are appended; they have been carried out before the next call. */
+void state_step(struct state *s, const struct state_event *ev, mono_t now,
+                struct state_actions *fx);
+/* The earliest time at which STATE_DEADLINE should be given or state_message() asked again. */
+mono_t state_deadline(const struct state *s);
+/*
+ * Whether something should be sent on this line now. On true `ret_msg` is the message and it counts
+ * as sent: STATE_ANSWER, STATE_NO_ANSWER or STATE_DISCONNECTED must follow.
+ */
+bool state_message(struct state *s, enum state_line line, mono_t now, struct wire_msg *ret_msg);
+
+/* link/report.c: the bodies of the messages. */
+void report_hello(const struct state *s, uint64_t seq, struct wire_hello *ret_hello);
+void report_build(const struct state *s, uint64_t seq, struct wire_report *ret_report);
+void report_await(const struct state *s, uint64_t seq, struct wire_await *ret_await);
+void report_saved(const struct state *s, const struct saves_out *out, uint64_t seq,
+                  struct wire_saved *ret_saved);

@@ -1,0 +1,46 @@
+/*
+ * The roles of `wsagent-worker`, and the descriptors and environment that init gives each of them.
+ * worker.c chooses the role by argv[1] and does nothing else.
+ *
+ * Descriptors are inherited at fixed numbers. The socket pairs are made once by init, which keeps
+ * both ends open for its whole life: when a role dies and is started again, it finds the same
+ * socket with whatever waited in it, and its peer never sees a hang-up.
+ */
+#pragma once
+
+/* SOCK_SEQPACKET, init/control.h: init <-> link */
+#define ROLE_FD_CONTROL 3
+/* SOCK_SEQPACKET, channel.h: link <-> gate. In link and gate. */
+#define ROLE_FD_GATE 4
+/* SOCK_SEQPACKET, channel.h: link <-> sense. In link and sense. */
+#define ROLE_FD_SENSE 5
+/* The gate's listening TCP socket, bound by init so that no one can take the port between lives. */
+#define ROLE_FD_LISTEN 6
+/* save, restore: the request (JSON, a sealed memfd at offset 0) and where the result goes. */
+#define ROLE_FD_REQUEST 7
+#define ROLE_FD_RESULT 8
+
+/* Largest request or result blob that init passes on, in bytes. */
+#define ROLE_BLOB_MAX 32768
+
+/*
+ * Environment. Of the first group only link sees the secret, nobody else any of it.
+ *   WS_TASK_ID         this task
+ *   WS_TASK_SECRET     64 hex digits, enrolment
+ *   WS_CONTROLLER      tcp://127.0.0.1:7700 (nng URL)
+ * All roles:
+ *   WS_PROFILE         path of the profile (JSON)
+ *   WS_RUN_DIR         private folder of this task, default /run/ws
+ *   WS_HOME            the student's home, default /home/student
+ *   WS_WORKSPACE       what the editor opens, default $WS_HOME/workspace
+ *   WS_APP_SOCKET      the app's Unix socket, default $WS_RUN_DIR/app/app.sock
+ *   WS_LOG_LEVEL       debug, info, warn, error
+ */
+
+int role_link_main(int argc, char **argv);
+int role_gate_main(int argc, char **argv);
+int role_sense_main(int argc, char **argv);
+int role_save_main(int argc, char **argv);
+int role_restore_main(int argc, char **argv);
+int role_profile_main(int argc, char **argv);
+int role_probe_main(int argc, char **argv);

@@ -1,0 +1,186 @@
+#include "save/merge.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+#define DEPTH_MAX 600 /* above what a save holds */
+
+static int open_folder(int dir_fd, const char *name)
+{
+        int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+        return fd < 0 ? -errno : fd;
+}
+
+/* A folder is opened up while we work in it: its own mode may forbid even its owner to. */
+static int open_folder_unlocked(int dir_fd, const char *name)
+{
+        struct stat st;
+
+        if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return -errno;
+        if (S_ISDIR(st.st_mode) && (st.st_mode & 0700) != 0700 &&
+            fchmodat(dir_fd, name, (st.st_mode & 07777) | 0700, 0) < 0)
+                return -errno;
+        return open_folder(dir_fd, name);
+}
+
+/* The same folder for reading names; the caller closes it, and with it nothing else. */
+static DIR *list_folder(int fd)
+{
+        int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *dir = again < 0 ? NULL : fdopendir(again);
+
+        if (!dir)
+                fd_close(again);
+        return dir;
+}
+
+static bool is_dots(const char *name)
+{
+        return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+static int rename_folder(int from_fd, int to_fd, const char *name, const struct stat *st)
+{
+        bool locked = (st->st_mode & 0200) == 0; /* moving it writes its ".." */
+
+        if (locked && fchmodat(from_fd, name, (st->st_mode & 07777) | 0700, 0) < 0)
+                return -errno;
+        if (renameat(from_fd, name, to_fd, name) < 0)
+                return -errno;
+        if (locked && fchmodat(to_fd, name, st->st_mode & 07777, 0) < 0)
+                return -errno;
+        return 0;
+}
+
+static int merge_folder(int from_fd, int to_fd, unsigned depth);
+
+static int merge_both_folders(int from_fd, int to_fd, const char *name, const struct stat *st,
+                              unsigned depth)
+{
+        struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, st->st_mtim};
+        AUTO_CLOSE from = open_folder_unlocked(from_fd, name);
+        AUTO_CLOSE to = open_folder_unlocked(to_fd, name);
+        int r;
+
+        if (from < 0 || to < 0)
+                return from < 0 ? from : to;
+        r = merge_folder(from, to, depth + 1);
+        if (r < 0)
+                return r;
+        if (fchmod(to, st->st_mode & 07777) < 0 || futimens(to, times) < 0)
+                return -errno;
+        return unlinkat(from_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+}
+
+static bool newer(const struct stat *a, const struct stat *b)
+{
+        if (a->st_mtim.tv_sec != b->st_mtim.tv_sec)
+                return a->st_mtim.tv_sec > b->st_mtim.tv_sec;
+        return a->st_mtim.tv_nsec > b->st_mtim.tv_nsec;
+}
+
+static int merge_entry(int from_fd, int to_fd, const char *name, unsigned depth)
+{
+        struct stat from, to;
+        int r;
+
+        if (fstatat(from_fd, name, &from, AT_SYMLINK_NOFOLLOW) < 0)
+                return -errno;
+        if (fstatat(to_fd, name, &to, AT_SYMLINK_NOFOLLOW) < 0) {
+                if (errno != ENOENT)
+                        return -errno;
+                if (S_ISDIR(from.st_mode))
+                        return rename_folder(from_fd, to_fd, name, &from);
+                return renameat(from_fd, name, to_fd, name) < 0 ? -errno : 0;
+        }
+        if (S_ISDIR(from.st_mode) && S_ISDIR(to.st_mode))
+                return merge_both_folders(from_fd, to_fd, name, &from, depth);
+        if (!S_ISDIR(from.st_mode) && !S_ISDIR(to.st_mode)) {
+                /* Two names of one file: rename would leave both. */
+                if (newer(&to, &from) || (to.st_ino == from.st_ino && to.st_dev == from.st_dev))
+                        return unlinkat(from_fd, name, 0) < 0 ? -errno : 0;
+                return renameat(from_fd, name, to_fd, name) < 0 ? -errno : 0;
+        }
+        /* A file where a folder belongs, or the other way: the save is what the student had. */
+        r = merge_remove(to_fd, name);
+        return r == 0 ? merge_entry(from_fd, to_fd, name, depth) : r;
+}
+
+static int merge_folder(int from_fd, int to_fd, unsigned depth)
+{
+        DIR *dir = depth < DEPTH_MAX ? list_folder(from_fd) : NULL;
+        struct dirent *d;
+        int r = dir ? 0 : -EMFILE;
+
+        while (r == 0 && (errno = 0, d = readdir(dir)) != NULL) {
+                if (!is_dots(d->d_name))
+                        r = merge_entry(from_fd, to_fd, d->d_name, depth);
+        }
+        if (r == 0 && errno)
+                r = -errno;
+        if (dir)
+                (void)closedir(dir);
+        return r;
+}
+
+int merge_into_parent(int dir_fd, const char *name)
+{
+        AUTO_CLOSE from = open_folder(dir_fd, name);
+        int r = from < 0 ? from : merge_folder(from, dir_fd, 0);
+
+        if (r < 0)
+                return r;
+        return unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+}
+
+static int remove_content(int fd, unsigned depth);
+
+static int remove_entry(int dir_fd, const char *name, unsigned depth)
+{
+        AUTO_CLOSE fd = -1;
+        int r;
+
+        if (unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT)
+                return 0;
+        if (errno != EISDIR && errno != EPERM)
+                return -errno;
+        fd = open_folder_unlocked(dir_fd, name);
+        if (fd < 0)
+                return fd;
+        r = remove_content(fd, depth + 1);
+        if (r == 0 && unlinkat(dir_fd, name, AT_REMOVEDIR) < 0)
+                r = -errno;
+        return r;
+}
+
+static int remove_content(int fd, unsigned depth)
+{
+        DIR *dir = depth < DEPTH_MAX ? list_folder(fd) : NULL;
+        struct dirent *d;
+        int r = dir ? 0 : -EMFILE;
+
+        while (r == 0 && (errno = 0, d = readdir(dir)) != NULL) {
+                if (!is_dots(d->d_name))
+                        r = remove_entry(fd, d->d_name, depth);
+        }
+        if (r == 0 && errno)
+                r = -errno;
+        if (dir)
+                (void)closedir(dir);
+        return r;
+}
+
+int merge_remove(int dir_fd, const char *name)
+{
+        return remove_entry(dir_fd, name, 0);
+}

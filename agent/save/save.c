@@ -1,0 +1,329 @@
+/*
+ * The save role: one save of the student's home, from request to result.
+ *
+ *   fingerprint -> equal to that of the committed save? unchanged (background only)
+ *   archive into a nameless file here (its length and hash are sent before it)
+ *   same bytes as the committed save? unchanged
+ *   PUT data, then PUT manifest: only the second makes it a save that anyone can find
+ *
+ * The last save never goes by times alone: a write through a shared mapping need not show in them.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <inttypes.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/num.h"
+#include "base/str.h"
+#include "save/job.h"
+#include "save/archive_pack.h"
+#include "profile/profile.h"
+#include "roles.h"
+#include "save/walk.h"
+#include "wire/blob.h"
+
+#define ATTEMPTS 4 /* the first and three more */
+#define BACKOFF_MS 250
+#define BACKOFF_MS_MAX 2000
+#define STATE_SIZE 160
+
+struct save {
+        struct job job;
+        struct blob_save_request request;
+        struct blob_save_result result;
+        struct profile *profile;
+        struct walk_fingerprint fingerprint;
+        struct pack_info info;
+        uint64_t at_ms;
+};
+
+/* ---- results ---- */
+
+static int refuse(struct save *s, const char *code, const char *message, bool retry)
+{
+        s->result.ok = false;
+        s->result.retry = retry;
+        STR_CUT(s->result.code, code);
+        STR_CUT(s->result.message, message);
+        return 1;
+}
+
+static int refuse_errno(struct save *s, const char *what, int r)
+{
+        char message[BLOB_MESSAGE_SIZE];
+
+        (void)snprintf(message, sizeof(message), "%s: %s", what, strerror(-r));
+        if (r == -ENOSPC || r == -EDQUOT)
+                return refuse(s, BLOB_CODE_DISK_FULL, message, true);
+        return refuse(s, r == -EIO ? BLOB_CODE_READ_ERROR : BLOB_CODE_INTERNAL, message, true);
+}
+
+static int refuse_pack(struct save *s, int refusal)
+{
+        switch ((enum pack_refusal)refusal) {
+        case PACK_TOO_BIG:
+                return refuse(s, BLOB_CODE_TOO_BIG, "the save is larger than allowed", false);
+        case PACK_DISK_FULL:
+                return refuse(s, BLOB_CODE_DISK_FULL, "the disk of the task is full", true);
+        case PACK_READ_ERROR:
+                return refuse(s, BLOB_CODE_READ_ERROR, "the disk of the task gives errors", true);
+        case PACK_DAMAGED:
+                break;
+        }
+        return refuse(s, BLOB_CODE_INTERNAL, "the archive could not be made", true);
+}
+
+static int refuse_transfer(struct save *s, int r)
+{
+        const char *message = s->job.transfer.error;
+
+        if (r < 0)
+                return refuse_errno(s, "upload", r);
+        switch ((enum transfer_refusal)r) {
+        case TRANSFER_NETWORK:
+                return refuse(s, BLOB_CODE_NETWORK, message, true);
+        case TRANSFER_EXISTS:
+        case TRANSFER_MISMATCH:
+                return refuse(s, BLOB_CODE_EXISTS, message, true);
+        case TRANSFER_REFUSED:
+        case TRANSFER_MISSING:
+                return refuse(s, BLOB_CODE_REFUSED, message, true);
+        case TRANSFER_TOO_BIG:
+                return refuse(s, BLOB_CODE_TOO_BIG, message, false);
+        case TRANSFER_DISK_FULL:
+                return refuse(s, BLOB_CODE_DISK_FULL, message, true);
+        }
+        return refuse(s, BLOB_CODE_INTERNAL, message, true);
+}
+
+/* ---- what is known of earlier saves: "<fingerprint or -> <hash of the data>" per seq ---- */
+
+static void state_path(const struct save *s, uint64_t seq, char *dst, size_t size)
+{
+        (void)snprintf(dst, size, "%s/%" PRIu64 "-%" PRIu64 ".state", s->job.scratch,
+                       s->request.generation, seq);
+}
+
+/* Of the save that the controller has committed. False when there is none or it is not known. */
+static bool state_read(const struct save *s, char fingerprint[static SHA256_HEX],
+                       char sha256[static SHA256_HEX])
+{
+        AUTO_BUF text = BUF_INIT(STATE_SIZE);
+        char path[1200];
+        const char *sep;
+
+        if (s->request.committed_seq == 0)
+                return false;
+        state_path(s, s->request.committed_seq, path, sizeof(path));
+        if (file_read(path, &text) < 0)
+                return false;
+        sep = strchr((const char *)text.data, ' ');
+        if (!sep || strlen(sep + 1) != SHA256_HEX - 1 ||
+            sep - (const char *)text.data >= SHA256_HEX)
+                return false;
+        memcpy(fingerprint, text.data, (size_t)(sep - (const char *)text.data));
+        fingerprint[sep - (const char *)text.data] = 0;
+        str_copy_cut(sha256, SHA256_HEX, sep + 1);
+        return true;
+}
+
+/* Without it the next save is made in full; that is all. */
+static void state_write(const struct save *s)
+{
+        bool settled = !s->fingerprint.racy && s->info.changed == 0;
+        char path[1200];
+        char text[STATE_SIZE];
+        int n = snprintf(text, sizeof(text), "%s %s", settled ? s->fingerprint.hex : "-",
+                         s->info.sha256);
+        int r;
+
+        state_path(s, s->request.seq, path, sizeof(path));
+        r = file_write_atomic(path, text, (size_t)n, 0600);
+        if (r < 0)
+                log_warn("cannot note the state of the save", LOG_ERR(r));
+}
+
+/* Notes older than the committed save, or of another generation, have no use any more. */
+static void state_sweep(const struct save *s)
+{
+        DIR *dir = opendir(s->job.scratch);
+        struct dirent *d;
+
+        while (dir && (d = readdir(dir)) != NULL) {
+                uint64_t generation = 0, seq = 0;
+                char name[48];
+                char *dot;
+
+                if (STR_SET(name, d->d_name) < 0 || !(dot = strchr(name, '.')))
+                        continue;
+                *dot = 0;
+                if (blob_save_parse(name, &generation, &seq) < 0)
+                        continue;
+                if (generation != s->request.generation || seq < s->request.committed_seq)
+                        (void)unlinkat(dirfd(dir), d->d_name, 0);
+        }
+        if (dir)
+                (void)closedir(dir);
+}
+
+/* ---- upload ---- */
+
+static int put_once(struct save *s, const char *url, int fd, uint64_t length, const char *sha256)
+{
+        int r = transfer_put(&s->job.transfer, url, fd, length, sha256);
+
+        /* Perhaps it is ours: the answer to an earlier attempt may have been lost. */
+        if (r == TRANSFER_EXISTS)
+                r = transfer_same(&s->job.transfer, url, length, sha256);
+        return r;
+}
+
+static int put(struct save *s, const char *url, int fd, uint64_t length, const char *sha256)
+{
+        struct job_backoff backoff = {.ms = BACKOFF_MS, .max_ms = BACKOFF_MS_MAX};
+        int r = 0;
+
+        for (int i = 0; i < ATTEMPTS; i++) {
+                if (i > 0)
+                        job_backoff_wait(&backoff);
+                r = put_once(s, url, fd, length, sha256);
+                if (r != TRANSFER_NETWORK)
+                        break;
+                log_warn("upload failed", LOG_STR("reason", s->job.transfer.error),
+                         LOG_INT("attempt", i + 1));
+        }
+        return r == 0 ? 0 : refuse_transfer(s, r);
+}
+
+static int put_manifest(struct save *s)
+{
+        AUTO_CLOSE fd = job_temp_file(&s->job);
+        AUTO_BUF text = BUF_INIT(BLOB_MANIFEST_MAX);
+        uint8_t digest[SHA256_LEN];
+        struct blob_manifest m = {
+                .format = BLOB_FORMAT,
+                .generation = s->request.generation,
+                .seq = s->request.seq,
+                .at_ms = s->at_ms,
+                .data_length = s->info.length,
+                .files = s->info.files,
+                .bytes = s->info.bytes,
+        };
+        int r;
+
+        STR_CUT(m.workspace, s->request.workspace);
+        STR_CUT(m.data_sha256, s->info.sha256);
+        STR_CUT(m.fingerprint, s->fingerprint.hex);
+        r = fd < 0 ? fd : blob_manifest_encode(&m, &text);
+        if (r == 0)
+                r = fd_write_all(fd, text.data, text.len);
+        if (r < 0)
+                return refuse_errno(s, "manifest", r);
+        sha256_of(text.data, text.len, digest);
+        hex_encode(digest, sizeof(digest), s->result.sha256);
+        s->result.length = text.len;
+        return put(s, s->request.manifest_url, fd, text.len, s->result.sha256);
+}
+
+/* ---- the save ---- */
+
+static void describe(struct save *s)
+{
+        s->result.files = s->info.files;
+        s->result.data_length = s->info.length;
+        s->result.racy = s->info.changed > 0 || s->fingerprint.racy;
+        s->result.unreadable = s->info.notes.unreadable;
+        if (s->info.notes.unreadable > 0)
+                (void)snprintf(s->result.message, sizeof(s->result.message),
+                               "%" PRIu64 " could not be read, first: %s", s->info.notes.unreadable,
+                               s->info.notes.first);
+}
+
+static int upload_new(struct save *s, const char *committed_sha256)
+{
+        AUTO_CLOSE fd = job_temp_file(&s->job);
+        int r;
+
+        if (fd < 0)
+                return refuse_errno(s, "temporary file", fd);
+        r = archive_pack(s->job.home_fd, s->profile, s->result.final, fd, s->request.max_bytes,
+                         &s->info);
+        if (r < 0)
+                return refuse_errno(s, "archive", r);
+        if (r > 0)
+                return refuse_pack(s, r);
+        describe(s);
+        if (strcmp(s->info.sha256, committed_sha256) == 0) {
+                s->result.unchanged = true;
+                return 0;
+        }
+        r = put(s, s->request.data_url, fd, s->info.length, s->info.sha256);
+        if (r == 0)
+                r = put_manifest(s);
+        if (r == 0)
+                state_write(s);
+        return r;
+}
+
+static int save_make(struct save *s)
+{
+        char fingerprint[SHA256_HEX] = "", sha256[SHA256_HEX] = "";
+        bool known = state_read(s, fingerprint, sha256);
+        int r = walk_fingerprint(s->job.home_fd, s->profile, &s->fingerprint);
+
+        if (r == -E2BIG)
+                return refuse_pack(s, PACK_TOO_BIG);
+        if (r < 0)
+                return refuse_errno(s, "looking through the home folder", r);
+        state_sweep(s);
+        if (known && !s->result.final && strcmp(fingerprint, s->fingerprint.hex) == 0) {
+                s->result.unchanged = true;
+                return 0;
+        }
+        return upload_new(s, sha256);
+}
+
+static int save_run(struct save *s)
+{
+        char error[JOB_ERROR_SIZE] = "";
+        const char *path = getenv("WS_PROFILE");
+        int r = job_init(&s->job, error);
+
+        if (r < 0)
+                return refuse(s, BLOB_CODE_INTERNAL, error, true);
+        s->at_ms = (uint64_t)(utc_read().us / US_PER_MS);
+        r = blob_save_request_decode(s->job.request.data, s->job.request.len, &s->request);
+        if (r < 0)
+                return refuse(s, BLOB_CODE_INTERNAL, "the request is not a save request", false);
+        s->result.seq = s->request.seq;
+        r = profile_load(path ? path : "", &s->profile);
+        if (r < 0)
+                return refuse(s, BLOB_CODE_INTERNAL, "the profile cannot be used", true);
+        return save_make(s);
+}
+
+int role_save_main(int argc, char **argv)
+{
+        static struct save s;
+        AUTO_BUF answer = BUF_INIT(ROLE_BLOB_MAX);
+        bool failed;
+        int r;
+
+        s.result.final = argc > 1 && strcmp(argv[1], "--final") == 0;
+        failed = save_run(&s) != 0;
+        s.result.ok = !failed;
+        s.result.ms = (uint64_t)MAX(job_ms(&s.job), 0);
+        r = blob_save_result_encode(&s.result, &answer);
+        if (r < 0)
+                log_error("cannot encode the result", LOG_ERR(r));
+        job_answer(&answer);
+        s.profile = profile_free(s.profile);
+        job_deinit(&s.job);
+        return failed || r < 0 ? 1 : 0;
+}

@@ -1,0 +1,275 @@
+#include "save/walk.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/mono.h"
+#include "base/num.h"
+#include "base/str.h"
+
+#define NAMES_MAX (256u << 20) /* bytes of the names in one folder */
+/* Times stand still for up to one timer tick (10 ms at 100 Hz); be generous. */
+#define RACY_US (100 * US_PER_MS)
+
+struct walk {
+        const struct profile *profile;
+        bool unlock;
+        walk_fn fn;
+        void *ctx;
+        struct walk_notes *notes;
+        struct buf path;
+        uint32_t entries;
+};
+
+void walk_note_unreadable(struct walk_notes *notes, const char *path)
+{
+        if (notes->unreadable++ == 0)
+                STR_CUT(notes->first, path);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+        return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool name_skipped(const char *name, bool at_root)
+{
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+                return true;
+        return at_root && strcmp(name, WALK_STAGING) == 0;
+}
+
+/* All names of the folder, one behind the other with NULs, into `names`; takes `fd`. */
+static int read_names(int fd, bool at_root, struct buf *names, size_t *ret_n)
+{
+        DIR *dir = fdopendir(fd);
+        struct dirent *d;
+        size_t n = 0;
+        int r = 0;
+
+        if (!dir) {
+                r = -errno;
+                fd_close(fd);
+                return r;
+        }
+        while (r == 0 && (errno = 0, d = readdir(dir)) != NULL) {
+                if (name_skipped(d->d_name, at_root))
+                        continue;
+                r = buf_append(names, d->d_name, strlen(d->d_name) + 1);
+                n++;
+        }
+        if (r == 0 && errno)
+                r = -errno;
+        (void)closedir(dir);
+        if (r == 0)
+                *ret_n = n;
+        return r == -ENOBUFS ? -E2BIG : r;
+}
+
+static int list_names(int dir_fd, bool at_root, struct buf *names, const char ***ret_list,
+                      size_t *ret_n)
+{
+        int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        const char **list;
+        const char *s;
+        size_t n = 0;
+        int r;
+
+        if (fd < 0)
+                return -errno;
+        r = read_names(fd, at_root, names, &n);
+        if (r < 0)
+                return r;
+        list = calloc(n + 1, sizeof(*list));
+        if (!list)
+                return -ENOMEM;
+        s = (const char *)names->data;
+        for (size_t i = 0; i < n; i++, s += strlen(s) + 1)
+                list[i] = s;
+        qsort(list, n, sizeof(*list), compare_names);
+        *ret_list = list;
+        *ret_n = n;
+        return 0;
+}
+
+/* The folder, opened; its mode is set aside (*ret_mode) when it had to be opened up. */
+static int open_folder(const struct walk *w, const struct walk_entry *e, int *ret_locked)
+{
+        const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+        mode_t mode = e->st.st_mode & 07777;
+        bool own = e->st.st_uid == geteuid();
+        int fd;
+
+        *ret_locked = w->unlock && own && (mode & 0500) != 0500 &&
+                      fchmodat(e->dir_fd, e->name, mode | 0700, 0) == 0;
+        fd = openat(e->dir_fd, e->name, flags);
+        return fd < 0 ? -errno : fd;
+}
+
+static int walk_folder(struct walk *w, int dir_fd, unsigned depth);
+
+/* The folder changed under us or is closed to us: neither ends the walk. */
+static bool open_error_harmless(struct walk *w, const struct walk_entry *e, int r)
+{
+        if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP)
+                return true;
+        if (r != -EACCES && r != -EPERM)
+                return false;
+        walk_note_unreadable(w->notes, e->path);
+        return true;
+}
+
+static int walk_into(struct walk *w, const struct walk_entry *e, unsigned depth)
+{
+        AUTO_CLOSE fd = -1;
+        int locked = 0;
+        int r = 0;
+
+        if (depth >= WALK_DEPTH_MAX) {
+                walk_note_unreadable(w->notes, e->path);
+                return 0;
+        }
+        fd = open_folder(w, e, &locked);
+        if (fd < 0)
+                r = open_error_harmless(w, e, fd) ? 0 : fd;
+        else
+                r = walk_folder(w, fd, depth);
+        if (locked && fchmodat(e->dir_fd, e->name, e->st.st_mode & 07777, 0) < 0)
+                walk_note_unreadable(w->notes, e->path);
+        /* Readable but not searchable: a folder without its x bit. */
+        return r < 0 && open_error_harmless(w, e, r) ? 0 : r;
+}
+
+static int walk_entry(struct walk *w, struct walk_entry *e, unsigned depth)
+{
+        bool wanted;
+        int r = 0;
+
+        if (fstatat(e->dir_fd, e->name, &e->st, AT_SYMLINK_NOFOLLOW) < 0)
+                return errno == ENOENT ? 0 : -errno;
+        if (!S_ISREG(e->st.st_mode) && !S_ISLNK(e->st.st_mode) && !S_ISDIR(e->st.st_mode))
+                return 0;
+        if (++w->entries > WALK_ENTRIES_MAX)
+                return -E2BIG;
+        if (!S_ISDIR(e->st.st_mode))
+                return profile_saves(w->profile, e->path) ? w->fn(w->ctx, e) : 0;
+        wanted = profile_enters(w->profile, e->path);
+        if (wanted)
+                r = w->fn(w->ctx, e);
+        return wanted && r == 0 ? walk_into(w, e, depth + 1) : r;
+}
+
+/* Append "/name" to the path of the folder; false (and noted) when it becomes too long. */
+static bool path_push(struct walk *w, const char *name)
+{
+        size_t before = w->path.len;
+
+        if ((before == 0 || buf_append(&w->path, "/", 1) == 0) &&
+            buf_append_str(&w->path, name) == 0 && buf_terminate(&w->path) == 0)
+                return true;
+        w->path.len = before;
+        walk_note_unreadable(w->notes, name);
+        return false;
+}
+
+static int walk_folder(struct walk *w, int dir_fd, unsigned depth)
+{
+        AUTO_BUF names = BUF_INIT(NAMES_MAX);
+        size_t before = w->path.len;
+        const char **list = NULL;
+        size_t n = 0;
+        int r = list_names(dir_fd, depth == 0, &names, &list, &n);
+
+        for (size_t i = 0; r == 0 && i < n; i++) {
+                struct walk_entry e = {.dir_fd = dir_fd, .name = list[i]};
+
+                if (!path_push(w, list[i]))
+                        continue;
+                e.path = (const char *)w->path.data;
+                r = walk_entry(w, &e, depth);
+                w->path.len = before;
+                w->path.data[before] = 0;
+        }
+        free(list);
+        return r;
+}
+
+int walk_tree(int root_fd, const struct profile *p, bool unlock, walk_fn fn, void *ctx,
+              struct walk_notes *notes)
+{
+        struct walk w = {
+                .profile = p,
+                .unlock = unlock,
+                .fn = fn,
+                .ctx = ctx,
+                .notes = notes,
+                .path = BUF_INIT(WALK_PATH_MAX),
+        };
+        /* One block from the start: entries point into it while it grows. */
+        int r = buf_reserve(&w.path, WALK_PATH_MAX);
+
+        if (r == 0)
+                r = walk_folder(&w, root_fd, 0);
+        buf_deinit(&w.path);
+        return r;
+}
+
+/* ---- fingerprint ---- */
+
+struct fingerprint {
+        struct sha256 *hash;
+        int64_t settled_us; /* what changed after this may change again without a trace */
+        bool racy;
+};
+
+static int64_t timespec_us(struct timespec t)
+{
+        return (int64_t)t.tv_sec * US_PER_S + t.tv_nsec / 1000;
+}
+
+static int fingerprint_entry(void *ctx, const struct walk_entry *e)
+{
+        struct fingerprint *f = ctx;
+        int64_t facts[7] = {(int64_t)e->st.st_mode};
+
+        if (!S_ISDIR(e->st.st_mode)) {
+                facts[1] = (int64_t)e->st.st_size;
+                facts[2] = (int64_t)e->st.st_mtim.tv_sec;
+                facts[3] = (int64_t)e->st.st_mtim.tv_nsec;
+                facts[4] = (int64_t)e->st.st_ctim.tv_sec;
+                facts[5] = (int64_t)e->st.st_ctim.tv_nsec;
+                facts[6] = (int64_t)e->st.st_ino;
+                if (timespec_us(e->st.st_ctim) > f->settled_us)
+                        f->racy = true;
+        }
+        sha256_update(f->hash, e->path, strlen(e->path) + 1);
+        sha256_update(f->hash, facts, sizeof(facts));
+        return 0;
+}
+
+int walk_fingerprint(int root_fd, const struct profile *p, struct walk_fingerprint *ret)
+{
+        struct walk_notes notes = {0};
+        struct fingerprint f = {
+                .hash = sha256_new(),
+                .settled_us = utc_read().us - RACY_US,
+        };
+        uint8_t digest[SHA256_LEN];
+        int r;
+
+        if (!f.hash)
+                return -ENOMEM;
+        r = walk_tree(root_fd, p, false, fingerprint_entry, &f, &notes);
+        if (r == 0) {
+                sha256_final(f.hash, digest);
+                hex_encode(digest, sizeof(digest), ret->hex);
+                ret->racy = f.racy;
+        }
+        sha256_free(f.hash);
+        return r;
+}

@@ -1,0 +1,663 @@
+#include "config.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/num.h"
+#include "base/str.h"
+
+#define FILE_MAX_BYTES (1 << 20)
+#define AGENT_LOST_MS_MIN 30000
+#define AGENT_LOST_HEARTBEATS 6
+
+enum kind {
+        KIND_TEXT,
+        KIND_PATH,
+        KIND_URL,
+        KIND_ADDR,
+        KIND_SCHEME,
+        KIND_BIND,
+        KIND_COUNT,
+        KIND_DURATION,
+        KIND_SIZE,
+        KIND_LEVEL,
+};
+
+struct option {
+        const char *name;
+        enum kind kind;
+        const char *def;
+        int64_t min, max;
+        const char *help;
+};
+
+static const struct option options[] = {
+#define OPTION(id, name, kind, def, min, max, help)                                                \
+        [CONFIG_##id] = {name, KIND_##kind, def, min, max, help},
+#include "config_option.def"
+};
+
+static const struct option type_options[] = {
+#define TYPE_OPTION(id, name, kind, def, min, max, help)                                           \
+        [CONFIG_TYPE_##id] = {name, KIND_##kind, def, min, max, help},
+#include "config_option.def"
+};
+
+/* What loads: the result, and where an error is to be written. */
+struct load {
+        struct config *config;
+        char *error;
+        /* Flags and variables for every type wait until all types are known. */
+        struct config_value every[CONFIG_TYPE_OPTION_MAX];
+};
+
+static int complain(struct load *l, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+static int complain(struct load *l, const char *fmt, ...)
+{
+        va_list ap;
+
+        va_start(ap, fmt);
+        (void)vsnprintf(l->error, CONFIG_ERROR_SIZE, fmt, ap);
+        va_end(ap);
+        return -EINVAL;
+}
+
+/* ---- one value ---- */
+
+static int split_addr(const char *text, char *host, size_t size, uint64_t *ret_port)
+{
+        const char *colon = strrchr(text, ':');
+        size_t len = colon ? (size_t)(colon - text) : 0;
+
+        if (!colon || len == 0 || len >= size)
+                return -EINVAL;
+        if (num_parse_u64(colon + 1, 0, UINT16_MAX, ret_port) < 0)
+                return -EINVAL;
+        memcpy(host, text, len);
+        host[len] = 0;
+        return 0;
+}
+
+static bool bind_valid(const char *text)
+{
+        const char *colon = strchr(text, ':');
+
+        return !*text || (text[0] == '/' && colon && str_starts(colon + 1, "/run/ws/"));
+}
+
+static const char *kind_hint(enum kind kind)
+{
+        switch (kind) {
+        case KIND_TEXT:
+                return "a text";
+        case KIND_PATH:
+                return "a path";
+        case KIND_URL:
+                return "an address such as tcp://127.0.0.1:7700";
+        case KIND_ADDR:
+                return "ADDRESS:PORT such as 127.0.0.1:7701";
+        case KIND_SCHEME:
+                return "http or https";
+        case KIND_BIND:
+                return "SRC:DST with absolute paths, DST below /run/ws";
+        case KIND_COUNT:
+                return "a whole number";
+        case KIND_DURATION:
+                return "a duration such as 500ms, 30s, 15m, 2h or 7d";
+        case KIND_SIZE:
+                return "a size such as 1048576, 512M or 4G";
+        case KIND_LEVEL:
+                return "debug, info, warn or error";
+        }
+        return "";
+}
+
+/* Does `text` parse as this kind? The number, where there is one. */
+static int parse_kind(enum kind kind, const char *text, int64_t *ret_num)
+{
+        char host[CONFIG_TEXT_SIZE];
+        enum log_level level;
+        uint64_t n = 0;
+        int r = 0;
+
+        switch (kind) {
+        case KIND_TEXT:
+        case KIND_PATH:
+                return 0;
+        case KIND_URL:
+                return str_starts(text, "tcp://") || str_starts(text, "ipc://") ? 0 : -EINVAL;
+        case KIND_ADDR:
+                return split_addr(text, host, sizeof(host), &n);
+        case KIND_SCHEME:
+                return strcmp(text, "http") == 0 || strcmp(text, "https") == 0 ? 0 : -EINVAL;
+        case KIND_BIND:
+                return bind_valid(text) ? 0 : -EINVAL;
+        case KIND_COUNT:
+                return num_parse_i64(text, INT64_MIN, INT64_MAX, ret_num);
+        case KIND_DURATION:
+                return num_parse_duration_ms(text, ret_num);
+        case KIND_SIZE:
+                r = num_parse_size(text, &n);
+                if (r == 0 && n > INT64_MAX)
+                        r = -ERANGE;
+                if (r == 0)
+                        *ret_num = (int64_t)n;
+                return r;
+        case KIND_LEVEL:
+                return log_level_parse(text, &level) ? 0 : -EINVAL;
+        }
+        return -EINVAL;
+}
+
+static bool is_number(enum kind kind)
+{
+        return kind == KIND_COUNT || kind == KIND_DURATION || kind == KIND_SIZE;
+}
+
+static int set_value(struct load *l, const struct option *o, struct config_value *v,
+                     const char *text, const char *source)
+{
+        int64_t num = 0;
+
+        if (strlen(text) >= CONFIG_TEXT_SIZE)
+                return complain(l, "%s: %s: the value is too long (at most %d bytes)", source,
+                                o->name, CONFIG_TEXT_SIZE - 1);
+        for (const char *p = text; *p; p++) {
+                if ((unsigned char)*p < ' ')
+                        return complain(l, "%s: %s: the value has a control character", source,
+                                        o->name);
+        }
+        if (parse_kind(o->kind, text, &num) < 0)
+                return complain(l, "%s: %s: \"%.80s\" is not valid; give %s", source, o->name, text,
+                                kind_hint(o->kind));
+        if (is_number(o->kind) && (num < o->min || num > o->max))
+                return complain(l, "%s: %s: \"%.80s\" is out of range; give %lld to %lld%s", source,
+                                o->name, text, (long long)o->min, (long long)o->max,
+                                o->kind == KIND_DURATION ? " ms" : "");
+        STR_CUT(v->text, text);
+        STR_CUT(v->source, source);
+        v->num = num;
+        return 0;
+}
+
+static const struct option *find_in(const struct option *table, size_t n, const char *name,
+                                    size_t *ret_i)
+{
+        for (size_t i = 0; i < n; i++) {
+                if (strcmp(table[i].name, name) == 0) {
+                        *ret_i = i;
+                        return &table[i];
+                }
+        }
+        return NULL;
+}
+
+/* A global option, or a type option for every type. */
+static int set_global(struct load *l, const char *name, const char *text, const char *source)
+{
+        size_t i = 0;
+        const struct option *o = find_in(options, ARRAY_LEN(options), name, &i);
+
+        if (o)
+                return set_value(l, o, &l->config->v[i], text, source);
+        o = find_in(type_options, ARRAY_LEN(type_options), name, &i);
+        if (o)
+                return set_value(l, o, &l->every[i], text, source);
+        return complain(l, "%s: no such option \"%.60s\"; --help lists them", source, name);
+}
+
+/* ---- defaults ---- */
+
+static int default_path(struct load *l, size_t i, char *dst, size_t size)
+{
+        char exe[CONFIG_TEXT_SIZE];
+        const char *home = getenv("HOME");
+        ssize_t n;
+        char *slash;
+
+        if (i == CONFIG_STATE_DIR) {
+                if (geteuid() == 0)
+                        return str_copy(dst, size, "/var/lib/wscontroller");
+                if (!home || home[0] != '/')
+                        return complain(l, "state_dir: HOME is not set; give --state-dir");
+                (void)snprintf(dst, size, "%s/.local/state/wscontroller", home);
+                return 0;
+        }
+        n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+        if (n < 0)
+                return complain(l, "agent: /proc is not there; give --agent PATH");
+        exe[n] = 0;
+        slash = strrchr(exe, '/');
+        if (slash)
+                *slash = 0;
+        (void)snprintf(dst, size, "%.*s/wsagent", (int)(size - sizeof("/wsagent")), exe);
+        return 0;
+}
+
+static int set_defaults(struct load *l)
+{
+        char path[CONFIG_TEXT_SIZE];
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < ARRAY_LEN(options); i++) {
+                const char *text = options[i].def;
+
+                if (!text) {
+                        r = default_path(l, i, path, sizeof(path));
+                        text = path;
+                }
+                if (r == 0)
+                        r = set_value(l, &options[i], &l->config->v[i], text, "default");
+        }
+        return r;
+}
+
+static int add_type(struct load *l, const char *name, const char *source, struct config_type **ret)
+{
+        struct config *c = l->config;
+        struct config_type *t;
+        int r = 0;
+
+        if (!name_valid(name, CORE_TYPE_SIZE - 1))
+                return complain(
+                        l,
+                        "%s: \"%.60s\" is no name for a type; use up to %d letters, digits, "
+                        "dots and dashes",
+                        source, name, CORE_TYPE_SIZE - 1);
+        for (uint32_t i = 0; i < c->n_types; i++) {
+                if (strcmp(c->types[i].name, name) == 0)
+                        return complain(l, "%s: the type \"%s\" is there twice; join the sections",
+                                        source, name);
+        }
+        if (c->n_types == CORE_TYPES_MAX)
+                return complain(l, "%s: more than %d types", source, CORE_TYPES_MAX);
+        t = &c->types[c->n_types++];
+        STR_CUT(t->name, name);
+        for (size_t i = 0; r == 0 && i < ARRAY_LEN(type_options); i++)
+                r = set_value(l, &type_options[i], &t->v[i], type_options[i].def, "default");
+        *ret = t;
+        return r;
+}
+
+/* ---- the file ---- */
+
+static char *trim(char *s)
+{
+        char *end;
+
+        while (*s == ' ' || *s == '\t')
+                s++;
+        end = s + strlen(s);
+        while (end > s && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r'))
+                *--end = 0;
+        return s;
+}
+
+static int section(struct load *l, char *line, const char *source, struct config_type **type)
+{
+        size_t len = strlen(line);
+
+        if (line[len - 1] != ']')
+                return complain(l, "%s: a section ends with ]; write [type NAME]", source);
+        line[len - 1] = 0;
+        line = trim(line + 1);
+        if (!str_starts(line, "type "))
+                return complain(l, "%s: no such section \"%.60s\"; write [type NAME]", source,
+                                line);
+        return add_type(l, trim(line + sizeof("type ") - 1), source, type);
+}
+
+static int assignment(struct load *l, char *line, const char *source, struct config_type *type)
+{
+        char *equals = strchr(line, '=');
+        const struct option *o;
+        const char *name;
+        const char *value;
+        char *comment;
+        size_t i = 0;
+
+        if (!equals)
+                return complain(l, "%s: \"%.60s\": write NAME = VALUE, or # before a comment",
+                                source, line);
+        *equals = 0;
+        name = trim(line);
+        /* So that what --print-config wrote can be read again. */
+        comment = strstr(equals + 1, " #");
+        if (comment)
+                *comment = 0;
+        value = trim(equals + 1);
+        o = type ? find_in(type_options, ARRAY_LEN(type_options), name, &i) : NULL;
+        if (o)
+                return set_value(l, o, &type->v[i], value, source);
+        if (type && find_in(options, ARRAY_LEN(options), name, &i))
+                return complain(l, "%s: %s belongs to no type; move it above the first section",
+                                source, name);
+        if (find_in(type_options, ARRAY_LEN(type_options), name, &i))
+                return complain(l, "%s: %s belongs to a type; move it below [type NAME]", source,
+                                name);
+        return set_global(l, name, value, source);
+}
+
+static int load_file(struct load *l, const char *path)
+{
+        AUTO_BUF content = BUF_INIT(FILE_MAX_BYTES);
+        struct config_type *type = NULL;
+        char source[CONFIG_SOURCE_SIZE];
+        char *next;
+        int number = 0;
+        int r = file_read(path, &content);
+
+        if (r < 0)
+                return complain(l, "%s: cannot be read: %s", path, strerrordesc_np(-r));
+        if (memchr(content.data, 0, content.len))
+                return complain(l, "%s: it is not a text file", path);
+        for (char *line = (char *)content.data; r == 0 && line && *line; line = next) {
+                next = strchr(line, '\n');
+                if (next)
+                        *next++ = 0;
+                (void)snprintf(source, sizeof(source), "%.140s:%d", path, ++number);
+                line = trim(line);
+                if (!*line || *line == '#')
+                        continue;
+                r = *line == '[' ? section(l, line, source, &type)
+                                 : assignment(l, line, source, type);
+        }
+        return r;
+}
+
+/* ---- environment and flags ---- */
+
+static void respell(char *dst, size_t size, const char *prefix, const char *name, char from,
+                    char to, bool upper)
+{
+        size_t n = strlen(prefix);
+
+        str_copy_cut(dst, size, prefix);
+        for (; *name && n + 1 < size; name++) {
+                char c = *name == from ? to : *name;
+
+                dst[n++] = (char)(upper && c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+        }
+        dst[n] = 0;
+}
+
+static const char *env_find(char **list, const char *name)
+{
+        size_t len = strlen(name);
+
+        for (; *list; list++) {
+                if (strncmp(*list, name, len) == 0 && (*list)[len] == '=')
+                        return *list + len + 1;
+        }
+        return NULL;
+}
+
+static int load_env_table(struct load *l, char **env, const struct option *table, size_t n)
+{
+        char name[64];
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < n; i++) {
+                const char *value;
+
+                respell(name, sizeof(name), "WS_", table[i].name, '_', '_', true);
+                value = env_find(env, name);
+                if (value)
+                        r = set_global(l, table[i].name, value, name);
+        }
+        return r;
+}
+
+static bool is_action(const char *arg, enum config_action *ret_action)
+{
+        static const struct {
+                const char *flag;
+                enum config_action action;
+        } actions[] = {{"--check", CONFIG_CHECK},
+                       {"--print-config", CONFIG_PRINT},
+                       {"--help", CONFIG_HELP},
+                       {"-h", CONFIG_HELP},
+                       {"--version", CONFIG_VERSION}};
+
+        for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
+                if (strcmp(arg, actions[i].flag) == 0) {
+                        *ret_action = actions[i].action;
+                        return true;
+                }
+        }
+        return false;
+}
+
+/*
+ * `file`: only look for --config. Otherwise set everything else. One walk serves both, so that they
+ * cannot disagree about what is a value.
+ */
+static int walk_flags(struct load *l, int argc, char **argv, enum config_action *action,
+                      const char **file)
+{
+        char name[80];
+        char flag[80];
+        int r = 0;
+
+        for (int i = 1; r == 0 && i < argc; i++) {
+                const char *arg = argv[i];
+                const char *equals = strchr(arg, '=');
+                const char *value;
+
+                if (is_action(arg, action))
+                        continue;
+                if (!str_starts(arg, "--"))
+                        return complain(l, "\"%.60s\": not an option; --help lists them", arg);
+                (void)snprintf(flag, sizeof(flag), "%.*s",
+                               equals ? (int)MIN((size_t)(equals - arg), sizeof(flag) - 1)
+                                      : (int)sizeof(flag) - 1,
+                               arg);
+                value = equals ? equals + 1 : argv[i + 1];
+                if (!equals)
+                        i++;
+                if (!value)
+                        return complain(l, "%s: a value is missing", flag);
+                respell(name, sizeof(name), "", flag + 2, '-', '_', false);
+                if (strcmp(name, "config") == 0) {
+                        if (file)
+                                *file = value;
+                } else if (!file) {
+                        r = set_global(l, name, value, flag);
+                }
+        }
+        return r;
+}
+
+/* ---- all together ---- */
+
+static void apply_every(struct load *l)
+{
+        for (uint32_t t = 0; t < l->config->n_types; t++) {
+                for (size_t i = 0; i < ARRAY_LEN(type_options); i++) {
+                        if (l->every[i].source[0])
+                                l->config->types[t].v[i] = l->every[i];
+                }
+        }
+}
+
+static int cross_check(struct load *l)
+{
+        const struct config *c = l->config;
+        int64_t pools = 0;
+
+        if (c->n_types == 0)
+                return complain(l, "no workspace type is configured; add \"[type vscode]\" with "
+                                   "\"profile = FILE\" to the file given with --config");
+        for (uint32_t i = 0; i < c->n_types; i++) {
+                const struct config_value *profile = &c->types[i].v[CONFIG_TYPE_PROFILE];
+
+                pools += c->types[i].v[CONFIG_TYPE_POOL].num;
+                if (!profile->text[0])
+                        return complain(l,
+                                        "[type %s]: profile is not set; give the path of a profile",
+                                        c->types[i].name);
+                if (access(profile->text, R_OK) < 0)
+                        return complain(l, "%s: profile: %s: %s", profile->source, profile->text,
+                                        strerrordesc_np(errno));
+        }
+        if (pools > c->v[CONFIG_TASKS_MAX].num)
+                return complain(
+                        l,
+                        "%s: tasks_max is %lld, but the pools keep %lld tasks warm; raise it "
+                        "or lower pool",
+                        c->v[CONFIG_TASKS_MAX].source, (long long)c->v[CONFIG_TASKS_MAX].num,
+                        (long long)pools);
+        return 0;
+}
+
+int config_load(int argc, char **argv, char **environ_list,
+                char ret_error[static CONFIG_ERROR_SIZE], enum config_action *ret_action,
+                struct config **ret_config)
+{
+        enum config_action action = CONFIG_RUN;
+        const char *file = env_find(environ_list, "WS_CONFIG");
+        struct load *l = calloc(1, sizeof(*l));
+        int r;
+
+        if (!l)
+                return -ENOMEM;
+        l->error = ret_error;
+        l->config = calloc(1, sizeof(*l->config));
+        r = l->config ? 0 : -ENOMEM;
+        if (r == 0)
+                r = walk_flags(l, argc, argv, &action, &file);
+        if (r == 0 && action != CONFIG_HELP && action != CONFIG_VERSION) {
+                r = set_defaults(l);
+                if (r == 0 && file)
+                        r = load_file(l, file);
+                if (r == 0)
+                        r = load_env_table(l, environ_list, options, ARRAY_LEN(options));
+                if (r == 0)
+                        r = load_env_table(l, environ_list, type_options, ARRAY_LEN(type_options));
+                if (r == 0)
+                        r = walk_flags(l, argc, argv, &action, NULL);
+                apply_every(l);
+                if (r == 0)
+                        r = cross_check(l);
+        }
+        if (r == 0) {
+                *ret_action = action;
+                *ret_config = STEAL(l->config, NULL);
+        }
+        config_free(l->config);
+        free(l);
+        return r;
+}
+
+struct config *config_free(struct config *c)
+{
+        free(c);
+        return NULL;
+}
+
+/* ---- reading it ---- */
+
+const char *config_text(const struct config *c, enum config_option o)
+{
+        return c->v[o].text;
+}
+
+int64_t config_num(const struct config *c, enum config_option o)
+{
+        return c->v[o].num;
+}
+
+const char *config_type_text(const struct config *c, uint32_t type, enum config_type_option o)
+{
+        return c->types[type].v[o].text;
+}
+
+int64_t config_type_num(const struct config *c, uint32_t type, enum config_type_option o)
+{
+        return c->types[type].v[o].num;
+}
+
+void config_addr(const struct config *c, enum config_option o, char *dst, size_t size,
+                 uint16_t *ret_port)
+{
+        uint64_t port = 0;
+
+        if (split_addr(c->v[o].text, dst, size, &port) < 0)
+                dst[0] = 0;
+        *ret_port = (uint16_t)port;
+}
+
+void config_core(const struct config *c, struct core_config *ret_core)
+{
+        struct core_config core = {
+                .workspaces_max = (uint32_t)config_num(c, CONFIG_WORKSPACES_MAX),
+                .tasks_max = (uint32_t)config_num(c, CONFIG_TASKS_MAX),
+                .n_types = c->n_types,
+                .quiet_ms = config_num(c, CONFIG_QUIET),
+                .heartbeat_ms = config_num(c, CONFIG_HEARTBEAT),
+                .retry_save_ms = config_num(c, CONFIG_SAVE_RETRY),
+                .erase_delay_ms = config_num(c, CONFIG_ERASE_DELAY),
+                .stops_per_min = (uint32_t)config_num(c, CONFIG_STOPS_PER_MINUTE),
+        };
+
+        core.agent_lost_ms = MAX(AGENT_LOST_MS_MIN, AGENT_LOST_HEARTBEATS * core.heartbeat_ms);
+        for (uint32_t i = 0; i < c->n_types; i++) {
+                struct core_type *t = &core.types[i];
+
+                STR_CUT(t->name, c->types[i].name);
+                t->pool_size = (uint32_t)config_type_num(c, i, CONFIG_TYPE_POOL);
+                t->idle_ms = config_type_num(c, i, CONFIG_TYPE_IDLE);
+                t->launch_timeout_ms = config_type_num(c, i, CONFIG_TYPE_LAUNCH_TIMEOUT);
+                t->claim_timeout_ms = config_type_num(c, i, CONFIG_TYPE_CLAIM_TIMEOUT);
+                t->stop_timeout_ms = config_type_num(c, i, CONFIG_TYPE_STOP_TIMEOUT);
+        }
+        *ret_core = core;
+}
+
+void config_print(const struct config *c)
+{
+        for (size_t i = 0; i < ARRAY_LEN(options); i++)
+                printf("%s = %s  # %s\n", options[i].name, c->v[i].text, c->v[i].source);
+        for (uint32_t t = 0; t < c->n_types; t++) {
+                printf("\n[type %s]\n", c->types[t].name);
+                for (size_t i = 0; i < ARRAY_LEN(type_options); i++)
+                        printf("%s = %s  # %s\n", type_options[i].name, c->types[t].v[i].text,
+                               c->types[t].v[i].source);
+        }
+}
+
+static void help_table(const struct option *table, size_t n)
+{
+        char flag[64];
+
+        for (size_t i = 0; i < n; i++) {
+                respell(flag, sizeof(flag), "--", table[i].name, '_', '-', false);
+                printf("  %-22s %s", flag, table[i].help);
+                if (table[i].def && table[i].def[0])
+                        printf(" (%s)", table[i].def);
+                printf("\n");
+        }
+}
+
+void config_help(void)
+{
+        printf("usage: wscontroller [--config FILE] [options]\n"
+               "       wscontroller storage …    the storage server, started by the controller\n\n"
+               "Sources, later ones win: defaults, the file, the environment (WS_STATE_DIR for\n"
+               "--state-dir), flags.\n\n"
+               "  --config FILE          \"name = value\" lines and [type NAME] sections "
+               "(WS_CONFIG)\n"
+               "  --check                say whether the configuration is good, and end\n"
+               "  --print-config         print every value and where it comes from, and end\n"
+               "  --help, --version\n\n");
+        help_table(options, ARRAY_LEN(options));
+        printf("\nOf each type; as a flag, for every type:\n");
+        help_table(type_options, ARRAY_LEN(type_options));
+}

@@ -1,0 +1,298 @@
+/*
+ * THE decision core: events in, effects out. Deterministic; no I/O, no clock, no allocation after
+ * core_new, no logging, no threads. It links with base and pool only (a test reads the symbol
+ * table).
+ *
+ * Rules that every caller and every change must keep:
+ *  - Persist, then act, then tell. The caller commits the storage effects of a step before it
+ *    carries out any other effect of that step or a later one.
+ *  - The caller may lose or repeat any effect. Intents are level-triggered: the core asks again at
+ * a deadline, with the same ids.
+ *  - An unknown outcome is a state, not a failure.
+ *  - event.now never decreases.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/macro.h"
+#include "core/types.h"
+
+enum core_event_type {
+#define EVENT(id, member, doc) EV_##id,
+#include "core/event.def"
+#undef EVENT
+        EV_MAX
+};
+
+enum core_effect_type {
+#define EFFECT(id, member, doc) FX_##id,
+#include "core/effect.def"
+#undef EFFECT
+        FX_MAX
+};
+
+const char *core_event_name(enum core_event_type t);
+const char *core_effect_name(enum core_effect_type t);
+
+/* What the agent says it is doing; the names are on the wire (PROTOCOL.md). */
+enum agent_phase {
+#define AGENT_PHASE(id, name, doc) AGENT_##id,
+#include "wire/agent_phase.def"
+#undef AGENT_PHASE
+        AGENT_PHASE_MAX
+};
+
+enum command_verb {
+#define COMMAND_VERB(id, name, doc) COMMAND_##id,
+#include "wire/command_verb.def"
+#undef COMMAND_VERB
+        COMMAND_VERB_MAX
+};
+
+enum reply_status {
+        REPLY_OK,        /* accepted; for a launch: look at the workspace's state */
+        REPLY_NOT_FOUND, /* no such workspace */
+        REPLY_BAD_TYPE,  /* no such workspace type */
+        REPLY_FULL,      /* workspaces_max reached */
+        REPLY_DELETED,   /* the workspace waits for its erasure */
+        REPLY_DRAINING,  /* a shutdown is under way */
+        REPLY_STATUS_MAX,
+};
+
+#define CORE_SIGNALS_MAX 8
+
+/* One piece of evidence, as shown by `wsctl why`. */
+struct signal_age {
+        char source[24]; /* "connection", "terminal", "file", "process", … */
+        int64_t age_ms;  /* since the last evidence; -1 for never */
+        int64_t count;   /* open connections, events so far: what the source counts */
+};
+
+struct core_event {
+        enum core_event_type type;
+        mono_t now;
+        utc_t utc;
+        union {
+                struct workspace_row workspace_row;
+                struct task_row task_row;
+                struct {
+                        uint64_t task_number_max; /* highest number ever given to a task id */
+                        uint64_t audit_seq_max;
+                        uint64_t command_id_max;
+                } boot;
+                struct {
+                        char task[CORE_ID_SIZE];
+                } task_seen;
+                struct {
+                        uint64_t token; /* comes back in FX_REPLY; 0 wants no reply */
+                        char id[CORE_ID_SIZE];
+                        struct ws_key key; /* all empty: launch the existing `id` */
+                        char labels[CORE_LABELS_SIZE];
+                        char actor[CORE_NAME_SIZE];
+                } launch;
+                struct {
+                        uint64_t token;
+                        char id[CORE_ID_SIZE];
+                        char actor[CORE_NAME_SIZE];
+                        char reason[CORE_REASON_SIZE];
+                } req_workspace;
+                struct {
+                        uint64_t token;
+                        char actor[CORE_NAME_SIZE];
+                } req_plain;
+                struct {
+                        char task[CORE_ID_SIZE];
+                        bool ok;
+                        char reason[CORE_REASON_SIZE]; /* when not ok */
+                } task_result;
+                struct {
+                        char task[CORE_ID_SIZE];
+                        int exit_status; /* 0..255, 128 + signal, -1 unknown */
+                        char reason[CORE_REASON_SIZE];
+                } task_ended;
+                struct {
+                        uint64_t conn; /* comes back in WELCOME or REFUSE */
+                        char task[CORE_ID_SIZE];
+                        char nonce[CORE_NONCE_SIZE];
+                        char addr[CORE_ADDR_SIZE];
+                        uint64_t generation; /* that the agent believes to have; 0 none */
+                } hello;
+                struct {
+                        uint64_t conn;
+                        char task[CORE_ID_SIZE];
+                        char nonce[CORE_NONCE_SIZE];
+                        uint64_t generation;
+                        uint64_t acted_id; /* highest command id it has acted on or declined */
+                        enum agent_phase phase;
+                        bool declined;          /* the last prepare-stop was declined */
+                        int64_t person_age_ms;  /* since the last evidence of a person; -1 never */
+                        int64_t unsaved_age_ms; /* 0: nothing unsaved; -1 unknown */
+                        uint64_t saved_seq;     /* highest seq it knows to be committed */
+                        uint32_t n_signals;
+                        struct signal_age signals[CORE_SIGNALS_MAX];
+                        char error[CORE_REASON_SIZE]; /* what went wrong last, or "" */
+                } report;
+                struct {
+                        uint64_t conn;
+                        char task[CORE_ID_SIZE];
+                        uint64_t generation;
+                        uint64_t seq;
+                        bool final;     /* taken after the app had ended */
+                        bool unchanged; /* nothing new since the head: nothing was uploaded */
+                        uint64_t length;
+                        uint64_t data_length;
+                        char sha256[CORE_SHA256_SIZE];
+                } saved;
+                struct {
+                        char workspace[CORE_ID_SIZE];
+                        uint64_t generation, seq;
+                        int result; /* 0 good, > 0 refused (see reason), < 0 -errno: try again */
+                        char reason[CORE_REASON_SIZE];
+                } verified;
+                struct {
+                        char workspace[CORE_ID_SIZE];
+                        uint64_t generation;
+                        int result;            /* 0 looked, < 0 -errno: try again */
+                        struct save_ref found; /* already verified; seq 0: nothing newer */
+                } salvaged;
+        };
+};
+
+struct core_effect {
+        enum core_effect_type type;
+        union {
+                struct workspace_row workspace_row;
+                struct task_row task_row;
+                struct audit_row audit_row;
+                struct {
+                        char id[CORE_ID_SIZE];
+                } id;
+                struct {
+                        char task[CORE_ID_SIZE];
+                        char type[CORE_TYPE_SIZE];
+                } launch_task;
+                struct {
+                        char task[CORE_ID_SIZE];
+                        bool at_once; /* it holds nothing: SIGKILL is fine */
+                        char reason[CORE_REASON_SIZE];
+                } stop_task;
+                struct {
+                        uint64_t conn;
+                        char task[CORE_ID_SIZE];
+                        uint64_t generation;          /* 0: not claimed */
+                        char workspace[CORE_ID_SIZE]; /* "" : not claimed */
+                        int64_t heartbeat_ms;
+                } welcome;
+                struct {
+                        uint64_t conn;
+                        char task[CORE_ID_SIZE];
+                        char code[32]; /* "unknown-task", "nonce-mismatch", … (PROTOCOL.md) */
+                        char reason[CORE_REASON_SIZE];
+                } refuse;
+                struct {
+                        char task[CORE_ID_SIZE];
+                        uint64_t id;
+                        uint64_t generation;
+                        enum command_verb verb;
+                        char workspace[CORE_ID_SIZE];
+                        struct save_ref head, previous; /* for a claim: what to restore */
+                        bool recheck; /* prepare-stop: decline if a person is there */
+                        char reason[CORE_REASON_SIZE];
+                } command;
+                struct {
+                        uint64_t conn; /* of the AGENT_SAVED, 0 when it came another way */
+                        char task[CORE_ID_SIZE];
+                        uint64_t generation, seq;
+                        bool committed;
+                        char reason[CORE_REASON_SIZE];
+                } save_ack;
+                struct {
+                        char workspace[CORE_ID_SIZE];
+                        struct save_ref save;
+                } verify;
+                struct {
+                        char workspace[CORE_ID_SIZE];
+                        uint64_t generation;
+                        uint64_t after_seq;
+                } salvage;
+                struct {
+                        char workspace[CORE_ID_SIZE];
+                        uint32_t n_keep;
+                        struct save_ref keep[2];
+                        uint64_t before_generation, before_seq; /* only saves older than this go */
+                } sweep;
+                struct {
+                        uint64_t token;
+                        enum reply_status status;
+                        char workspace[CORE_ID_SIZE];
+                } reply;
+        };
+};
+
+#define CORE_EFFECTS_MAX 512
+
+/*
+ * The effects of one step, in order. Caller-owned; core_step appends and never overflows it. At
+ * least CORE_STEP_ROOM must be free at entry; what does not fit is done by further EV_DEADLINE
+ * steps, for which core_next_deadline is then already due.
+ */
+#define CORE_STEP_ROOM 128
+struct core_effects {
+        size_t n;
+        struct core_effect v[CORE_EFFECTS_MAX];
+};
+
+struct core;
+
+/* 0, -ENOMEM, -EINVAL (a configuration that cannot work). Everything is allocated here. */
+NODISCARD int core_new(const struct core_config *config, struct core **ret_core);
+struct core *core_free(struct core *c);
+
+/* Take one event. Total: hostile or late events are ignored (and counted), never asserted on. */
+void core_step(struct core *c, const struct core_event *ev, struct core_effects *fx);
+
+/* The earliest time at which EV_DEADLINE should be given; MONO_NEVER for none. */
+mono_t core_next_deadline(const struct core *c);
+
+/* ---- read-only views, for the edges; valid until the next core_step ---- */
+
+/* What is known of a running task beyond its row; never stored. */
+struct task_live {
+        mono_t heard_at; /* last message of its agent */
+        mono_t claimed_at;
+        mono_t ready_at;
+        enum agent_phase phase;
+        int64_t person_age_ms;  /* at heard_at */
+        int64_t unsaved_age_ms; /* at heard_at */
+        uint32_t n_signals;
+        struct signal_age signals[CORE_SIGNALS_MAX];
+        char error[CORE_REASON_SIZE];
+};
+
+const struct workspace_row *core_workspace(const struct core *c, const char *id);
+const struct task_row *core_task(const struct core *c, const char *id);
+/* NULL for an unknown task. */
+const struct task_live *core_task_live(const struct core *c, const char *id);
+/* Iterate: start with *pos = 0; NULL at the end. */
+const struct workspace_row *core_next_workspace(const struct core *c, size_t *pos);
+const struct task_row *core_next_task(const struct core *c, size_t *pos);
+
+/* When this workspace would be stopped for idleness if nothing came; NEVER when it would not. */
+mono_t core_idle_deadline(const struct core *c, const char *workspace);
+
+struct pool_view {
+        const char *type;
+        uint32_t target, warm, launching, claimed, waiting;
+        uint64_t hits, misses; /* launches since start that found (did not find) a warm task */
+        const char *reason;    /* why the target is what it is */
+        mono_t breaker_until;  /* launches pause until then after repeated failures; NEVER: no */
+};
+
+/* The pool of types[i]; false behind the last. */
+bool core_pool(const struct core *c, uint32_t i, struct pool_view *ret_view);
+bool core_draining(const struct core *c);
+/* The number in a task id ("t-0000000012": 12); 0 for any other text. */
+uint64_t core_task_number(const char *task);
+/* Events since start that were ignored because nothing they spoke of exists, or was possible. */
+uint64_t core_ignored(const struct core *c);

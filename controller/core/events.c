@@ -1,0 +1,686 @@
+/* What each event means: find whom it concerns, refuse what cannot be, hand it to the machine. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "core/internal.h"
+
+static void ignore(struct core *c)
+{
+        c->ignored++;
+}
+
+/* ---- start-up ---- */
+
+static void boot_workspace(struct core *c, const struct core_event *ev)
+{
+        const struct workspace_row *row = &ev->workspace_row;
+        int64_t age_us = c->utc.us - row->active_at.us;
+        struct workspace *w;
+
+        if (c->booted || !row->id[0] || (size_t)row->state >= WS_STATE_MAX ||
+            workspace_find(c, row->id)) {
+                ignore(c);
+                return;
+        }
+        w = workspace_add(c, row);
+        if (!w) {
+                ignore(c);
+                return;
+        }
+        saves_forget(w);
+        w->active_stored = row->active_at;
+        if (age_us > 0 && age_us <= c->now.us)
+                w->person_at = (mono_t){c->now.us - age_us};
+}
+
+static void boot_task(struct core *c, const struct core_event *ev)
+{
+        const struct task_row *row = &ev->task_row;
+
+        if (c->booted || !row->id[0] || (size_t)row->state >= TASK_STATE_MAX ||
+            task_find(c, row->id) || !task_add(c, row)) {
+                ignore(c);
+                return;
+        }
+        c->task_number = MAX(c->task_number, core_task_number(row->id));
+}
+
+static void boot_done(struct core *c, const struct core_event *ev)
+{
+        if (c->booted) {
+                ignore(c);
+                return;
+        }
+        c->booted = true;
+        c->task_number = MAX(c->task_number, ev->boot.task_number_max);
+        c->audit_seq = MAX(c->audit_seq, ev->boot.audit_seq_max);
+        c->command_id = MAX(c->command_id, ev->boot.command_id_max);
+}
+
+static void task_seen(struct core *c, const struct core_event *ev)
+{
+        struct task_row row = {.launched_at = c->utc};
+        struct task *t = task_find(c, ev->task_seen.task);
+
+        if (!c->booted || !ev->task_seen.task[0]) {
+                ignore(c);
+                return;
+        }
+        if (!t) {
+                /*
+                 * Everything of ours is stored before it is launched, so this one is of a store
+                 * that is gone. It is ended gently: its agent makes its own last save.
+                 */
+                STR_CUT(row.id, ev->task_seen.task);
+                t = task_add(c, &row);
+                if (!t) {
+                        ignore(c);
+                        return;
+                }
+                c->task_number = MAX(c->task_number, core_task_number(row.id));
+                fx_audit(c, "", row.id, "core", "orphan", "the store does not know this task");
+                task_enter(c, t, TASK_TERMINATING, "the store does not know this task");
+        }
+        t->seen = true;
+}
+
+static void resume_task(struct core *c, struct task *t)
+{
+        struct workspace *w = workspace_of(c, t);
+
+        t->launched = true;
+        switch (t->row.state) {
+        case TASK_CLAIMED:
+                t->app_started = true; /* it may have been; then there may be work in it */
+                break;
+        case TASK_STOPPING:
+                t->app_started = true;
+                if (w)
+                        task_command(c, t, COMMAND_PREPARE_STOP, w->row.erase_at.us == 0,
+                                     t->row.reason);
+                break;
+        case TASK_SAVED:
+        case TASK_TERMINATING:
+        case TASK_FAILED:
+                t->ask_at = c->now;
+                break;
+        case TASK_LOST:
+                if (!w)
+                        break;
+                /* The provider was wrong when it said that it had ended: save it. */
+                task_enter(c, t, TASK_STOPPING, "it was taken for lost");
+                workspace_enter(c, w, WS_SAVING, "its task was taken for lost");
+                task_command(c, t, COMMAND_PREPARE_STOP, true, t->row.reason);
+                break;
+        case TASK_GONE:
+                task_enter(c, t, TASK_GONE, t->row.reason);
+                break;
+        case TASK_LAUNCHING:
+        case TASK_WARM:
+        case TASK_READY:
+        case TASK_STATE_MAX:
+                break;
+        }
+        if (task_may_hold_work(t) && !w && t->row.id[0])
+                task_enter(c, t, TASK_TERMINATING, "its workspace does not know it");
+        task_arm(c, t);
+}
+
+static void resume_unseen(struct core *c, struct task *t)
+{
+        if (t->row.state == TASK_LAUNCHING)
+                task_enter(c, t, TASK_GONE, "it was not launched before the restart");
+        else if (t->row.state == TASK_LOST && !workspace_of(c, t))
+                task_enter(c, t, TASK_GONE, t->row.reason);
+        else
+                task_ended(c, t, "it was gone when the controller came back");
+}
+
+static void resume_workspace(struct core *c, struct workspace *w)
+{
+        struct task *t = task_of(c, w);
+
+        switch (w->row.state) {
+        case WS_STARTING:
+                if (t || (!w->row.task[0] && w->type < c->config.n_types))
+                        break;
+                if (w->row.task[0])
+                        workspace_enter(c, w, WS_RECOVERING, "its task is unknown");
+                else
+                        workspace_enter(c, w, WS_STOPPED, "its type is not configured any more");
+                break;
+        case WS_RUNNING:
+        case WS_SAVING:
+                if (!t)
+                        workspace_enter(c, w, WS_RECOVERING, "its task is unknown");
+                break;
+        case WS_ATTENTION:
+                if (!t)
+                        workspace_enter(c, w, WS_RECOVERING, "its task is unknown");
+                else
+                        w->ask_at = mono_add_ms(c->now, c->config.retry_save_ms);
+                break;
+        case WS_RECOVERING:
+        case WS_DELETED:
+                w->ask_at = c->now;
+                break;
+        case WS_STOPPED:
+        case WS_STATE_MAX:
+                break;
+        }
+        if (w->row.state == WS_STARTING && !w->row.task[0])
+                pools_wait(c, w);
+        workspace_arm(c, w);
+}
+
+static void inventory_done(struct core *c)
+{
+        if (!c->booted) {
+                ignore(c);
+                return;
+        }
+        if (!c->open)
+                c->quiet_until = mono_add_ms(c->now, c->config.quiet_ms);
+        for (uint32_t i = 0; i < c->config.tasks_max; i++) {
+                struct task *t = &c->tasks[i];
+
+                if (!t->row.id[0])
+                        continue;
+                t->resume = !c->open;
+                t->missing = !t->seen && (!c->open || t->launched);
+                t->seen = false;
+                if (t->resume || t->missing)
+                        c->task_due[i] = c->now;
+        }
+        for (uint32_t i = 0; !c->open && i < c->config.workspaces_max; i++) {
+                if (!c->workspaces[i].row.id[0])
+                        continue;
+                c->workspaces[i].resume = true;
+                c->workspace_due[i] = c->now;
+        }
+        c->open = true;
+        c->pool_dirty = true;
+        events_deadlines(c);
+}
+
+/* ---- requests ---- */
+
+static const char *actor_of(const char *actor)
+{
+        return actor[0] ? actor : "core";
+}
+
+static struct workspace *create(struct core *c, const struct core_event *ev)
+{
+        struct workspace_row row = {.state = WS_STOPPED, .created_at = c->utc};
+        struct workspace *w;
+
+        STR_CUT(row.id, ev->launch.id);
+        row.key = ev->launch.key;
+        STR_CUT(row.labels, ev->launch.labels);
+        w = workspace_add(c, &row);
+        if (w)
+                saves_forget(w);
+        return w;
+}
+
+static void launch_known(struct core *c, struct workspace *w, const struct core_event *ev)
+{
+        struct pool *p = &c->pools[w->type];
+
+        switch (w->row.state) {
+        case WS_STOPPED:
+                w->requested_at = c->now;
+                if (c->open && pools_has_warm(c, w->type) && p->waiting == 0)
+                        p->hits++;
+                else
+                        p->misses++;
+                w->row.active_at = w->active_stored = c->utc;
+                fx_audit(c, w->row.id, "", actor_of(ev->launch.actor), "requested", "");
+                workspace_enter(c, w, WS_STARTING, "");
+                break;
+        case WS_RUNNING:
+                idle_evidence(c, w, 0);
+                break;
+        case WS_SAVING:
+        case WS_ATTENTION:
+        case WS_RECOVERING:
+                if (!w->wanted)
+                        w->requested_at = c->now;
+                w->wanted = w->row.erase_at.us == 0;
+                break;
+        case WS_STARTING:
+        case WS_DELETED:
+        case WS_STATE_MAX:
+                break;
+        }
+        workspace_arm(c, w);
+}
+
+static void req_launch(struct core *c, const struct core_event *ev)
+{
+        struct workspace *w = workspace_find(c, ev->launch.id);
+        uint64_t token = ev->launch.token;
+        const char *id = ev->launch.id;
+
+        if (!c->booted || c->draining) {
+                fx_reply(c, token, REPLY_DRAINING, id);
+                return;
+        }
+        if (!id[0] || (!w && !ev->launch.key.type[0])) {
+                fx_reply(c, token, REPLY_NOT_FOUND, id);
+                return;
+        }
+        if ((w ? w->type : type_find(c, ev->launch.key.type)) >= c->config.n_types) {
+                fx_reply(c, token, REPLY_BAD_TYPE, id);
+                return;
+        }
+        if (w && (w->row.state == WS_DELETED || w->row.erase_at.us)) {
+                fx_reply(c, token, REPLY_DELETED, id);
+                return;
+        }
+        if (!w)
+                w = create(c, ev);
+        else if (ev->launch.key.type[0] && strcmp(w->row.labels, ev->launch.labels) != 0) {
+                STR_CUT(w->row.labels, ev->launch.labels);
+                fx_put_workspace(c, w);
+        }
+        if (!w) {
+                fx_reply(c, token, REPLY_FULL, id);
+                return;
+        }
+        launch_known(c, w, ev);
+        fx_reply(c, token, REPLY_OK, id);
+}
+
+static void req_stop(struct core *c, const struct core_event *ev)
+{
+        struct workspace *w = workspace_find(c, ev->req_workspace.id);
+        char reason[CORE_REASON_SIZE];
+
+        if (!w) {
+                fx_reply(c, ev->req_workspace.token, REPLY_NOT_FOUND, ev->req_workspace.id);
+                return;
+        }
+        if (ev->req_workspace.reason[0])
+                STR_CUT(reason, ev->req_workspace.reason);
+        else
+                (void)snprintf(reason, sizeof(reason), "%s asked for it",
+                               actor_of(ev->req_workspace.actor));
+        fx_audit(c, w->row.id, w->row.task, actor_of(ev->req_workspace.actor), "stop-requested",
+                 reason);
+        workspace_stop(c, w, false, reason);
+        fx_reply(c, ev->req_workspace.token, REPLY_OK, w->row.id);
+}
+
+static void req_delete(struct core *c, const struct core_event *ev)
+{
+        struct workspace *w = workspace_find(c, ev->req_workspace.id);
+
+        if (!w) {
+                fx_reply(c, ev->req_workspace.token, REPLY_NOT_FOUND, ev->req_workspace.id);
+                return;
+        }
+        if (w->row.erase_at.us == 0) {
+                w->row.erase_at = (utc_t){c->utc.us + c->config.erase_delay_ms * US_PER_MS};
+                fx_put_workspace(c, w);
+                fx_audit(c, w->row.id, w->row.task, actor_of(ev->req_workspace.actor),
+                         "delete-requested", ev->req_workspace.reason);
+                if (w->row.state == WS_STOPPED)
+                        workspace_enter(c, w, WS_DELETED, "waits for its erasure");
+                else
+                        workspace_stop(c, w, false, "it is deleted");
+        }
+        fx_reply(c, ev->req_workspace.token, REPLY_OK, w->row.id);
+}
+
+static void erased(struct core *c, const struct core_event *ev)
+{
+        struct workspace *w = workspace_find(c, ev->req_workspace.id);
+        struct core_effect *fx;
+
+        if (!w || w->row.state != WS_DELETED || !w->erasing) {
+                ignore(c);
+                return;
+        }
+        fx = fx_add(c, FX_DEL_WORKSPACE);
+        STR_CUT(fx->id.id, w->row.id);
+        fx_audit(c, w->row.id, "", "core", "erased", "");
+        workspace_drop(c, w);
+}
+
+static void req_shutdown(struct core *c, const struct core_event *ev)
+{
+        int64_t patience_ms = 0;
+
+        fx_reply(c, ev->req_plain.token, REPLY_OK, "");
+        if (c->draining)
+                return;
+        c->draining = true;
+        c->pool_dirty = true;
+        for (uint32_t i = 0; i < c->config.n_types; i++)
+                patience_ms = MAX(patience_ms, c->config.types[i].stop_timeout_ms);
+        /* Beyond the stop timeout, so that what hangs is in attention by then. */
+        c->drain_until = mono_add_ms(c->now, patience_ms + SAVED_WAIT_MS);
+        c->drain_due = c->now;
+        fx_audit(c, "", "", actor_of(ev->req_plain.actor), "shutdown", "");
+        for (uint32_t i = 0; i < c->config.tasks_max; i++) {
+                if (!c->tasks[i].row.id[0])
+                        continue;
+                c->tasks[i].drain = true;
+                c->task_due[i] = c->now;
+        }
+        for (uint32_t i = 0; i < c->config.workspaces_max; i++) {
+                struct workspace *w = &c->workspaces[i];
+
+                if (!w->row.id[0] || w->row.state == WS_STOPPED || w->row.state == WS_DELETED)
+                        continue;
+                w->drain = true;
+                c->workspace_due[i] = c->now;
+        }
+        events_deadlines(c);
+}
+
+/* ---- the provider ---- */
+
+static void task_launched(struct core *c, const struct core_event *ev)
+{
+        struct task *t = task_find(c, ev->task_result.task);
+
+        if (!t) {
+                ignore(c);
+                return;
+        }
+        if (ev->task_result.ok) {
+                t->launched = true;
+                return;
+        }
+        if (t->row.state == TASK_LAUNCHING) {
+                fx_audit(c, "", t->row.id, "core", "launch-failed", ev->task_result.reason);
+                task_ended(c, t, ev->task_result.reason);
+        } else if (t->row.state == TASK_TERMINATING || t->row.state == TASK_FAILED) {
+                task_ended(c, t, ev->task_result.reason);
+        }
+}
+
+static void task_end_seen(struct core *c, const struct core_event *ev)
+{
+        struct task *t = task_find(c, ev->task_ended.task);
+        char why[CORE_REASON_SIZE];
+
+        if (!t) {
+                ignore(c);
+                return;
+        }
+        if (ev->task_ended.exit_status >= 0)
+                (void)snprintf(why, sizeof(why), "it ended with status %d: %.100s",
+                               ev->task_ended.exit_status, ev->task_ended.reason);
+        else
+                (void)snprintf(why, sizeof(why), "it ended: %.100s", ev->task_ended.reason);
+        task_ended(c, t, why);
+}
+
+/* ---- agents ---- */
+
+static void refuse(struct core *c, uint64_t conn, const char *task, const char *code,
+                   const char *reason)
+{
+        struct core_effect *fx = fx_add(c, FX_REFUSE);
+
+        fx->refuse.conn = conn;
+        STR_CUT(fx->refuse.task, task);
+        STR_CUT(fx->refuse.code, code);
+        STR_CUT(fx->refuse.reason, reason);
+}
+
+/* A refusal that an operator should see; a flood of them is one line a minute. */
+static void refuse_alert(struct core *c, struct task *t, uint64_t conn, const char *code,
+                         const char *reason)
+{
+        if (mono_due(t->alert_at, c->now)) {
+                fx_audit(c, t->row.workspace, t->row.id, "core", code, reason);
+                t->alert_at = mono_add_ms(c->now, ALERT_AGAIN_MS);
+        }
+        c->ignored++;
+        refuse(c, conn, t->row.id, code, reason);
+}
+
+static void agent_hello(struct core *c, const struct core_event *ev)
+{
+        struct task *t = task_find(c, ev->hello.task);
+        uint64_t conn = ev->hello.conn;
+        struct core_effect *fx;
+        bool changed;
+
+        if (!t) {
+                ignore(c);
+                refuse(c, conn, ev->hello.task, "unknown-task", "this task is not known here");
+                return;
+        }
+        if (t->row.nonce[0] && strcmp(t->row.nonce, ev->hello.nonce) != 0) {
+                refuse_alert(c, t, conn, "nonce-mismatch",
+                             "another instance has enrolled as this task");
+                return;
+        }
+        if (!ev->hello.nonce[0] || t->row.state == TASK_LOST || t->row.state == TASK_FAILED) {
+                ignore(c);
+                refuse(c, conn, t->row.id, "ending", "this task is being ended");
+                return;
+        }
+        if (ev->hello.generation && ev->hello.generation != t->row.generation) {
+                refuse_alert(c, t, conn, "old-generation", "not the generation this task has");
+                return;
+        }
+        changed = strcmp(t->row.nonce, ev->hello.nonce) || strcmp(t->row.addr, ev->hello.addr);
+        STR_CUT(t->row.nonce, ev->hello.nonce);
+        STR_CUT(t->row.addr, ev->hello.addr);
+        if (changed)
+                fx_put_task(c, t);
+        t->live.heard_at = c->now;
+        fx = fx_add(c, FX_WELCOME);
+        fx->welcome.conn = conn;
+        STR_CUT(fx->welcome.task, t->row.id);
+        fx->welcome.generation = t->row.generation;
+        STR_CUT(fx->welcome.workspace, t->row.workspace);
+        fx->welcome.heartbeat_ms = c->config.heartbeat_ms;
+        task_arm(c, t);
+}
+
+static void agent_report(struct core *c, const struct core_event *ev)
+{
+        struct task *t = task_find(c, ev->report.task);
+        uint64_t conn = ev->report.conn;
+        struct workspace *w;
+
+        if (!t) {
+                ignore(c);
+                refuse(c, conn, ev->report.task, "unknown-task", "this task is not known here");
+                return;
+        }
+        if (!t->row.nonce[0]) {
+                ignore(c);
+                refuse(c, conn, t->row.id, "nonce-mismatch", "this instance has not enrolled");
+                return;
+        }
+        if (strcmp(t->row.nonce, ev->report.nonce) != 0) {
+                refuse_alert(c, t, conn, "nonce-mismatch",
+                             "another instance has enrolled as this task");
+                return;
+        }
+        if (ev->report.generation && ev->report.generation != t->row.generation) {
+                refuse_alert(c, t, conn, "old-generation", "not the generation this task has");
+                return;
+        }
+        if ((size_t)ev->report.phase >= AGENT_PHASE_MAX) {
+                ignore(c);
+                return;
+        }
+        task_report(c, t, ev);
+        w = workspace_find(c, t->row.workspace);
+        if (w)
+                workspace_arm(c, w);
+}
+
+/* ---- time ---- */
+
+static void task_turn(struct core *c, struct task *t)
+{
+        bool missing = t->missing;
+
+        if (!t->resume) {
+                task_deadline(c, t);
+                return;
+        }
+        t->resume = t->missing = false;
+        if (missing)
+                resume_unseen(c, t);
+        else
+                resume_task(c, t);
+        task_arm(c, t);
+}
+
+static void workspace_turn(struct core *c, struct workspace *w)
+{
+        if (w->resume) {
+                w->resume = false;
+                resume_workspace(c, w);
+        } else {
+                workspace_deadline(c, w);
+        }
+}
+
+static bool tasks_left(const struct core *c)
+{
+        for (uint32_t i = 0; i < c->config.tasks_max; i++) {
+                if (c->tasks[i].row.id[0] && c->tasks[i].row.state != TASK_LOST)
+                        return true;
+        }
+        return false;
+}
+
+/* While draining: DRAINED when nothing is left, or when what is left will not go by itself. */
+static void drain_check(struct core *c)
+{
+        bool left = tasks_left(c);
+
+        if (left && mono_before(c->now, c->drain_until)) {
+                c->drain_due = c->drain_until;
+                return;
+        }
+        if (c->drain_told && mono_before(c->now, c->drain_due))
+                return;
+        if (left && !c->drain_told) {
+                for (uint32_t i = 0; i < c->config.tasks_max && fx_room(c); i++) {
+                        const struct task *t = &c->tasks[i];
+
+                        if (t->row.id[0] && t->row.state != TASK_LOST)
+                                fx_audit(c, t->row.workspace, t->row.id, "core", "left-running",
+                                         t->row.reason);
+                }
+        }
+        c->drain_told = true;
+        (void)fx_add(c, FX_DRAINED);
+        c->drain_due = mono_add_ms(c->now, DRAINED_AGAIN_MS);
+}
+
+void events_deadlines(struct core *c)
+{
+        if (!c->open)
+                return;
+        /* Tasks first: what they tell their workspaces comes before what those do by themselves. */
+        for (uint32_t i = 0; i < c->config.tasks_max; i++) {
+                if (!mono_due(c->task_due[i], c->now))
+                        continue;
+                if (!fx_room(c))
+                        return;
+                task_turn(c, &c->tasks[i]);
+        }
+        for (uint32_t i = 0; i < c->config.workspaces_max; i++) {
+                if (!mono_due(c->workspace_due[i], c->now))
+                        continue;
+                if (!fx_room(c))
+                        return;
+                workspace_turn(c, &c->workspaces[i]);
+        }
+}
+
+static void with_workspace(struct core *c, const struct core_event *ev, const char *id,
+                           uint64_t generation, enum ws_state needs,
+                           void (*fn)(struct core *, struct workspace *, const struct core_event *))
+{
+        struct workspace *w = workspace_find(c, id);
+
+        if (!w || (needs != WS_STATE_MAX && w->row.state != needs) ||
+            w->row.generation != generation)
+                ignore(c);
+        else
+                fn(c, w, ev);
+}
+
+void events_dispatch(struct core *c, const struct core_event *ev)
+{
+        switch (ev->type) {
+        case EV_BOOT_WORKSPACE:
+                boot_workspace(c, ev);
+                break;
+        case EV_BOOT_TASK:
+                boot_task(c, ev);
+                break;
+        case EV_BOOT_DONE:
+                boot_done(c, ev);
+                break;
+        case EV_TASK_SEEN:
+                task_seen(c, ev);
+                break;
+        case EV_INVENTORY_DONE:
+                inventory_done(c);
+                break;
+        case EV_REQ_LAUNCH:
+                req_launch(c, ev);
+                break;
+        case EV_REQ_STOP:
+                req_stop(c, ev);
+                break;
+        case EV_REQ_DELETE:
+                req_delete(c, ev);
+                break;
+        case EV_REQ_SHUTDOWN:
+                req_shutdown(c, ev);
+                break;
+        case EV_TASK_LAUNCHED:
+                task_launched(c, ev);
+                break;
+        case EV_TASK_ENDED:
+                task_end_seen(c, ev);
+                break;
+        case EV_AGENT_HELLO:
+                agent_hello(c, ev);
+                break;
+        case EV_AGENT_REPORT:
+                agent_report(c, ev);
+                break;
+        case EV_AGENT_SAVED:
+                saves_announced(c, ev);
+                break;
+        case EV_SAVE_VERIFIED:
+                with_workspace(c, ev, ev->verified.workspace, ev->verified.generation, WS_STATE_MAX,
+                               saves_verified);
+                break;
+        case EV_SALVAGED:
+                with_workspace(c, ev, ev->salvaged.workspace, ev->salvaged.generation,
+                               WS_RECOVERING, workspace_salvaged);
+                break;
+        case EV_ERASED:
+                erased(c, ev);
+                break;
+        case EV_DEADLINE:
+                events_deadlines(c);
+                break;
+        case EV_MAX:
+                ignore(c);
+                break;
+        }
+        if (c->draining)
+                drain_check(c);
+}

@@ -1,0 +1,226 @@
+/*
+ * What the files of the core share. Nobody outside controller/core includes this.
+ *
+ * Pointers to tasks and workspaces stay valid until the entity is dropped; a task is dropped by
+ * entering TASK_GONE, a workspace by EV_ERASED. After any call that may drop one, look it up again.
+ */
+#pragma once
+
+#include "core/core.h"
+#include "core/index.h"
+#include "pool/pool.h"
+
+/* Effects that one entity can cause in one go, with room to spare. */
+#define ENTITY_EFFECTS_MAX 40
+
+/* How soon an unanswered intent is repeated. */
+#define COMMAND_AGAIN_MS 5000
+#define LAUNCH_AGAIN_MS 10000
+#define STOP_AGAIN_MS 10000
+#define VERIFY_AGAIN_MS 10000
+#define SALVAGE_AGAIN_MS 10000
+#define ERASE_AGAIN_MS 30000
+#define DRAINED_AGAIN_MS 1000
+/* Storage said "try again": doubled from the first to the second. */
+#define STORAGE_PAUSE_MIN_MS 2000
+#define STORAGE_PAUSE_MAX_MS 60000
+/* How long a saved task may take to hear that its save is committed before it is ended anyway. */
+#define SAVED_WAIT_MS 3000
+/* A task that was asked to end and did not is ended by force after this. */
+#define END_PATIENCE_MS 120000
+/* After an agent declined, or a person came back, idleness is not looked at for this long. */
+#define DECLINE_HOLD_MS 60000
+/* active_at is stored at most this often. */
+#define ACTIVE_STORE_MS 60000
+/* The same alert about the same task is written at most this often. */
+#define ALERT_AGAIN_MS 60000
+/* A pool is not refilled while a claim runs that is not older than this. */
+#define CLAIM_FIRST_MS 10000
+/* A silent agent is one not heard for this many heartbeats. */
+#define SILENT_HEARTBEATS 3
+
+/* An upload that the agent announced and storage has not checked yet. */
+struct pending_save {
+        bool active;
+        bool final;
+        struct save_ref ref;
+        uint64_t conn;
+        mono_t ask_at;
+        uint32_t tries;
+        /* The agent has said since: the last save, taken after this one, found nothing new. */
+        bool unchanged_final;
+        uint64_t unchanged_conn, unchanged_seq;
+};
+
+struct workspace {
+        struct workspace_row row; /* first: the index reads its id */
+        uint32_t slot;
+        uint32_t type; /* number in the configuration; n_types when it is not configured any more */
+        bool waiting;  /* in the queue of its pool */
+        uint32_t wait_next;
+        bool wanted;  /* someone asked for it while it was being stopped or recovered */
+        bool drain;   /* the shutdown has not reached it yet */
+        bool resume;  /* it comes from the store and was not looked at yet */
+        bool erasing; /* ERASE was asked for */
+        mono_t requested_at;
+        mono_t person_at;  /* last evidence of a person, or what counts as such */
+        mono_t hold_until; /* not stopped for idleness before this */
+        mono_t ask_at;     /* attention: next attempt; recovering, deleted: next question */
+        uint32_t tries;
+        utc_t active_stored;
+        struct pending_save save;
+};
+
+struct task {
+        struct task_row row; /* first: the index reads its id */
+        struct task_live live;
+        uint32_t slot;
+        uint32_t type;
+        bool seen;        /* in the inventory that runs */
+        bool resume;      /* it comes from the store and was not looked at yet */
+        bool missing;     /* the inventory did not have it */
+        bool drain;       /* the shutdown has not reached it yet */
+        bool launched;    /* the provider has confirmed the launch */
+        bool heard;       /* its agent has spoken since start */
+        bool silent;      /* said so in the history */
+        bool app_started; /* the student's files may have changed in it */
+        bool empty;       /* it holds nothing of a student's: SIGKILL is fine */
+        mono_t since;     /* entered its state */
+        mono_t ask_at;    /* next repetition of what this state asks for */
+        mono_t alert_at;  /* next alert may be written */
+        /* The command that the agent has not acted on yet, or was the last; id 0: none. */
+        uint64_t command_id;
+        enum command_verb command;
+        bool acted;
+        bool recheck;
+        char command_reason[CORE_REASON_SIZE];
+};
+
+struct pool {
+        struct pool_breaker breaker;
+        uint32_t wait_head, wait_tail;
+        uint32_t waiting;
+        uint64_t hits, misses;
+        uint32_t target;
+        char reason[POOL_REASON_SIZE];
+};
+
+struct core {
+        struct core_config config;
+        struct core_type fallback; /* for rows whose type is not configured any more */
+        struct workspace *workspaces;
+        struct task *tasks;
+        struct index workspace_index, task_index;
+        mono_t *workspace_due, *task_due; /* per slot, NEVER while free: the scan stays in cache */
+        struct pool pools[CORE_TYPES_MAX];
+        mono_t pool_due;
+        bool pool_dirty;
+        bool booted; /* BOOT_DONE was given */
+        bool open;   /* the first inventory is complete */
+        bool draining;
+        mono_t drain_until; /* then DRAINED comes, whatever is left */
+        mono_t drain_due;
+        bool drain_told;
+        mono_t quiet_until;
+        mono_t stops_window; /* start of the minute that idle stops are counted in */
+        uint32_t stops;
+        uint64_t task_number, audit_seq, command_id;
+        uint64_t ignored;
+        /* of the step that runs */
+        mono_t now;
+        utc_t utc;
+        struct core_effects *fx;
+};
+
+/* ---- core.c ---- */
+
+bool fx_room(const struct core *c);
+struct core_effect *fx_add(struct core *c, enum core_effect_type type);
+void fx_audit(struct core *c, const char *workspace, const char *task, const char *actor,
+              const char *what, const char *detail);
+void fx_reply(struct core *c, uint64_t token, enum reply_status status, const char *workspace);
+const struct core_type *type_config(const struct core *c, uint32_t type);
+uint32_t type_find(const struct core *c, const char *name);
+struct workspace *workspace_find(const struct core *c, const char *id);
+struct task *task_find(const struct core *c, const char *id);
+struct workspace *workspace_add(struct core *c, const struct workspace_row *row);
+void workspace_drop(struct core *c, struct workspace *w);
+struct task *task_add(struct core *c, const struct task_row *row);
+void task_drop(struct core *c, struct task *t);
+/* The task of this workspace, NULL for none; and the other way round. */
+struct task *task_of(const struct core *c, const struct workspace *w);
+struct workspace *workspace_of(const struct core *c, const struct task *t);
+void fx_put_workspace(struct core *c, const struct workspace *w);
+void fx_put_task(struct core *c, const struct task *t);
+int64_t backoff_ms(uint32_t tries);
+
+/* ---- task.c: the task machine ---- */
+
+void task_enter(struct core *c, struct task *t, enum task_state state, const char *reason);
+/* Ask its agent; a new id unless the same question is still open. Stores nothing. */
+void task_command(struct core *c, struct task *t, enum command_verb verb, bool recheck,
+                  const char *reason);
+void task_launch(struct core *c, uint32_t type);
+void task_report(struct core *c, struct task *t, const struct core_event *ev);
+/* The provider says that it is gone. */
+void task_ended(struct core *c, struct task *t, const char *reason);
+void task_deadline(struct core *c, struct task *t);
+void task_arm(struct core *c, const struct task *t);
+bool task_is_silent(const struct core *c, const struct task *t, int64_t ms);
+/* May it hold work that is in no save? */
+bool task_may_hold_work(const struct task *t);
+bool task_stop_answered(const struct task *t);
+
+/* ---- workspace.c: the workspace machine ---- */
+
+void workspace_enter(struct core *c, struct workspace *w, enum ws_state state, const char *reason);
+/* Give it a warm task. */
+void workspace_claim(struct core *c, struct workspace *w, struct task *t);
+/* Save and stop; any state. `recheck`: the agent declines if a person is there. */
+void workspace_stop(struct core *c, struct workspace *w, bool recheck, const char *reason);
+/*
+ * Its task became ready; declined to stop; cannot save or serve, or is late (kept, attention);
+ * could not restore and so holds nothing (ended); was lost; is gone.
+ */
+void workspace_task_ready(struct core *c, struct workspace *w, struct task *t);
+void workspace_task_declined(struct core *c, struct workspace *w, struct task *t);
+void workspace_task_failed(struct core *c, struct workspace *w, struct task *t, const char *reason);
+void workspace_task_useless(struct core *c, struct workspace *w, struct task *t,
+                            const char *reason);
+void workspace_task_lost(struct core *c, struct workspace *w, struct task *t, const char *reason);
+void workspace_task_gone(struct core *c, struct workspace *w, const struct task *t);
+void workspace_salvaged(struct core *c, struct workspace *w, const struct core_event *ev);
+void workspace_deadline(struct core *c, struct workspace *w);
+void workspace_arm(struct core *c, const struct workspace *w);
+
+/* ---- saves.c: what happens to an upload ---- */
+
+void saves_announced(struct core *c, const struct core_event *ev);
+void saves_verified(struct core *c, struct workspace *w, const struct core_event *ev);
+void saves_verify(struct core *c, struct workspace *w);
+void saves_forget(struct workspace *w);
+/* Head becomes `ref`; stores the row. */
+void saves_commit(struct core *c, struct workspace *w, const struct save_ref *ref);
+void saves_sweep(struct core *c, const struct workspace *w);
+
+/* ---- idle.c ---- */
+
+mono_t idle_due(const struct core *c, const struct workspace *w);
+void idle_evidence(struct core *c, struct workspace *w, int64_t person_age_ms);
+/* Its idle deadline has come: stop it, or look again later. */
+void idle_deadline(struct core *c, struct workspace *w);
+
+/* ---- pools.c ---- */
+
+void pools_run(struct core *c);
+void pools_count(const struct core *c, uint32_t type, struct pool_view *view);
+void pools_wait(struct core *c, struct workspace *w);
+void pools_unwait(struct core *c, struct workspace *w);
+void pools_launch_failed(struct core *c, uint32_t type);
+void pools_launch_succeeded(struct core *c, uint32_t type);
+bool pools_has_warm(const struct core *c, uint32_t type);
+
+/* ---- events.c: one function per event ---- */
+
+void events_dispatch(struct core *c, const struct core_event *ev);
+void events_deadlines(struct core *c);

@@ -1,0 +1,253 @@
+/*
+ * From "uploaded" to "committed": announce -> verify -> commit, acknowledge, sweep. The committed
+ * last save is what lets a task end.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "core/internal.h"
+
+void saves_forget(struct workspace *w)
+{
+        memset(&w->save, 0, sizeof(w->save));
+        w->save.ask_at = MONO_NEVER;
+}
+
+static void ack_to(struct core *c, const struct task *t, uint64_t conn, uint64_t generation,
+                   uint64_t seq, bool committed, const char *reason)
+{
+        struct core_effect *fx = fx_add(c, FX_SAVE_ACK);
+
+        fx->save_ack.conn = conn;
+        STR_CUT(fx->save_ack.task, t->row.id);
+        fx->save_ack.generation = generation;
+        fx->save_ack.seq = seq;
+        fx->save_ack.committed = committed;
+        STR_CUT(fx->save_ack.reason, reason);
+}
+
+static void ack(struct core *c, const struct core_event *ev, const struct task *t, bool committed,
+                const char *reason)
+{
+        ack_to(c, t, ev->saved.conn, ev->saved.generation, ev->saved.seq, committed, reason);
+}
+
+static void ack_pending(struct core *c, const struct task *t, const struct pending_save *p,
+                        bool committed, const char *reason)
+{
+        ack_to(c, t, p->conn, p->ref.generation, p->ref.seq, committed, reason);
+        if (p->unchanged_final)
+                ack_to(c, t, p->unchanged_conn, p->ref.generation, p->unchanged_seq, committed,
+                       reason);
+}
+
+void saves_verify(struct core *c, struct workspace *w)
+{
+        struct core_effect *fx = fx_add(c, FX_VERIFY_SAVE);
+
+        STR_CUT(fx->verify.workspace, w->row.id);
+        fx->verify.save = w->save.ref;
+        w->save.ask_at = mono_add_ms(c->now, VERIFY_AGAIN_MS);
+}
+
+void saves_commit(struct core *c, struct workspace *w, const struct save_ref *ref)
+{
+        w->row.previous = w->row.head;
+        w->row.head = *ref;
+        fx_put_workspace(c, w);
+}
+
+void saves_sweep(struct core *c, const struct workspace *w)
+{
+        struct core_effect *fx = fx_add(c, FX_SWEEP);
+
+        STR_CUT(fx->sweep.workspace, w->row.id);
+        fx->sweep.keep[0] = w->row.head;
+        fx->sweep.keep[1] = w->row.previous;
+        fx->sweep.n_keep = w->row.previous.seq ? 2 : 1;
+        /* What is newer may be an upload that has not been announced yet. */
+        fx->sweep.before_generation = w->row.head.generation;
+        fx->sweep.before_seq = w->row.head.seq;
+}
+
+/* The last save is committed (or there was nothing to save): the task has done its duty. */
+static void finish(struct core *c, struct workspace *w, struct task *t)
+{
+        char reason[CORE_REASON_SIZE];
+
+        STR_CUT(reason, t->row.state == TASK_STOPPING ? t->row.reason : "it ended by itself");
+        task_enter(c, t, TASK_SAVED, reason);
+        if (w->row.state != WS_SAVING)
+                workspace_enter(c, w, WS_SAVING, reason);
+        fx_audit(c, w->row.id, t->row.id, "core", "saved", reason);
+}
+
+static bool may_save(const struct task *t)
+{
+        return t->row.state == TASK_CLAIMED || t->row.state == TASK_READY ||
+               t->row.state == TASK_STOPPING;
+}
+
+static bool is_head(const struct workspace *w, const struct core_event *ev)
+{
+        const struct save_ref *head = &w->row.head;
+
+        return head->seq && head->generation == ev->saved.generation &&
+               head->seq == ev->saved.seq && strcmp(head->sha256, ev->saved.sha256) == 0;
+}
+
+/* NULL when it may be looked at, else why not. */
+static const char *objection(const struct core_event *ev, const struct task *t,
+                             const struct workspace *w)
+{
+        if (!w)
+                return "the task has no workspace";
+        if (ev->saved.generation != t->row.generation || t->row.generation != w->row.generation)
+                return "not of the current generation";
+        if (is_head(w, ev))
+                return NULL;
+        if (!may_save(t))
+                return "the task is not in a state that saves";
+        if (ev->saved.unchanged)
+                return NULL;
+        if (ev->saved.seq == 0)
+                return "a save needs a number";
+        if (w->row.head.generation == ev->saved.generation && ev->saved.seq <= w->row.head.seq)
+                return "older than the committed save";
+        if (w->save.active && ev->saved.seq < w->save.ref.seq)
+                return "older than the save that is being checked";
+        return NULL;
+}
+
+static void announce_unchanged(struct core *c, const struct core_event *ev, struct task *t,
+                               struct workspace *w)
+{
+        if (w->save.active && ev->saved.final) {
+                /* Unchanged since an upload that is not committed yet. */
+                w->save.unchanged_final = true;
+                w->save.unchanged_conn = ev->saved.conn;
+                w->save.unchanged_seq = ev->saved.seq;
+                return;
+        }
+        if (w->save.active) {
+                ack(c, ev, t, false, "the save before it is still being checked");
+                return;
+        }
+        if (ev->saved.final)
+                finish(c, w, t);
+        ack(c, ev, t, true, "");
+}
+
+static void announce_upload(struct core *c, const struct core_event *ev, struct task *t,
+                            struct workspace *w)
+{
+        struct pending_save *p = &w->save;
+        bool same = p->active && p->ref.seq == ev->saved.seq;
+        bool final = ev->saved.final || (same && p->final);
+
+        if (same && strcmp(p->ref.sha256, ev->saved.sha256) == 0) {
+                p->final = final;
+                p->conn = ev->saved.conn;
+                return; /* the question to storage is open */
+        }
+        if (p->active)
+                ack_pending(c, t, p, false, "a newer save came before it was checked");
+        saves_forget(w);
+        p->active = true;
+        p->final = final;
+        p->conn = ev->saved.conn;
+        p->ref = (struct save_ref){.generation = ev->saved.generation,
+                                   .seq = ev->saved.seq,
+                                   .length = ev->saved.length,
+                                   .data_length = ev->saved.data_length,
+                                   .at = c->utc};
+        STR_CUT(p->ref.sha256, ev->saved.sha256);
+        if (final && t->row.state != TASK_STOPPING) {
+                task_enter(c, t, TASK_STOPPING, "it ends by itself");
+                workspace_enter(c, w, WS_SAVING, "it ends by itself");
+        }
+        saves_verify(c, w);
+}
+
+void saves_announced(struct core *c, const struct core_event *ev)
+{
+        struct task *t = task_find(c, ev->saved.task);
+        struct workspace *w;
+        const char *no;
+
+        if (!t) {
+                c->ignored++;
+                return; /* the edge has refused it: it is not enrolled */
+        }
+        w = workspace_of(c, t);
+        no = objection(ev, t, w);
+        if (no) {
+                c->ignored++;
+                ack(c, ev, t, false, no);
+                return;
+        }
+        t->app_started = true;
+        if (is_head(w, ev)) {
+                /* It was committed; the answer got lost. */
+                if (ev->saved.final && may_save(t))
+                        finish(c, w, t);
+                ack(c, ev, t, true, "");
+        } else if (ev->saved.unchanged) {
+                announce_unchanged(c, ev, t, w);
+        } else {
+#ifdef CORE_PLANTED_STOP_BEFORE_COMMIT
+                if (ev->saved.final)
+                        task_enter(c, t, TASK_TERMINATING, "planted");
+#endif
+                announce_upload(c, ev, t, w);
+        }
+        task_arm(c, t);
+        workspace_arm(c, w);
+}
+
+static void refused(struct core *c, struct workspace *w, struct task *t, const char *reason)
+{
+        struct pending_save p = w->save;
+        bool final = p.final || p.unchanged_final;
+
+        saves_forget(w);
+        fx_audit(c, w->row.id, t->row.id, "core", "save-refused", reason);
+        if (final)
+                workspace_task_failed(c, w, t, reason);
+        ack_pending(c, t, &p, false, reason);
+}
+
+static void accepted(struct core *c, struct workspace *w, struct task *t)
+{
+        struct pending_save p = w->save;
+
+        saves_forget(w);
+        saves_commit(c, w, &p.ref);
+        if (p.final || p.unchanged_final)
+                finish(c, w, t);
+        ack_pending(c, t, &p, true, "");
+        saves_sweep(c, w);
+}
+
+void saves_verified(struct core *c, struct workspace *w, const struct core_event *ev)
+{
+        struct task *t = task_of(c, w);
+        struct pending_save *p = &w->save;
+        const char *reason =
+                ev->verified.reason[0] ? ev->verified.reason : "storage refuses the save";
+
+        if (!p->active || !t || !may_save(t) || p->ref.generation != ev->verified.generation ||
+            p->ref.seq != ev->verified.seq) {
+                c->ignored++;
+                return;
+        }
+        if (ev->verified.result < 0)
+                p->ask_at = mono_add_ms(c->now, backoff_ms(p->tries++));
+        else if (ev->verified.result > 0)
+                refused(c, w, t, reason);
+        else
+                accepted(c, w, t);
+        workspace_arm(c, w);
+        task_arm(c, t);
+}

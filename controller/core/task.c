@@ -1,0 +1,539 @@
+/*
+ * The task machine.
+ *
+ *   launching -> warm -> claimed -> ready -> stopping -> saved -> terminating -> gone
+ *   launching, warm, claimed without a restore -> failed -> gone
+ *   claimed, ready, stopping, and the task is gone -> lost -> gone
+ *
+ * A task that may hold work is asked to end only from `saved`.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "core/internal.h"
+
+bool task_is_silent(const struct core *c, const struct task *t, int64_t ms)
+{
+        return mono_diff_ms(t->live.heard_at, c->now) > ms;
+}
+
+bool task_may_hold_work(const struct task *t)
+{
+        switch (t->row.state) {
+        case TASK_CLAIMED:
+        case TASK_READY:
+        case TASK_STOPPING:
+        case TASK_LOST:
+                return true;
+        case TASK_LAUNCHING:
+        case TASK_WARM:
+        case TASK_SAVED:
+        case TASK_TERMINATING:
+        case TASK_GONE:
+        case TASK_FAILED:
+        case TASK_STATE_MAX:
+                break;
+        }
+        return false;
+}
+
+/* No order to stop is open: the agent has taken the last one on, or none was given. */
+bool task_stop_answered(const struct task *t)
+{
+        return t->acted || t->command_id == 0 || t->command != COMMAND_PREPARE_STOP;
+}
+
+/* ---- what it asks for ---- */
+
+static void ask_launch(struct core *c, struct task *t)
+{
+        struct core_effect *fx = fx_add(c, FX_LAUNCH_TASK);
+
+        STR_CUT(fx->launch_task.task, t->row.id);
+        STR_CUT(fx->launch_task.type, t->row.type);
+        t->ask_at = mono_add_ms(c->now, LAUNCH_AGAIN_MS);
+}
+
+static void ask_stop(struct core *c, struct task *t)
+{
+        struct core_effect *fx = fx_add(c, FX_STOP_TASK);
+
+        STR_CUT(fx->stop_task.task, t->row.id);
+        STR_CUT(fx->stop_task.reason, t->row.reason);
+        fx->stop_task.at_once = t->empty || t->row.state == TASK_FAILED ||
+                                mono_due(mono_add_ms(t->since, END_PATIENCE_MS), c->now);
+        t->ask_at = mono_add_ms(c->now, STOP_AGAIN_MS);
+}
+
+static void ask_command(struct core *c, struct task *t)
+{
+        const struct workspace *w = workspace_of(c, t);
+        struct core_effect *fx = fx_add(c, FX_COMMAND);
+
+        STR_CUT(fx->command.task, t->row.id);
+        fx->command.id = t->command_id;
+        fx->command.generation = t->row.generation;
+        fx->command.verb = t->command;
+        fx->command.recheck = t->recheck;
+        STR_CUT(fx->command.workspace, t->row.workspace);
+        STR_CUT(fx->command.reason, t->command_reason);
+        if (w && t->command == COMMAND_CLAIM) {
+                fx->command.head = w->row.head;
+                fx->command.previous = w->row.previous;
+        }
+        t->ask_at = mono_add_ms(c->now, COMMAND_AGAIN_MS);
+}
+
+void task_command(struct core *c, struct task *t, enum command_verb verb, bool recheck,
+                  const char *reason)
+{
+        bool open = t->command_id && !t->acted && t->command == verb && t->recheck == recheck;
+
+        if (!open) {
+                t->command_id = ++c->command_id;
+                t->command = verb;
+                t->recheck = recheck;
+                t->acted = false;
+                STR_CUT(t->command_reason, reason);
+        }
+        ask_command(c, t);
+        task_arm(c, t);
+}
+
+/* ---- states ---- */
+
+static void audit_task(struct core *c, const struct task *t, const char *what, const char *detail)
+{
+        fx_audit(c, t->row.workspace, t->row.id, "core", what, detail);
+}
+
+static void audit_task_ms(struct core *c, const struct task *t, const char *what, int64_t ms)
+{
+        char detail[48];
+
+        (void)snprintf(detail, sizeof(detail), "after %lld ms", (long long)ms);
+        audit_task(c, t, what, detail);
+}
+
+static void drop_gone(struct core *c, struct task *t)
+{
+        struct core_effect *fx = fx_add(c, FX_DEL_TASK);
+
+        STR_CUT(fx->id.id, t->row.id);
+        audit_task(c, t, "gone", t->row.reason);
+        task_drop(c, t);
+}
+
+void task_enter(struct core *c, struct task *t, enum task_state state, const char *reason)
+{
+        int64_t in_state_ms = mono_diff_ms(t->since, c->now);
+        char why[CORE_REASON_SIZE];
+
+        STR_CUT(why, reason); /* it may be the row's own text */
+        t->row.state = state;
+        t->row.state_at = c->utc;
+        STR_CUT(t->row.reason, why);
+        t->since = c->now;
+        t->ask_at = MONO_NEVER;
+        c->pool_dirty = true;
+        if (state == TASK_GONE) {
+                drop_gone(c, t);
+                return;
+        }
+        fx_put_task(c, t);
+        switch (state) {
+        case TASK_LAUNCHING:
+                audit_task(c, t, "launched", t->row.type);
+                ask_launch(c, t);
+                break;
+        case TASK_WARM:
+                audit_task_ms(c, t, "warm", in_state_ms);
+                break;
+        case TASK_CLAIMED:
+                t->live.claimed_at = c->now;
+                audit_task_ms(c, t, "claimed", in_state_ms);
+                task_command(c, t, COMMAND_CLAIM, false, "");
+                break;
+        case TASK_READY:
+                t->live.ready_at = c->now;
+                t->app_started = true;
+                break;
+        case TASK_STOPPING:
+                break;
+        case TASK_SAVED:
+                t->ask_at = mono_add_ms(c->now, SAVED_WAIT_MS);
+                break;
+        case TASK_TERMINATING:
+                ask_stop(c, t);
+                break;
+        case TASK_LOST:
+                audit_task(c, t, "lost", why);
+                break;
+        case TASK_FAILED:
+                audit_task(c, t, "failed", why);
+                ask_stop(c, t);
+                break;
+        case TASK_GONE:
+        case TASK_STATE_MAX:
+                break;
+        }
+        task_arm(c, t);
+}
+
+void task_launch(struct core *c, uint32_t type)
+{
+        struct task_row row = {.state = TASK_LAUNCHING, .launched_at = c->utc};
+        struct task *t;
+
+        (void)snprintf(row.id, sizeof(row.id), "t-%010llu",
+                       (unsigned long long)(c->task_number + 1));
+        STR_CUT(row.type, c->config.types[type].name);
+        t = task_add(c, &row);
+        if (!t)
+                return;
+        c->task_number++;
+        t->empty = true;
+        task_enter(c, t, TASK_LAUNCHING, "");
+}
+
+/* ---- what its agent says ---- */
+
+static bool phase_after_restore(enum agent_phase phase)
+{
+        switch (phase) {
+        case AGENT_APP_STARTING:
+        case AGENT_READY:
+        case AGENT_STOPPING:
+        case AGENT_SAVING:
+        case AGENT_SAVED:
+        case AGENT_SAVE_FAILED:
+                return true;
+        case AGENT_STARTING:
+        case AGENT_PRIMING:
+        case AGENT_WARM:
+        case AGENT_RESTORING:
+        case AGENT_FAILED:
+        case AGENT_PHASE_MAX:
+                break;
+        }
+        return false;
+}
+
+static void report_note(struct core *c, struct task *t, const struct core_event *ev)
+{
+        struct task_live *l = &t->live;
+
+        if (t->row.state == TASK_WARM &&
+            (!t->heard || task_is_silent(c, t, c->config.agent_lost_ms)))
+                c->pool_dirty = true;
+        if (t->silent)
+                audit_task_ms(c, t, "agent-back", mono_diff_ms(l->heard_at, c->now));
+        t->silent = false;
+        t->heard = true;
+        l->heard_at = c->now;
+        l->phase = ev->report.phase;
+        l->person_age_ms = ev->report.person_age_ms;
+        l->unsaved_age_ms = ev->report.unsaved_age_ms;
+        l->n_signals = MIN(ev->report.n_signals, CORE_SIGNALS_MAX);
+        memcpy(l->signals, ev->report.signals, sizeof(l->signals));
+        STR_CUT(l->error, ev->report.error);
+}
+
+static const char *report_error(const struct core_event *ev, const char *otherwise)
+{
+        return ev->report.error[0] ? ev->report.error : otherwise;
+}
+
+static void warmup_failed(struct core *c, struct task *t, const char *reason)
+{
+        pools_launch_failed(c, t->type);
+        task_enter(c, t, TASK_FAILED, reason);
+}
+
+static void report_claimed(struct core *c, struct task *t, struct workspace *w,
+                           const struct core_event *ev)
+{
+        if (ev->report.generation != t->row.generation) {
+                /* After a restart of ours: it is there, and has not had its claim. */
+                if (t->command_id == 0)
+                        task_command(c, t, COMMAND_CLAIM, false, "");
+                return;
+        }
+        t->acted = true;
+        if (ev->report.phase == AGENT_READY)
+                workspace_task_ready(c, w, t);
+        else if (ev->report.phase == AGENT_FAILED && !t->app_started)
+                workspace_task_useless(c, w, t, report_error(ev, "the restore failed"));
+        else if (ev->report.phase == AGENT_FAILED)
+                workspace_task_failed(c, w, t, report_error(ev, "the app could not be started"));
+        else if (ev->report.phase == AGENT_SAVE_FAILED)
+                workspace_task_failed(c, w, t, report_error(ev, "the save failed"));
+}
+
+static void report_ready(struct core *c, struct task *t, struct workspace *w,
+                         const struct core_event *ev)
+{
+        idle_evidence(c, w, ev->report.person_age_ms);
+        if (ev->report.phase == AGENT_FAILED)
+                workspace_task_failed(c, w, t, report_error(ev, "the app ended"));
+        else if (ev->report.phase == AGENT_SAVE_FAILED)
+                workspace_task_failed(c, w, t, report_error(ev, "the save failed"));
+        else if (ev->report.phase == AGENT_READY && w->row.state == WS_ATTENTION)
+                workspace_task_ready(c, w, t);
+}
+
+static void report_stopping(struct core *c, struct task *t, struct workspace *w,
+                            const struct core_event *ev)
+{
+        bool answered = task_stop_answered(t);
+
+        if (ev->report.generation != t->row.generation) {
+                /* Stopped before the claim reached it: it never was that workspace's. */
+                if (!t->app_started)
+                        workspace_task_useless(c, w, t, t->row.reason);
+                return;
+        }
+        idle_evidence(c, w, ev->report.person_age_ms);
+        if (ev->report.declined && t->command_id && t->acted && t->recheck)
+                workspace_task_declined(c, w, t);
+        else if (ev->report.phase == AGENT_SAVE_FAILED && answered)
+                workspace_task_failed(c, w, t, report_error(ev, "the last save failed"));
+}
+
+void task_report(struct core *c, struct task *t, const struct core_event *ev)
+{
+        struct workspace *w = workspace_of(c, t);
+        bool current = ev->report.generation == t->row.generation;
+
+        report_note(c, t, ev);
+        if (t->command_id && ev->report.acted_id >= t->command_id)
+                t->acted = true;
+        if (current && t->row.generation && phase_after_restore(ev->report.phase))
+                t->app_started = true;
+        switch (t->row.state) {
+        case TASK_LAUNCHING:
+                if (ev->report.phase == AGENT_WARM) {
+                        pools_launch_succeeded(c, t->type);
+                        task_enter(c, t, TASK_WARM, "");
+                } else if (ev->report.phase == AGENT_FAILED) {
+                        warmup_failed(c, t, report_error(ev, "it could not warm up"));
+                }
+                break;
+        case TASK_WARM:
+                if (ev->report.phase == AGENT_FAILED)
+                        warmup_failed(c, t, report_error(ev, "it failed while warm"));
+                break;
+        case TASK_CLAIMED:
+                if (w)
+                        report_claimed(c, t, w, ev);
+                break;
+        case TASK_READY:
+                if (w && current)
+                        report_ready(c, t, w, ev);
+                break;
+        case TASK_STOPPING:
+                if (w)
+                        report_stopping(c, t, w, ev);
+                break;
+        case TASK_SAVED:
+                if (ev->report.phase == AGENT_SAVED)
+                        task_enter(c, t, TASK_TERMINATING, t->row.reason);
+                break;
+        case TASK_TERMINATING:
+        case TASK_GONE:
+        case TASK_LOST:
+        case TASK_FAILED:
+        case TASK_STATE_MAX:
+                break;
+        }
+        task_arm(c, t);
+}
+
+/* ---- the provider says it is gone ---- */
+
+void task_ended(struct core *c, struct task *t, const char *reason)
+{
+        struct workspace *w = workspace_of(c, t);
+        char why[CORE_REASON_SIZE];
+
+        t->missing = false;
+        switch (t->row.state) {
+        case TASK_LAUNCHING:
+        case TASK_WARM:
+                pools_launch_failed(c, t->type);
+                task_enter(c, t, TASK_GONE, reason);
+                break;
+        case TASK_CLAIMED:
+        case TASK_READY:
+        case TASK_STOPPING:
+                if (w)
+                        workspace_task_lost(c, w, t, reason);
+                else
+                        task_enter(c, t, TASK_GONE, reason);
+                break;
+        case TASK_SAVED:
+        case TASK_TERMINATING:
+        case TASK_FAILED:
+                STR_CUT(why, t->row.reason[0] ? t->row.reason : reason);
+                if (w)
+                        workspace_task_gone(c, w, t);
+                task_enter(c, t, TASK_GONE, why);
+                break;
+        case TASK_LOST: /* its workspace still looks for its saves */
+        case TASK_GONE:
+        case TASK_STATE_MAX:
+                break;
+        }
+}
+
+/* ---- time ---- */
+
+/* The later of the state's own limit and the next repetition comes from here; NEVER: no limit. */
+static mono_t state_limit(const struct core *c, const struct task *t)
+{
+        const struct core_type *type = type_config(c, t->type);
+        const struct workspace *w;
+
+        switch (t->row.state) {
+        case TASK_LAUNCHING:
+                return mono_add_ms(t->since, type->launch_timeout_ms);
+        case TASK_CLAIMED:
+                w = workspace_of(c, t);
+                return w && w->row.state == WS_STARTING
+                               ? mono_add_ms(t->since, type->claim_timeout_ms)
+                               : MONO_NEVER;
+        case TASK_STOPPING:
+                w = workspace_of(c, t);
+                return w && w->row.state == WS_SAVING ? mono_add_ms(t->since, type->stop_timeout_ms)
+                                                      : MONO_NEVER;
+        case TASK_WARM:
+        case TASK_READY:
+        case TASK_SAVED:
+        case TASK_TERMINATING:
+        case TASK_GONE:
+        case TASK_LOST:
+        case TASK_FAILED:
+        case TASK_STATE_MAX:
+                break;
+        }
+        return MONO_NEVER;
+}
+
+static bool has_agent(const struct task *t)
+{
+        switch (t->row.state) {
+        case TASK_WARM:
+        case TASK_CLAIMED:
+        case TASK_READY:
+        case TASK_STOPPING:
+                return true;
+        case TASK_LAUNCHING:
+        case TASK_SAVED:
+        case TASK_TERMINATING:
+        case TASK_GONE:
+        case TASK_LOST:
+        case TASK_FAILED:
+        case TASK_STATE_MAX:
+                break;
+        }
+        return false;
+}
+
+static mono_t silence_limit(const struct core *c, const struct task *t)
+{
+        if (t->silent || !has_agent(t))
+                return MONO_NEVER;
+        /* One millisecond more: silent is "longer than". */
+        return mono_add_ms(t->live.heard_at, c->config.agent_lost_ms + 1);
+}
+
+void task_arm(struct core *c, const struct task *t)
+{
+        mono_t due = mono_min(t->ask_at, mono_min(state_limit(c, t), silence_limit(c, t)));
+
+        if (!t->row.id[0])
+                return; /* it was dropped on the way */
+        if (t->missing || t->drain || t->resume)
+                due = c->now;
+        c->task_due[t->slot] = due;
+}
+
+static void repeat(struct core *c, struct task *t)
+{
+        switch (t->row.state) {
+        case TASK_LAUNCHING:
+                t->ask_at = MONO_NEVER;
+                if (!t->launched)
+                        ask_launch(c, t);
+                break;
+        case TASK_CLAIMED:
+                t->ask_at = MONO_NEVER;
+                if (t->command_id && !t->acted)
+                        ask_command(c, t);
+                break;
+        case TASK_STOPPING:
+                t->ask_at = MONO_NEVER;
+                if (t->command_id && !t->acted)
+                        ask_command(c, t);
+                break;
+        case TASK_SAVED:
+                task_enter(c, t, TASK_TERMINATING, t->row.reason);
+                break;
+        case TASK_TERMINATING:
+        case TASK_FAILED:
+                ask_stop(c, t);
+                break;
+        case TASK_WARM:
+        case TASK_READY:
+        case TASK_GONE:
+        case TASK_LOST:
+        case TASK_STATE_MAX:
+                t->ask_at = MONO_NEVER;
+                break;
+        }
+}
+
+static void over_limit(struct core *c, struct task *t)
+{
+        struct workspace *w = workspace_of(c, t);
+
+        if (t->row.state == TASK_LAUNCHING)
+                warmup_failed(c, t, "it did not become warm in time");
+        else if (t->row.state == TASK_CLAIMED && w)
+                workspace_task_failed(c, w, t,
+                                      t->live.error[0] ? t->live.error
+                                                       : "it is not ready in the expected time");
+        else if (t->row.state == TASK_STOPPING && w)
+                workspace_task_failed(c, w, t,
+                                      t->live.error[0]
+                                              ? t->live.error
+                                              : "the last save is not done in the expected time");
+}
+
+void task_deadline(struct core *c, struct task *t)
+{
+        if (t->missing) {
+                task_ended(c, t, "the provider does not have it any more");
+                return;
+        }
+        if (t->drain) {
+                t->drain = false;
+                if (t->row.state == TASK_LAUNCHING || t->row.state == TASK_WARM) {
+                        t->empty = true;
+                        task_enter(c, t, TASK_TERMINATING, "shutting down");
+                }
+                task_arm(c, t);
+                return;
+        }
+        if (mono_due(silence_limit(c, t), c->now)) {
+                t->silent = true;
+                audit_task(c, t, "agent-silent", "it is kept; silence alone ends nothing");
+                c->pool_dirty |= t->row.state == TASK_WARM;
+        }
+        if (mono_due(state_limit(c, t), c->now))
+                over_limit(c, t);
+        else if (mono_due(t->ask_at, c->now))
+                repeat(c, t);
+        task_arm(c, t);
+}

@@ -1,0 +1,316 @@
+#include "core/trace.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+struct text {
+        char *dst;
+        size_t size;
+        size_t len;
+};
+
+static void add(struct text *x, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+static void add(struct text *x, const char *fmt, ...)
+{
+        va_list ap;
+        int n;
+
+        if (x->len + 1 >= x->size)
+                return;
+        va_start(ap, fmt);
+        n = vsnprintf(x->dst + x->len, x->size - x->len, fmt, ap);
+        va_end(ap);
+        if (n > 0)
+                x->len = MIN(x->len + (size_t)n, x->size - 1);
+}
+
+/* Only what is there: "" and 0 are not shown. */
+static void add_str(struct text *x, const char *name, const char *value)
+{
+        if (strchr(value, ' '))
+                add(x, " %s=\"%s\"", name, value);
+        else if (value[0])
+                add(x, " %s=%s", name, value);
+}
+
+static void add_u64(struct text *x, const char *name, uint64_t value)
+{
+        if (value)
+                add(x, " %s=%llu", name, (unsigned long long)value);
+}
+
+static void add_flag(struct text *x, const char *name, bool value)
+{
+        if (value)
+                add(x, " %s", name);
+}
+
+static void add_save(struct text *x, const char *name, const struct save_ref *s)
+{
+        if (s->seq)
+                add(x, " %s=%llu-%llu", name, (unsigned long long)s->generation,
+                    (unsigned long long)s->seq);
+}
+
+static void add_workspace(struct text *x, const struct workspace_row *row)
+{
+        add(x, " %s %s", row->id, ws_state_name(row->state));
+        add_u64(x, "gen", row->generation);
+        add_str(x, "task", row->task);
+        add_save(x, "head", &row->head);
+        add_save(x, "previous", &row->previous);
+        add_flag(x, "deleted", row->erase_at.us != 0);
+        add_str(x, "reason", row->reason);
+}
+
+static void add_task(struct text *x, const struct task_row *row)
+{
+        add(x, " %s %s", row->id, task_state_name(row->state));
+        add_str(x, "type", row->type);
+        add_u64(x, "gen", row->generation);
+        add_str(x, "ws", row->workspace);
+        add_str(x, "nonce", row->nonce);
+        add_str(x, "reason", row->reason);
+}
+
+static const char *phase_name(enum agent_phase p)
+{
+        static const char *const names[] = {
+#define AGENT_PHASE(id, name, doc) [AGENT_##id] = name,
+#include "wire/agent_phase.def"
+#undef AGENT_PHASE
+        };
+
+        return (size_t)p < ARRAY_LEN(names) ? names[p] : "?";
+}
+
+static const char *verb_name(enum command_verb v)
+{
+        static const char *const names[] = {
+#define COMMAND_VERB(id, name, doc) [COMMAND_##id] = name,
+#include "wire/command_verb.def"
+#undef COMMAND_VERB
+        };
+
+        return (size_t)v < ARRAY_LEN(names) ? names[v] : "?";
+}
+
+static const char *reply_name(enum reply_status s)
+{
+        static const char *const names[] = {
+                [REPLY_OK] = "ok",
+                [REPLY_NOT_FOUND] = "not-found",
+                [REPLY_BAD_TYPE] = "bad-type",
+                [REPLY_FULL] = "full",
+                [REPLY_DELETED] = "deleted",
+                [REPLY_DRAINING] = "draining",
+        };
+
+        return (size_t)s < ARRAY_LEN(names) ? names[s] : "?";
+}
+
+static void add_report(struct text *x, const struct core_event *ev)
+{
+        add(x, " %s %s", ev->report.task, phase_name(ev->report.phase));
+        add_u64(x, "gen", ev->report.generation);
+        add_u64(x, "acted", ev->report.acted_id);
+        add_flag(x, "declined", ev->report.declined);
+        add(x, " person=%lld unsaved=%lld", (long long)ev->report.person_age_ms,
+            (long long)ev->report.unsaved_age_ms);
+        add_str(x, "nonce", ev->report.nonce);
+        add_str(x, "error", ev->report.error);
+}
+
+static void add_agent_saved(struct text *x, const struct core_event *ev)
+{
+        add(x, " %s %llu-%llu", ev->saved.task, (unsigned long long)ev->saved.generation,
+            (unsigned long long)ev->saved.seq);
+        add_flag(x, "final", ev->saved.final);
+        add_flag(x, "unchanged", ev->saved.unchanged);
+}
+
+static void add_event(struct text *x, const struct core_event *ev)
+{
+        switch (ev->type) {
+        case EV_BOOT_WORKSPACE:
+                add_workspace(x, &ev->workspace_row);
+                break;
+        case EV_BOOT_TASK:
+                add_task(x, &ev->task_row);
+                break;
+        case EV_BOOT_DONE:
+                add(x, " tasks=%llu audit=%llu commands=%llu",
+                    (unsigned long long)ev->boot.task_number_max,
+                    (unsigned long long)ev->boot.audit_seq_max,
+                    (unsigned long long)ev->boot.command_id_max);
+                break;
+        case EV_TASK_SEEN:
+                add(x, " %s", ev->task_seen.task);
+                break;
+        case EV_REQ_LAUNCH:
+                add(x, " %s", ev->launch.id);
+                add_str(x, "type", ev->launch.key.type);
+                add_str(x, "actor", ev->launch.actor);
+                break;
+        case EV_REQ_STOP:
+        case EV_REQ_DELETE:
+        case EV_ERASED:
+                add(x, " %s", ev->req_workspace.id);
+                add_str(x, "actor", ev->req_workspace.actor);
+                break;
+        case EV_REQ_SHUTDOWN:
+                add_str(x, "actor", ev->req_plain.actor);
+                break;
+        case EV_TASK_LAUNCHED:
+                add(x, " %s %s", ev->task_result.task, ev->task_result.ok ? "ok" : "no");
+                add_str(x, "reason", ev->task_result.reason);
+                break;
+        case EV_TASK_ENDED:
+                add(x, " %s status=%d", ev->task_ended.task, ev->task_ended.exit_status);
+                add_str(x, "reason", ev->task_ended.reason);
+                break;
+        case EV_AGENT_HELLO:
+                add(x, " %s nonce=%s", ev->hello.task, ev->hello.nonce);
+                add_u64(x, "gen", ev->hello.generation);
+                break;
+        case EV_AGENT_REPORT:
+                add_report(x, ev);
+                break;
+        case EV_AGENT_SAVED:
+                add_agent_saved(x, ev);
+                break;
+        case EV_SAVE_VERIFIED:
+                add(x, " %s %llu-%llu result=%d", ev->verified.workspace,
+                    (unsigned long long)ev->verified.generation,
+                    (unsigned long long)ev->verified.seq, ev->verified.result);
+                add_str(x, "reason", ev->verified.reason);
+                break;
+        case EV_SALVAGED:
+                add(x, " %s gen=%llu result=%d", ev->salvaged.workspace,
+                    (unsigned long long)ev->salvaged.generation, ev->salvaged.result);
+                add_save(x, "found", &ev->salvaged.found);
+                break;
+        case EV_INVENTORY_DONE:
+        case EV_DEADLINE:
+        case EV_MAX:
+                break;
+        }
+}
+
+void trace_event(const struct core_event *ev, char *dst, size_t size)
+{
+        struct text x = {.dst = dst, .size = size};
+
+        add(&x, "%s", core_event_name(ev->type));
+        add_event(&x, ev);
+}
+
+static void add_command(struct text *x, const struct core_effect *fx)
+{
+        add(x, " %s #%llu %s", fx->command.task, (unsigned long long)fx->command.id,
+            verb_name(fx->command.verb));
+        add_u64(x, "gen", fx->command.generation);
+        add_str(x, "ws", fx->command.workspace);
+        add_save(x, "head", &fx->command.head);
+        add_save(x, "previous", &fx->command.previous);
+        add_flag(x, "recheck", fx->command.recheck);
+        add_str(x, "reason", fx->command.reason);
+}
+
+static void add_sweep(struct text *x, const struct core_effect *fx)
+{
+        add(x, " %s", fx->sweep.workspace);
+        for (uint32_t i = 0; i < fx->sweep.n_keep; i++)
+                add_save(x, "keep", &fx->sweep.keep[i]);
+        add(x, " before=%llu-%llu", (unsigned long long)fx->sweep.before_generation,
+            (unsigned long long)fx->sweep.before_seq);
+}
+
+static void add_save_ack(struct text *x, const struct core_effect *fx)
+{
+        add(x, " %s %llu-%llu %s", fx->save_ack.task, (unsigned long long)fx->save_ack.generation,
+            (unsigned long long)fx->save_ack.seq,
+            fx->save_ack.committed ? "committed" : "not-committed");
+        add_str(x, "reason", fx->save_ack.reason);
+}
+
+static void add_audit(struct text *x, const struct audit_row *row)
+{
+        add(x, " %s", row->what);
+        add_str(x, "ws", row->workspace);
+        add_str(x, "task", row->task);
+        if (strcmp(row->actor, "core") != 0)
+                add_str(x, "actor", row->actor);
+        add_str(x, "detail", row->detail);
+}
+
+static void add_effect(struct text *x, const struct core_effect *fx)
+{
+        switch (fx->type) {
+        case FX_PUT_WORKSPACE:
+                add_workspace(x, &fx->workspace_row);
+                break;
+        case FX_PUT_TASK:
+                add_task(x, &fx->task_row);
+                break;
+        case FX_DEL_WORKSPACE:
+        case FX_DEL_TASK:
+        case FX_ERASE:
+                add(x, " %s", fx->id.id);
+                break;
+        case FX_AUDIT:
+                add_audit(x, &fx->audit_row);
+                break;
+        case FX_LAUNCH_TASK:
+                add(x, " %s type=%s", fx->launch_task.task, fx->launch_task.type);
+                break;
+        case FX_STOP_TASK:
+                add(x, " %s", fx->stop_task.task);
+                add_flag(x, "at-once", fx->stop_task.at_once);
+                add_str(x, "reason", fx->stop_task.reason);
+                break;
+        case FX_WELCOME:
+                add(x, " %s", fx->welcome.task);
+                add_u64(x, "gen", fx->welcome.generation);
+                add_str(x, "ws", fx->welcome.workspace);
+                break;
+        case FX_REFUSE:
+                add(x, " %s %s", fx->refuse.task, fx->refuse.code);
+                break;
+        case FX_COMMAND:
+                add_command(x, fx);
+                break;
+        case FX_SAVE_ACK:
+                add_save_ack(x, fx);
+                break;
+        case FX_VERIFY_SAVE:
+                add(x, " %s", fx->verify.workspace);
+                add_save(x, "save", &fx->verify.save);
+                break;
+        case FX_SALVAGE:
+                add(x, " %s gen=%llu after=%llu", fx->salvage.workspace,
+                    (unsigned long long)fx->salvage.generation,
+                    (unsigned long long)fx->salvage.after_seq);
+                break;
+        case FX_SWEEP:
+                add_sweep(x, fx);
+                break;
+        case FX_REPLY:
+                add(x, " %s", reply_name(fx->reply.status));
+                add_str(x, "ws", fx->reply.workspace);
+                break;
+        case FX_DRAINED:
+        case FX_MAX:
+                break;
+        }
+}
+
+void trace_effect(const struct core_effect *fx, char *dst, size_t size)
+{
+        struct text x = {.dst = dst, .size = size};
+
+        add(&x, "%s", core_effect_name(fx->type));
+        add_effect(&x, fx);
+}

@@ -1,0 +1,125 @@
+/*
+ * The nouns of the decision core: what a workspace and a task are, and what of them is stored.
+ * Plain data, no functions with effects; every layer of the controller may include this.
+ *
+ * All text is NUL-terminated and was checked by the edge that let it in (base/str.h name_valid).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/mono.h"
+
+#define CORE_ID_SIZE 32       /* "ws-k3v9…", "t-0000000012", with NUL */
+#define CORE_NAME_SIZE 65     /* tenant, workspace name */
+#define CORE_USER_SIZE 129    /* user id */
+#define CORE_TYPE_SIZE 33     /* workspace type */
+#define CORE_LABELS_SIZE 1025 /* JSON object text, kept and shown, never read */
+#define CORE_ADDR_SIZE 64     /* "127.0.0.1:41234" */
+#define CORE_NONCE_SIZE 33    /* 16 bytes in hex */
+#define CORE_SHA256_SIZE 65   /* 32 bytes in hex */
+#define CORE_REASON_SIZE 160
+#define CORE_TYPES_MAX 16
+
+enum task_state {
+#define TASK_STATE(id, name, doc) TASK_##id,
+#include "core/task_state.def"
+#undef TASK_STATE
+        TASK_STATE_MAX
+};
+
+enum ws_state {
+#define WS_STATE(id, name, doc) WS_##id,
+#include "core/ws_state.def"
+#undef WS_STATE
+        WS_STATE_MAX
+};
+
+/* "warm", "attention", …; never NULL for a valid value. */
+const char *task_state_name(enum task_state s);
+const char *ws_state_name(enum ws_state s);
+/* The value of a stored name. Returns false for text that is no name. */
+bool task_state_parse(const char *name, enum task_state *ret_state);
+bool ws_state_parse(const char *name, enum ws_state *ret_state);
+
+struct ws_key {
+        char tenant[CORE_NAME_SIZE];
+        char user_id[CORE_USER_SIZE];
+        char name[CORE_NAME_SIZE];
+        char type[CORE_TYPE_SIZE];
+};
+
+/*
+ * A save that was committed: the manifest object of (workspace, generation, seq), its length and
+ * hash. seq 0 means "none". Object names follow from the three numbers (PROTOCOL.md).
+ */
+struct save_ref {
+        uint64_t generation;
+        uint64_t seq;
+        uint64_t length;      /* bytes of the manifest object */
+        uint64_t data_length; /* bytes of the data object, for people */
+        char sha256[CORE_SHA256_SIZE];
+        utc_t at;
+};
+
+struct workspace_row {
+        char id[CORE_ID_SIZE];
+        struct ws_key key;
+        char labels[CORE_LABELS_SIZE];
+        enum ws_state state;
+        uint64_t generation;     /* of the current or last task; grows by one with each claim */
+        char task[CORE_ID_SIZE]; /* "" while it has none */
+        struct save_ref head;
+        struct save_ref previous;
+        utc_t created_at;
+        utc_t active_at;               /* last evidence of a person */
+        utc_t stopped_at;              /* 0 while never stopped */
+        utc_t erase_at;                /* 0 unless deleted; objects and row go at that time */
+        char reason[CORE_REASON_SIZE]; /* why it is in this state, one sentence for people */
+};
+
+struct task_row {
+        char id[CORE_ID_SIZE];
+        char type[CORE_TYPE_SIZE];
+        enum task_state state;
+        uint64_t generation;          /* 0 until claimed */
+        char workspace[CORE_ID_SIZE]; /* "" until claimed */
+        char nonce[CORE_NONCE_SIZE];  /* of the instance that enrolled; "" before */
+        char addr[CORE_ADDR_SIZE];    /* of its gate; "" before it enrolled */
+        utc_t launched_at;
+        utc_t state_at; /* when it entered its state */
+        char reason[CORE_REASON_SIZE];
+};
+
+struct audit_row {
+        uint64_t seq; /* grows by one; the store keeps the highest */
+        utc_t at;
+        char workspace[CORE_ID_SIZE]; /* or "" */
+        char task[CORE_ID_SIZE];      /* or "" */
+        char actor[CORE_NAME_SIZE];   /* "core", "api", "operator", … */
+        char what[CORE_NAME_SIZE];    /* "launched", "claimed", "ready", "saved", "stopped", … */
+        char detail[CORE_REASON_SIZE];
+};
+
+struct core_type {
+        char name[CORE_TYPE_SIZE];
+        uint32_t pool_size;        /* warm tasks to keep */
+        int64_t idle_ms;           /* without a person before it is stopped */
+        int64_t launch_timeout_ms; /* launch to warm */
+        int64_t claim_timeout_ms;  /* claim to ready */
+        int64_t stop_timeout_ms;   /* prepare-stop to saved, then attention */
+};
+
+struct core_config {
+        uint32_t workspaces_max;
+        uint32_t tasks_max;
+        uint32_t n_types;
+        struct core_type types[CORE_TYPES_MAX];
+        int64_t quiet_ms;      /* after start nothing is stopped for idleness */
+        int64_t heartbeat_ms;  /* asked of agents */
+        int64_t agent_lost_ms; /* silence after which a claimed task is shown as lost, not killed */
+        int64_t retry_save_ms; /* between attempts in attention */
+        int64_t erase_delay_ms; /* between DELETE and the objects going */
+        uint32_t stops_per_min; /* cap on idle stops */
+};

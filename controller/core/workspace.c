@@ -1,0 +1,364 @@
+/*
+ * The workspace machine.
+ *
+ *   stopped -> starting -> running -> saving -> stopped
+ *   starting, running, saving -> attention (kept, retried) -> running or saving
+ *   starting, running, saving, attention, and the task is gone -> recovering -> stopped
+ *   stopped -> deleted -> erased
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "core/internal.h"
+
+static void audit_workspace(struct core *c, const struct workspace *w, const char *what,
+                            const char *detail)
+{
+        fx_audit(c, w->row.id, w->row.task, "core", what, detail);
+}
+
+static void ask_salvage(struct core *c, struct workspace *w)
+{
+        struct core_effect *fx = fx_add(c, FX_SALVAGE);
+
+        STR_CUT(fx->salvage.workspace, w->row.id);
+        fx->salvage.generation = w->row.generation;
+        if (w->row.head.generation == w->row.generation)
+                fx->salvage.after_seq = w->row.head.seq;
+        w->ask_at = mono_add_ms(c->now, SALVAGE_AGAIN_MS);
+}
+
+/* The erasure time is a date; it is looked at again when the date may have come. */
+static mono_t erase_due(const struct core *c, const struct workspace *w)
+{
+        int64_t left_us = w->row.erase_at.us - c->utc.us;
+
+        return left_us <= 0 ? c->now : (mono_t){c->now.us + left_us};
+}
+
+static void after_stop(struct core *c, struct workspace *w)
+{
+        bool wanted = STEAL(w->wanted, false);
+
+        if (w->row.erase_at.us)
+                workspace_enter(c, w, WS_DELETED, "waits for its erasure");
+        else if (wanted && !c->draining && w->type < c->config.n_types)
+                workspace_enter(c, w, WS_STARTING, "it was asked for while it was being stopped");
+}
+
+void workspace_enter(struct core *c, struct workspace *w, enum ws_state state, const char *reason)
+{
+        char why[CORE_REASON_SIZE];
+
+        STR_CUT(why, reason); /* it may be the row's own text */
+        pools_unwait(c, w);
+        w->row.state = state;
+        STR_CUT(w->row.reason, why);
+        w->ask_at = MONO_NEVER;
+        w->tries = 0;
+        if (state == WS_STOPPED) {
+                w->row.stopped_at = c->utc;
+                w->row.task[0] = 0;
+                saves_forget(w);
+        }
+        fx_put_workspace(c, w);
+        switch (state) {
+        case WS_STOPPED:
+                audit_workspace(c, w, "stopped", why);
+                after_stop(c, w);
+                break;
+        case WS_STARTING:
+                if (!w->row.task[0])
+                        pools_wait(c, w);
+                break;
+        case WS_RUNNING:
+                w->wanted = false;
+                break;
+        case WS_SAVING:
+                break;
+        case WS_ATTENTION:
+                audit_workspace(c, w, "attention", why);
+                w->ask_at = mono_add_ms(c->now, c->config.retry_save_ms);
+                break;
+        case WS_RECOVERING:
+                saves_forget(w);
+                ask_salvage(c, w);
+                break;
+        case WS_DELETED:
+                audit_workspace(c, w, "deleted", why);
+                w->ask_at = erase_due(c, w);
+                break;
+        case WS_STATE_MAX:
+                break;
+        }
+        workspace_arm(c, w);
+}
+
+void workspace_claim(struct core *c, struct workspace *w, struct task *t)
+{
+        pools_unwait(c, w);
+#ifndef CORE_PLANTED_SAME_GENERATION
+        w->row.generation++;
+#endif
+        STR_CUT(w->row.task, t->row.id);
+        w->row.state = WS_STARTING;
+        w->row.reason[0] = 0;
+        w->person_at = c->now;
+        w->hold_until = c->now;
+        t->row.generation = w->row.generation;
+        STR_CUT(t->row.workspace, w->row.id);
+        t->empty = false;
+        t->app_started = false;
+#ifdef CORE_PLANTED_ACT_FIRST
+        task_command(c, t, COMMAND_CLAIM, false, "");
+#endif
+        fx_put_workspace(c, w);
+        task_enter(c, t, TASK_CLAIMED, "");
+        workspace_arm(c, w);
+}
+
+/* ---- stopping ---- */
+
+static void order_stop(struct core *c, struct workspace *w, struct task *t, bool recheck,
+                       const char *reason)
+{
+        char why[CORE_REASON_SIZE];
+
+        STR_CUT(why, reason);
+        if (t->row.state != TASK_STOPPING)
+                task_enter(c, t, TASK_STOPPING, why);
+        if (w->row.state != WS_ATTENTION)
+                workspace_enter(c, w, WS_SAVING, why);
+        audit_workspace(c, w, "stopping", why);
+        task_command(c, t, COMMAND_PREPARE_STOP, recheck, why);
+}
+
+/* In attention: try the last save again, unless a question is still open. */
+static void retry_stop(struct core *c, struct workspace *w, struct task *t, const char *reason)
+{
+        w->ask_at = mono_add_ms(c->now, c->config.retry_save_ms);
+        if (w->save.active)
+                return;
+        if (t->row.state == TASK_CLAIMED || t->row.state == TASK_READY)
+                order_stop(c, w, t, false, reason);
+        else if (t->row.state == TASK_STOPPING && task_stop_answered(t))
+                task_command(c, t, COMMAND_PREPARE_STOP, false, reason);
+}
+
+static void stop_saving(struct core *c, struct workspace *w, struct task *t, const char *reason)
+{
+        /* The agent may not decline any more, if it has not been asked that way already. */
+        if (t->row.state == TASK_STOPPING && t->recheck && !w->save.active)
+                task_command(c, t, COMMAND_PREPARE_STOP, false, reason);
+}
+
+void workspace_stop(struct core *c, struct workspace *w, bool recheck, const char *reason)
+{
+        struct task *t = task_of(c, w);
+
+        w->wanted = false;
+        switch (w->row.state) {
+        case WS_STARTING:
+        case WS_RUNNING:
+                if (!t && w->row.state == WS_STARTING)
+                        workspace_enter(c, w, WS_STOPPED, reason);
+                else if (t && (t->row.state == TASK_CLAIMED || t->row.state == TASK_READY))
+                        order_stop(c, w, t, recheck, reason);
+                break;
+        case WS_SAVING:
+                if (t && !recheck)
+                        stop_saving(c, w, t, reason);
+                break;
+        case WS_ATTENTION:
+                if (t)
+                        retry_stop(c, w, t, reason);
+                break;
+        case WS_STOPPED:
+        case WS_RECOVERING:
+        case WS_DELETED:
+        case WS_STATE_MAX:
+                break;
+        }
+        workspace_arm(c, w);
+}
+
+/* ---- what happens to its task ---- */
+
+void workspace_task_ready(struct core *c, struct workspace *w, struct task *t)
+{
+        char detail[64];
+
+        if (t->row.state == TASK_CLAIMED) {
+                task_enter(c, t, TASK_READY, "");
+                if (mono_before(w->person_at, c->now))
+                        w->person_at = c->now;
+        }
+        workspace_enter(c, w, WS_RUNNING, "");
+        (void)snprintf(detail, sizeof(detail), "%lld ms after it was asked for",
+                       (long long)mono_diff_ms(w->requested_at, c->now));
+        audit_workspace(c, w, "ready", detail);
+}
+
+void workspace_task_declined(struct core *c, struct workspace *w, struct task *t)
+{
+        task_enter(c, t, TASK_READY, "");
+        w->hold_until = mono_add_ms(c->now, DECLINE_HOLD_MS);
+        workspace_enter(c, w, WS_RUNNING, "");
+        audit_workspace(c, w, "declined", "its agent sees a person");
+}
+
+void workspace_task_failed(struct core *c, struct workspace *w, struct task *t, const char *reason)
+{
+        (void)t;
+        if (w->row.state != WS_ATTENTION) {
+                workspace_enter(c, w, WS_ATTENTION, reason);
+        } else if (strcmp(w->row.reason, reason) != 0) {
+                STR_CUT(w->row.reason, reason);
+                fx_put_workspace(c, w);
+        }
+}
+
+void workspace_task_useless(struct core *c, struct workspace *w, struct task *t, const char *reason)
+{
+        /* It stays with its workspace until it is gone, so that there is never a second one. */
+        STR_CUT(w->row.reason, reason);
+        fx_put_workspace(c, w);
+        task_enter(c, t, TASK_FAILED, reason);
+}
+
+void workspace_task_lost(struct core *c, struct workspace *w, struct task *t, const char *reason)
+{
+        char why[CORE_REASON_SIZE];
+        int64_t unsaved_ms = t->live.unsaved_age_ms;
+
+        if (unsaved_ms > 0)
+                (void)snprintf(
+                        why, sizeof(why), "unsaved changes may be %lld s old: %.100s",
+                        (long long)((unsaved_ms + mono_diff_ms(t->live.heard_at, c->now)) / 1000),
+                        reason);
+        else
+                STR_CUT(why, reason);
+        task_enter(c, t, TASK_LOST, why);
+        workspace_enter(c, w, WS_RECOVERING, why);
+}
+
+void workspace_task_gone(struct core *c, struct workspace *w, const struct task *t)
+{
+        char why[CORE_REASON_SIZE];
+
+        /* A save that failed is not the reason any more; a start that failed still is. */
+        STR_CUT(why, w->row.state == WS_STARTING ? w->row.reason : t->row.reason);
+        workspace_enter(c, w, WS_STOPPED, why);
+}
+
+void workspace_salvaged(struct core *c, struct workspace *w, const struct core_event *ev)
+{
+        const struct save_ref *found = &ev->salvaged.found;
+        const struct save_ref *head = &w->row.head;
+        struct task *t = task_of(c, w);
+        char detail[CORE_REASON_SIZE];
+
+        if (ev->salvaged.result < 0) {
+                w->ask_at = mono_add_ms(c->now, backoff_ms(w->tries++));
+                workspace_arm(c, w);
+                return;
+        }
+        if (found->seq && found->generation == w->row.generation &&
+            (head->generation < found->generation || head->seq < found->seq)) {
+                saves_commit(c, w, found);
+                (void)snprintf(detail, sizeof(detail), "found the save %llu-%llu",
+                               (unsigned long long)found->generation,
+                               (unsigned long long)found->seq);
+        } else {
+                (void)snprintf(detail, sizeof(detail), "nothing newer than the save %llu-%llu",
+                               (unsigned long long)head->generation, (unsigned long long)head->seq);
+        }
+        audit_workspace(c, w, "recovered", detail);
+        if (t && t->row.state == TASK_LOST)
+                task_enter(c, t, TASK_GONE, t->row.reason);
+        workspace_enter(c, w, WS_STOPPED, w->row.reason);
+}
+
+/* ---- time ---- */
+
+void workspace_arm(struct core *c, const struct workspace *w)
+{
+        mono_t due = w->ask_at;
+
+        if (w->row.state == WS_RUNNING)
+                due = mono_min(due, idle_due(c, w));
+        if (w->save.active)
+                due = mono_min(due, w->save.ask_at);
+        if (w->drain || w->resume)
+                due = c->now;
+        c->workspace_due[w->slot] = due;
+}
+
+static void attention_deadline(struct core *c, struct workspace *w)
+{
+        struct task *t = task_of(c, w);
+
+        w->ask_at = mono_add_ms(c->now, c->config.retry_save_ms);
+        if (!t)
+                return;
+        /* Late is not failed: a restore that still runs is waited for. */
+        if ((t->row.state == TASK_CLAIMED || t->row.state == TASK_READY) &&
+            t->live.phase != AGENT_FAILED && t->live.phase != AGENT_SAVE_FAILED)
+                return;
+        retry_stop(c, w, t, w->row.reason);
+}
+
+static void deleted_deadline(struct core *c, struct workspace *w)
+{
+        struct core_effect *fx;
+
+        if (c->utc.us < w->row.erase_at.us) {
+                w->ask_at = erase_due(c, w);
+                return;
+        }
+        fx = fx_add(c, FX_ERASE);
+        STR_CUT(fx->id.id, w->row.id);
+        w->erasing = true;
+        w->ask_at = mono_add_ms(c->now, ERASE_AGAIN_MS);
+}
+
+static void drain_deadline(struct core *c, struct workspace *w)
+{
+        w->drain = false;
+        workspace_stop(c, w, false, "the controller shuts down");
+}
+
+void workspace_deadline(struct core *c, struct workspace *w)
+{
+        if (w->drain) {
+                drain_deadline(c, w);
+                return;
+        }
+        if (w->save.active && mono_due(w->save.ask_at, c->now))
+                saves_verify(c, w);
+        switch (w->row.state) {
+        case WS_RUNNING:
+                if (mono_due(idle_due(c, w), c->now))
+                        idle_deadline(c, w);
+                break;
+        case WS_ATTENTION:
+                if (mono_due(w->ask_at, c->now))
+                        attention_deadline(c, w);
+                break;
+        case WS_RECOVERING:
+                if (mono_due(w->ask_at, c->now))
+                        ask_salvage(c, w);
+                break;
+        case WS_DELETED:
+                if (mono_due(w->ask_at, c->now))
+                        deleted_deadline(c, w);
+                break;
+        case WS_STOPPED:
+        case WS_STARTING:
+        case WS_SAVING:
+        case WS_STATE_MAX:
+                break;
+        }
+        workspace_arm(c, w);
+}

@@ -1,0 +1,63 @@
+/* wsctl inside: what the command line said, and what the commands share. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "doc.h"
+
+/* Exit codes; documented in wsctl.1. */
+enum ctl_exit {
+        CTL_OK = 0,
+        CTL_FAILED = 1,      /* refused, or it did not happen */
+        CTL_USAGE = 2,       /* the command line is wrong */
+        CTL_UNREACHABLE = 3, /* no controller answers */
+};
+
+struct ctl {
+        /* options, filled in by main.c from its table */
+        const char *socket;
+        const char *state_dir;
+        const char *type, *name, *tenant;
+        const char *template, *listen, *run_dir, *user;
+        uint64_t wait_s, after, port, workers;
+        bool json, follow, wait, has_wait;
+        /* arguments behind the command */
+        const char *argument; /* NULL for none */
+        /* made of them */
+        char url[512];
+        char state[400];
+        bool color;
+};
+
+/* Ask; on anything but a good answer the reason is printed and *ret_answer stays untouched. */
+enum ctl_exit ctl_ask(const struct ctl *c, const struct doc *request, int64_t wait_ms,
+                      struct doc **ret_answer);
+/* As ctl_ask, but says nothing when the controller does not answer. */
+enum ctl_exit ctl_ask_quietly(const struct ctl *c, const struct doc *request, int64_t wait_ms,
+                              struct doc **ret_answer);
+/* With --json: print the answer and return true. */
+bool ctl_print_json(const struct ctl *c, const struct doc *answer);
+
+/* show.c: tables */
+void show_workspaces(const struct ctl *c, const struct doc *answer);
+void show_tasks(const struct ctl *c, const struct doc *answer);
+void show_pools(const struct ctl *c, const struct doc *answer);
+void show_why(const struct ctl *c, const struct doc *answer);
+void show_status(const struct ctl *c, const struct doc *answer);
+void show_events(const struct ctl *c, const struct doc *answer);
+
+/* commands.c */
+enum ctl_exit command_ps(const struct ctl *c);
+enum ctl_exit command_pool(const struct ctl *c);
+enum ctl_exit command_tasks(const struct ctl *c);
+enum ctl_exit command_launch(const struct ctl *c);
+enum ctl_exit command_stop(const struct ctl *c);
+enum ctl_exit command_delete(const struct ctl *c);
+enum ctl_exit command_why(const struct ctl *c);
+enum ctl_exit command_events(const struct ctl *c);
+enum ctl_exit command_status(const struct ctl *c);
+enum ctl_exit command_shutdown(const struct ctl *c);
+/* nginx.c */
+enum ctl_exit command_nginx_config(const struct ctl *c);

@@ -1,0 +1,101 @@
+#include "doc.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* struct doc is the library's node under another name. */
+static const cJSON *node(const struct doc *d)
+{
+        return (const cJSON *)d;
+}
+
+static cJSON *checked(cJSON *json)
+{
+        if (!json) {
+                fputs("wsctl: out of memory\n", stderr);
+                exit(1);
+        }
+        return json;
+}
+
+struct doc *doc_parse(const char *text, size_t len)
+{
+        return (struct doc *)cJSON_ParseWithLength(text, len);
+}
+
+struct doc *doc_new(void)
+{
+        return (struct doc *)checked(cJSON_CreateObject());
+}
+
+struct doc *doc_free(struct doc *d)
+{
+        cJSON_Delete((cJSON *)d);
+        return NULL;
+}
+
+void doc_freep(struct doc **d)
+{
+        *d = doc_free(*d);
+}
+
+void doc_set_str(struct doc *d, const char *key, const char *value)
+{
+        checked(cJSON_AddStringToObject((cJSON *)d, key, value));
+}
+
+void doc_set_num(struct doc *d, const char *key, double value)
+{
+        checked(cJSON_AddNumberToObject((cJSON *)d, key, value));
+}
+
+char *doc_print(const struct doc *d, bool pretty)
+{
+        char *text = pretty ? cJSON_Print(node(d)) : cJSON_PrintUnformatted(node(d));
+
+        if (!text)
+                (void)checked(NULL);
+        return text;
+}
+
+const struct doc *doc_get(const struct doc *d, const char *key)
+{
+        return (const struct doc *)cJSON_GetObjectItemCaseSensitive(node(d), key);
+}
+
+const char *doc_str(const struct doc *d, const char *key)
+{
+        const char *s = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(node(d), key));
+
+        return s ? s : "";
+}
+
+double doc_num(const struct doc *d, const char *key, double fallback)
+{
+        const cJSON *n = cJSON_GetObjectItemCaseSensitive(node(d), key);
+
+        return cJSON_IsNumber(n) ? n->valuedouble : fallback;
+}
+
+bool doc_true(const struct doc *d, const char *key)
+{
+        return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(node(d), key));
+}
+
+const struct doc *doc_next(const struct doc *list, const struct doc *at)
+{
+        if (at)
+                return (const struct doc *)node(at)->next;
+        return list ? (const struct doc *)node(list)->child : NULL;
+}
+
+const char *doc_key(const struct doc *d)
+{
+        return node(d)->string ? node(d)->string : "";
+}
+
+double doc_value(const struct doc *d)
+{
+        return cJSON_IsNumber(node(d)) ? node(d)->valuedouble : 0;
+}

@@ -1,0 +1,36 @@
+/* JSON for wsctl: the one place where its JSON library appears. Readers take NULL and wrong types.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/macro.h"
+
+struct doc; /* a whole document, or a node inside one (not owned) */
+
+/* NULL when it is not JSON. */
+struct doc *doc_parse(const char *text, size_t len);
+struct doc *doc_new(void);
+struct doc *doc_free(struct doc *d);
+void doc_freep(struct doc **d);
+#define AUTO_DOC CLEANUP(doc_freep) struct doc
+
+/* Out of memory ends the program: these build small requests. */
+void doc_set_str(struct doc *d, const char *key, const char *value);
+void doc_set_num(struct doc *d, const char *key, double value);
+/* malloc'd text. */
+char *doc_print(const struct doc *d, bool pretty);
+
+const struct doc *doc_get(const struct doc *d, const char *key);
+/* "" when absent or not a string. */
+const char *doc_str(const struct doc *d, const char *key);
+/* `fallback` when absent or not a number. */
+double doc_num(const struct doc *d, const char *key, double fallback);
+bool doc_true(const struct doc *d, const char *key);
+/* The members of an array or object, in order: NULL starts; NULL at the end. */
+const struct doc *doc_next(const struct doc *list, const struct doc *at);
+/* The key under which a member of an object is. */
+const char *doc_key(const struct doc *d);
+double doc_value(const struct doc *d);

@@ -1,0 +1,187 @@
+/* wsctl nginx-config: the gateway's configuration, from the template and the running controller. */
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "ctl.h"
+#include "gateway_files.h"
+
+#define TEMPLATE_MAX (256u * 1024)
+
+struct value {
+        const char *name;
+        char text[512];
+};
+
+enum {
+        PORT,
+        LISTEN,
+        HOST_NAME,
+        HOST_SUFFIX_RE,
+        CONTROLLER,
+        GATEWAY_KEY,
+        RUN_DIR,
+        SCHEME,
+        USER_LINE,
+        WORKERS,
+        N_VALUES
+};
+
+static struct value values[N_VALUES] = {
+        [PORT] = {.name = "PORT"},
+        [LISTEN] = {.name = "LISTEN"},
+        [HOST_NAME] = {.name = "HOST_NAME"},
+        [HOST_SUFFIX_RE] = {.name = "HOST_SUFFIX_RE"},
+        [CONTROLLER] = {.name = "CONTROLLER"},
+        [GATEWAY_KEY] = {.name = "GATEWAY_KEY"},
+        [RUN_DIR] = {.name = "RUN_DIR"},
+        [SCHEME] = {.name = "SCHEME"},
+        [USER_LINE] = {.name = "USER_LINE"},
+        [WORKERS] = {.name = "WORKERS"},
+};
+
+/* Text that nginx reads as one word, whatever stands around it. */
+static bool is_plain(const char *s)
+{
+        static const char allowed[] =
+                "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                "./_-:[]@+";
+
+        return *s && s[strspn(s, allowed)] == 0;
+}
+
+static int set_plain(int which, const char *option, const char *text)
+{
+        if (!is_plain(text) || STR_SET(values[which].text, text) < 0) {
+                fprintf(stderr, "wsctl nginx-config: %s: \"%s\" can not stand in nginx.conf\n",
+                        option, text);
+                return -EINVAL;
+        }
+        return 0;
+}
+
+/* The suffix without its port, and the same as a regular expression. */
+static int set_host(const char *suffix)
+{
+        char host[256], re[512];
+        size_t n = 0;
+
+        STR_CUT(host, suffix);
+        host[strcspn(host, ":")] = 0;
+        for (const char *p = host; *p && n + 2 < sizeof(re); p++) {
+                if (*p == '.')
+                        re[n++] = '\\';
+                re[n++] = *p;
+        }
+        re[n] = 0;
+        if (!is_plain(host) || strpbrk(host, "[]@+/_"))
+                return set_plain(HOST_SUFFIX_RE, "host suffix", "");
+        STR_CUT(values[HOST_SUFFIX_RE].text, re);
+        if (strcmp(host, "localhost") != 0)
+                STR_CUT(values[HOST_NAME].text, host);
+        return 0;
+}
+
+/* Started by root, nginx gives its workers to this user; otherwise everything is the caller's. */
+static int set_user(const char *user)
+{
+        if (!user && geteuid() == 0)
+                user = getpwnam("www-data") ? "www-data" : "nobody";
+        if (!user || !user[0] || geteuid() != 0)
+                return 0;
+        if (!is_plain(user))
+                return set_plain(USER_LINE, "--user", user);
+        (void)snprintf(values[USER_LINE].text, sizeof(values[USER_LINE].text), "user %s;", user);
+        return 0;
+}
+
+static int fill_in(const struct ctl *c, const struct doc *gateway)
+{
+        char text[600];
+        int r;
+
+        (void)snprintf(values[PORT].text, sizeof(values[PORT].text), "%u",
+                       (unsigned)(c->port ? c->port : 8080));
+        (void)snprintf(values[WORKERS].text, sizeof(values[WORKERS].text), "%u",
+                       (unsigned)(c->workers ? c->workers : 2));
+        r = set_plain(LISTEN, "--listen", c->listen ? c->listen : "127.0.0.1");
+        if (r == 0)
+                r = set_plain(CONTROLLER, "controller", doc_str(gateway, "controller"));
+        if (r == 0)
+                r = set_plain(GATEWAY_KEY, "key", doc_str(gateway, "gateway_key"));
+        if (r == 0)
+                r = set_plain(SCHEME, "scheme", doc_str(gateway, "scheme"));
+        if (r == 0)
+                r = set_host(doc_str(gateway, "host_suffix"));
+        if (r == 0)
+                r = set_user(c->user);
+        if (r < 0)
+                return r;
+        (void)snprintf(text, sizeof(text), "%s/gateway", c->state);
+        return set_plain(RUN_DIR, "--run-dir", c->run_dir ? c->run_dir : text);
+}
+
+static const struct value *value_at(const char *at, size_t *ret_len)
+{
+        for (size_t i = 0; i < N_VALUES; i++) {
+                size_t n = strlen(values[i].name);
+                if (strncmp(at + 1, values[i].name, n) == 0 && at[n + 1] == '@') {
+                        *ret_len = n + 2;
+                        return &values[i];
+                }
+        }
+        return NULL;
+}
+
+static void print_filled(const char *text)
+{
+        while (*text) {
+                size_t n = strcspn(text, "@"), len = 0;
+                const struct value *v;
+                (void)fwrite(text, 1, n, stdout);
+                text += n;
+                if (!*text)
+                        break;
+                v = value_at(text, &len);
+                if (v)
+                        fputs(v->text, stdout);
+                else
+                        putchar('@');
+                text += v ? len : 1;
+        }
+}
+
+enum ctl_exit command_nginx_config(const struct ctl *c)
+{
+        AUTO_BUF template = BUF_INIT(TEMPLATE_MAX);
+        AUTO_DOC *request = doc_new();
+        AUTO_DOC *gateway = NULL;
+        enum ctl_exit exit_code;
+        int r;
+
+        doc_set_str(request, "cmd", "gateway");
+        exit_code = ctl_ask(c, request, 0, &gateway);
+        if (exit_code != CTL_OK)
+                return exit_code;
+        if (c->template)
+                r = file_read(c->template, &template);
+        else
+                r = buf_append(&template, gateway_nginx_conf_in, gateway_nginx_conf_in_len);
+        if (r == 0)
+                r = buf_terminate(&template);
+        if (r < 0) {
+                fprintf(stderr, "wsctl nginx-config: %s: %s\n",
+                        c->template ? c->template : "template", strerror(-r));
+                return CTL_FAILED;
+        }
+        if (fill_in(c, gateway) < 0)
+                return CTL_USAGE;
+        print_filled((const char *)template.data);
+        return fflush(stdout) == 0 ? CTL_OK : CTL_FAILED;
+}

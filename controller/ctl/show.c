@@ -1,0 +1,212 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl.h"
+#include "table.h"
+
+#define AUTO_TABLE CLEANUP(table_freep) struct table
+
+static void table_freep(struct table **t)
+{
+        *t = table_free(*t);
+}
+
+/* "4 s", "12 min", "3 h 05": what a person compares at a glance. */
+static void add_age(struct table *t, double s)
+{
+        if (s < 0)
+                table_add(t, "", TABLE_PLAIN);
+        else if (s < 60)
+                table_printf(t, "%.0f s", s);
+        else if (s < 3600)
+                table_printf(t, "%.0f min", s / 60);
+        else if (s < 86400)
+                table_printf(t, "%d h %02d", (int)(s / 3600), (int)(s / 60) % 60);
+        else
+                table_printf(t, "%.0f d", s / 86400);
+}
+
+static enum table_color color_of(const char *state)
+{
+        static const struct {
+                const char *state;
+                enum table_color color;
+        } colors[] = {
+                {"running", TABLE_GOOD},     {"ready", TABLE_GOOD},    {"warm", TABLE_GOOD},
+                {"attention", TABLE_BAD},    {"lost", TABLE_BAD},      {"failed", TABLE_BAD},
+                {"recovering", TABLE_BAD},   {"stopped", TABLE_DIM},   {"deleted", TABLE_DIM},
+                {"gone", TABLE_DIM},         {"starting", TABLE_BUSY}, {"saving", TABLE_BUSY},
+                {"launching", TABLE_BUSY},   {"claimed", TABLE_BUSY},  {"stopping", TABLE_BUSY},
+                {"terminating", TABLE_BUSY},
+        };
+
+        for (size_t i = 0; i < ARRAY_LEN(colors); i++) {
+                if (strcmp(colors[i].state, state) == 0)
+                        return colors[i].color;
+        }
+        return TABLE_PLAIN;
+}
+
+static void add_state(struct table *t, const char *state)
+{
+        table_add(t, state, color_of(state));
+}
+
+/* "2026-01-02 03:04:05" of "2026-01-02T03:04:05.678Z". */
+static void add_time(struct table *t, const char *iso)
+{
+        if (strlen(iso) < 19)
+                table_add(t, "", TABLE_PLAIN);
+        else
+                table_printf(t, "%.10s %.8s", iso, iso + 11);
+}
+
+static void add_workspace_row(struct table *t, const struct doc *w)
+{
+        const char *state = doc_str(w, "state"), *name = doc_str(w, "name");
+        const char *tenant = doc_str(w, "tenant");
+        bool notable = strcmp(state, "attention") == 0 || strcmp(state, "recovering") == 0 ||
+                       strcmp(state, "starting") == 0;
+
+        table_add(t, doc_str(w, "id"), TABLE_PLAIN);
+        table_printf(t, "%s%s%s%s%s", strcmp(tenant, "default") == 0 ? "" : tenant,
+                     strcmp(tenant, "default") == 0 ? "" : "/", doc_str(w, "user_id"),
+                     strcmp(name, "default") == 0 ? "" : "/",
+                     strcmp(name, "default") == 0 ? "" : name);
+        table_add(t, doc_str(w, "workspace_type"), TABLE_PLAIN);
+        add_state(t, state);
+        table_add(t, doc_str(w, "task"), TABLE_PLAIN);
+        add_age(t, doc_num(w, "idle_s", -1));
+        add_age(t, doc_num(w, "unsaved_s", -1));
+        add_time(t, doc_str(w, "since"));
+        table_add(t, notable ? doc_str(w, "reason") : "",
+                  strcmp(state, "attention") == 0 ? TABLE_BAD : TABLE_PLAIN);
+}
+
+void show_workspaces(const struct ctl *c, const struct doc *answer)
+{
+        static const char *const titles[] = {"WORKSPACE", "USER", "TYPE",    "STATE",
+                                             "TASK",      "IDLE", "UNSAVED", "SINCE (UTC)",
+                                             "REASON",    NULL};
+        AUTO_TABLE *t = table_new(titles, c->color);
+
+        for (const struct doc *w = NULL; (w = doc_next(doc_get(answer, "workspaces"), w));)
+                add_workspace_row(t, w);
+        table_print(t);
+}
+
+void show_tasks(const struct ctl *c, const struct doc *answer)
+{
+        static const char *const titles[] = {"TASK",        "TYPE",   "STATE", "PHASE",
+                                             "WORKSPACE",   "HEARD",  "GATE",  "GEN",
+                                             "SINCE (UTC)", "REASON", NULL};
+        AUTO_TABLE *t = table_new(titles, c->color);
+
+        for (const struct doc *k = NULL; (k = doc_next(doc_get(answer, "tasks"), k));) {
+                const char *error = doc_str(k, "agent_error");
+                table_add(t, doc_str(k, "id"), TABLE_PLAIN);
+                table_add(t, doc_str(k, "workspace_type"), TABLE_PLAIN);
+                add_state(t, doc_str(k, "state"));
+                table_add(t, doc_str(k, "phase"), TABLE_PLAIN);
+                table_add(t, doc_str(k, "workspace"), TABLE_PLAIN);
+                add_age(t, doc_num(k, "heard_s", -1));
+                table_add(t, doc_str(k, "addr"), TABLE_PLAIN);
+                table_printf(t, "%.0f", doc_num(k, "generation", 0));
+                add_time(t, doc_str(k, "since"));
+                table_add(t, error[0] ? error : doc_str(k, "reason"),
+                          error[0] ? TABLE_BAD : TABLE_PLAIN);
+        }
+        table_print(t);
+}
+
+void show_pools(const struct ctl *c, const struct doc *answer)
+{
+        static const char *const titles[] = {"TYPE",    "WARM", "TARGET", "LAUNCHING", "IN USE",
+                                             "WAITING", "HITS", "MISSES", "WHY",       NULL};
+        static const char *const counts[] = {"warm",    "target", "launching", "claimed",
+                                             "waiting", "hits",   "misses"};
+        AUTO_TABLE *t = table_new(titles, c->color);
+
+        for (const struct doc *p = NULL; (p = doc_next(doc_get(answer, "pools"), p));) {
+                double paused = doc_num(p, "paused_s", -1);
+                table_add(t, doc_str(p, "workspace_type"), TABLE_PLAIN);
+                for (size_t i = 0; i < ARRAY_LEN(counts); i++)
+                        table_printf(t, "%.0f", doc_num(p, counts[i], 0));
+                if (paused >= 0)
+                        table_printf(t, "%s; launches pause for %.0f s", doc_str(p, "reason"),
+                                     paused);
+                else
+                        table_add(t, doc_str(p, "reason"), TABLE_PLAIN);
+        }
+        table_print(t);
+}
+
+void show_why(const struct ctl *c, const struct doc *answer)
+{
+        static const char *const titles[] = {"SIGNAL", "LAST SEEN", "COUNT", NULL};
+        const struct doc *w = doc_get(answer, "workspace"), *signals = doc_get(answer, "signals");
+        const char *held_by = doc_str(answer, "held_by");
+        AUTO_TABLE *t = table_new(titles, c->color);
+
+        printf("%s of %s (%s) is %s\n", doc_str(w, "id"), doc_str(w, "user_id"),
+               doc_str(w, "workspace_type"), doc_str(w, "state"));
+        if (doc_str(w, "reason")[0])
+                printf("state:   %s\n", doc_str(w, "reason"));
+        printf("rule:    %s\n", doc_str(answer, "rule"));
+        if (held_by[0])
+                printf("held by: %s\n", held_by);
+        if (doc_str(answer, "stops_at")[0])
+                printf("stops:   %s if nobody comes\n", doc_str(answer, "stops_at"));
+        if (doc_str(w, "agent_error")[0])
+                printf("error:   %s\n", doc_str(w, "agent_error"));
+        if (!doc_next(signals, NULL))
+                return;
+        putchar('\n');
+        for (const struct doc *s = NULL; (s = doc_next(signals, s));) {
+                double age = doc_num(s, "age_s", -1);
+                table_add(t, doc_str(s, "source"),
+                          strcmp(doc_str(s, "source"), held_by) == 0 ? TABLE_GOOD : TABLE_PLAIN);
+                if (age < 0)
+                        table_add(t, "never", TABLE_DIM);
+                else
+                        add_age(t, age);
+                table_printf(t, "%.0f", doc_num(s, "count", 0));
+        }
+        table_print(t);
+}
+
+static void show_counts(const char *title, const struct doc *counts)
+{
+        printf("%-12s", title);
+        for (const struct doc *n = NULL; (n = doc_next(counts, n));) {
+                if (doc_value(n) > 0)
+                        printf(" %.0f %s", doc_value(n), doc_key(n));
+        }
+        putchar('\n');
+}
+
+void show_status(const struct ctl *c, const struct doc *answer)
+{
+        printf("%-12s %s\n", "store",
+               doc_true(answer, "store_writable") ? "writable" : "NOT WRITABLE");
+        if (doc_true(answer, "draining"))
+                printf("%-12s %s\n", "shutdown", "under way");
+        show_counts("workspaces", doc_get(answer, "workspaces"));
+        show_counts("tasks", doc_get(answer, "tasks"));
+        putchar('\n');
+        show_pools(c, answer);
+}
+
+void show_events(const struct ctl *c, const struct doc *answer)
+{
+        (void)c;
+        for (const struct doc *e = NULL; (e = doc_next(doc_get(answer, "events"), e));) {
+                const char *at = doc_str(e, "at");
+                const char *workspace = doc_str(e, "workspace"), *task = doc_str(e, "task");
+                printf("%6.0f  %.10s %.8s  %-16s %-15s %-12s %-9s %s\n", doc_num(e, "seq", 0), at,
+                       strlen(at) > 11 ? at + 11 : "", doc_str(e, "what"),
+                       workspace[0] ? workspace : "-", task[0] ? task : "-", doc_str(e, "actor"),
+                       doc_str(e, "detail"));
+        }
+        (void)fflush(stdout);
+}

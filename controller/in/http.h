@@ -1,0 +1,39 @@
+/*
+ * The controller's HTTP side: the API of API.md, the plain page at /, and what the gateway asks
+ * (/internal/). libwebsockets parses and hosts the loop (http_lws.c); everything else is plain
+ * requests and answers (http_exchange.h). Runs in the loop's thread.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/macro.h"
+#include "keys.h"
+#include "loop/loop.h"
+#include "shell.h"
+
+struct http_config {
+        const char *address; /* "127.0.0.1"; "0.0.0.0" or "" for every address */
+        uint16_t port;       /* 0: the kernel chooses, see http_port */
+        const char *api_token;
+        const char *public_scheme; /* "http" or "https": how browsers reach the gateway */
+        const char *host_suffix;   /* "localhost:8080": what follows "<workspace>." in a browser */
+        const struct keys *keys;
+        const char *web_dir; /* the page's files from here instead of the built-in ones, or NULL */
+};
+
+struct http;
+
+/*
+ * Listen. Strings of `config` are kept by pointer. 0, -EADDRINUSE and the like (logged), -EINVAL
+ * (a field that can not be), -ENOMEM.
+ */
+NODISCARD int http_new(struct loop *l, struct shell *sh, const struct http_config *config,
+                       struct http **ret_http);
+/* Host the loop until loop_exit: returns the code given there, or -errno. */
+int http_run(struct http *h);
+struct http *http_free(struct http *h);
+/* The port that is listened on. */
+uint16_t http_port(const struct http *h);
+/* The configuration it was made with. */
+const struct http_config *http_config_of(const struct http *h);

@@ -1,0 +1,278 @@
+#include "in/http_exchange.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/num.h"
+#include "base/str.h"
+
+#define LIST_MAX 1000
+#define EVENTS_PER_ANSWER 200
+
+/* Prefer: wait=30 (RFC 7240); what can not be read is ignored, as that text asks. */
+static int64_t preferred_wait_ms(const char *prefer)
+{
+        const char *at = strcasestr(prefer, "wait=");
+        char number[8];
+        size_t n;
+        uint64_t s;
+
+        if (!at || (at > prefer && !strchr(" ,;\t", at[-1])))
+                return 0;
+        at += 5;
+        n = strspn(at, "0123456789");
+        if (n == 0 || n >= sizeof(number))
+                return 0;
+        memcpy(number, at, n);
+        number[n] = 0;
+        if (num_parse_u64(number, 0, 9999999, &s) < 0)
+                return 0;
+        return (int64_t)MIN(s, HTTP_WAIT_S_MAX) * 1000;
+}
+
+/* 0 and *ret_value untouched when absent; > 0 answered. */
+static int number_param(struct http_exchange *x, const char *name, uint64_t max,
+                        uint64_t *ret_value)
+{
+        const char *text = http_param(&x->req, name);
+
+        if (!text || num_parse_u64(text, 0, max, ret_value) == 0)
+                return 0;
+        site_refuse(x, VIEW_ERROR_BAD_FIELD, "%s: must be a whole number from 0 to %llu", name,
+                    (unsigned long long)max);
+        return 1;
+}
+
+void http_api_list(struct http_exchange *x, const char *id)
+{
+        struct view v = http_view(x->site);
+        const char *state = http_param(&x->req, "state");
+        const char *user = http_param(&x->req, "user_id");
+        struct view_filter f = {.limit = LIST_MAX};
+
+        (void)id;
+        if (state) {
+                f.has_state = ws_state_parse(state, &f.state);
+                if (!f.has_state) {
+                        site_refuse(x, VIEW_ERROR_BAD_FIELD,
+                                    "state: is none of stopped, starting, running, saving, "
+                                    "attention, recovering, deleted");
+                        return;
+                }
+        }
+        if (user) {
+                if (!name_valid(user, sizeof(f.user_id) - 1)) {
+                        site_refuse(x, VIEW_ERROR_BAD_FIELD,
+                                    "user_id: 1 to %zu of A-Z a-z 0-9 . _ @ + : - are allowed",
+                                    sizeof(f.user_id) - 1);
+                        return;
+                }
+                STR_CUT(f.user_id, user);
+        }
+        if (number_param(x, "limit", LIST_MAX, &f.limit) > 0 ||
+            number_param(x, "offset", UINT32_MAX, &f.offset) > 0)
+                return;
+        if (f.limit == 0)
+                f.limit = LIST_MAX;
+        http_answer_json(x, 200, view_workspaces(&v, &f, &x->res.body));
+}
+
+/* The row, or NULL when answered with 404. */
+static const struct workspace_row *row_or_404(struct http_exchange *x, const char *id)
+{
+        const struct workspace_row *w = core_workspace(shell_core(x->site->shell), id);
+
+        if (!w)
+                site_refuse(x, VIEW_ERROR_UNKNOWN_WORKSPACE, "there is no workspace %s", id);
+        return w;
+}
+
+static void answer_workspace(struct http_exchange *x, int status, const char *id)
+{
+        struct view v = http_view(x->site);
+        const struct workspace_row *w = row_or_404(x, id);
+
+        if (w)
+                http_answer_json(x, status, view_workspace(&v, w, &x->res.body));
+}
+
+/* The core or the store said no. true: answered. */
+static bool answer_refusal(struct http_exchange *x, enum pending_end end, const char *subject)
+{
+        struct view_error e;
+
+        switch (end) {
+        case PENDING_REACHED:
+        case PENDING_ACCEPTED:
+                return false;
+        case PENDING_REFUSED:
+                view_error_reply(&e, x->pending.status, subject);
+                http_answer_error(x, &e);
+                return true;
+        case PENDING_NO_STORE:
+                site_refuse(
+                        x, VIEW_ERROR_STORE_UNAVAILABLE,
+                        "the decision could not be stored in time; it may still be carried out");
+                return true;
+        }
+        return false;
+}
+
+static void on_launched(struct pending *p, enum pending_end end)
+{
+        struct http_exchange *x = container_of(p, struct http_exchange, pending);
+        struct view v = http_view(x->site);
+        const struct workspace_row *w = core_workspace(v.core, p->workspace);
+        const char *type = http_param(&x->req, "workspace_type");
+
+        if (answer_refusal(x, end, p->status == REPLY_BAD_TYPE && type ? type : p->workspace))
+                return;
+        if (!w) {
+                site_refuse(x, VIEW_ERROR_UNKNOWN_WORKSPACE, "workspace %s is gone", p->workspace);
+                return;
+        }
+        (void)snprintf(x->res.location, sizeof(x->res.location), "/v1/workspaces/%s", w->id);
+        http_answer_json(x, view_ready(&v, w) ? 200 : 202,
+                         view_launched(&v, w, mono_diff_ms(p->started, v.now), &x->res.body));
+}
+
+static void wait_for(struct http_exchange *x, enum pending_kind kind, const char *id,
+                     const struct view_launch *launch, pending_fn done)
+{
+        x->pending.kind = kind;
+        x->pending.actor = "api";
+        x->pending.launch = launch;
+        x->pending.wait_ms = preferred_wait_ms(x->req.prefer);
+        STR_CUT(x->pending.workspace, id);
+        http_wait(x, done);
+}
+
+void http_api_create(struct http_exchange *x, const char *id)
+{
+        struct view_launch launch;
+        struct view_error e;
+
+        (void)id;
+        if (view_launch_parse((const char *)x->req.body.data, x->req.body.len, &launch, &e) != 0) {
+                http_answer_error(x, &e);
+                return;
+        }
+        /* Kept for the message, should the core not know the type. */
+        STR_CUT(x->req.params[0].name, "workspace_type");
+        STR_CUT(x->req.params[0].value, launch.key.type);
+        x->req.n_params = 1;
+        wait_for(x, PENDING_LAUNCH, launch.id, &launch, on_launched);
+}
+
+void http_api_launch(struct http_exchange *x, const char *id)
+{
+        if (row_or_404(x, id))
+                wait_for(x, PENDING_LAUNCH, id, NULL, on_launched);
+}
+
+void http_api_get(struct http_exchange *x, const char *id)
+{
+        answer_workspace(x, 200, id);
+}
+
+static void on_stopped(struct pending *p, enum pending_end end)
+{
+        struct http_exchange *x = container_of(p, struct http_exchange, pending);
+
+        if (!answer_refusal(x, end, p->workspace))
+                answer_workspace(x, end == PENDING_REACHED ? 200 : 202, p->workspace);
+}
+
+void http_api_stop(struct http_exchange *x, const char *id)
+{
+        if (row_or_404(x, id))
+                wait_for(x, PENDING_STOP, id, NULL, on_stopped);
+}
+
+static void on_deleted(struct pending *p, enum pending_end end)
+{
+        struct http_exchange *x = container_of(p, struct http_exchange, pending);
+
+        if (answer_refusal(x, end, p->workspace))
+                return;
+        if (!core_workspace(shell_core(x->site->shell), p->workspace)) {
+                http_answer(x, 204);
+                return;
+        }
+        answer_workspace(x, 202, p->workspace);
+}
+
+void http_api_delete(struct http_exchange *x, const char *id)
+{
+        if (row_or_404(x, id))
+                wait_for(x, PENDING_DELETE, id, NULL, on_deleted);
+}
+
+void http_api_why(struct http_exchange *x, const char *id)
+{
+        struct view v = http_view(x->site);
+        const struct workspace_row *w = row_or_404(x, id);
+
+        if (w)
+                http_answer_json(x, 200, view_why(&v, w, &x->res.body));
+}
+
+void http_api_pools(struct http_exchange *x, const char *id)
+{
+        struct view v = http_view(x->site);
+
+        (void)id;
+        http_answer_json(x, 200, view_pools(&v, &x->res.body));
+}
+
+void http_api_tasks(struct http_exchange *x, const char *id)
+{
+        struct view v = http_view(x->site);
+
+        (void)id;
+        http_answer_json(x, 200, view_tasks(&v, &x->res.body));
+}
+
+static void on_events(struct pending *p, enum pending_end end)
+{
+        struct http_exchange *x = container_of(p, struct http_exchange, pending);
+
+        (void)end;
+        http_answer_json(x, 200,
+                         pending_events(x->site->shell, p->after, EVENTS_PER_ANSWER, &x->res.body));
+}
+
+void http_api_events(struct http_exchange *x, const char *id)
+{
+        uint64_t after = 0, wait_s = 0;
+
+        (void)id;
+        if (number_param(x, "after", UINT64_C(1) << 53, &after) > 0 ||
+            number_param(x, "wait", HTTP_WAIT_S_MAX, &wait_s) > 0)
+                return;
+        x->pending.kind = PENDING_EVENTS;
+        x->pending.after = after;
+        x->pending.wait_ms = (int64_t)wait_s * 1000;
+        http_wait(x, on_events);
+}
+
+void http_api_healthz(struct http_exchange *x, const char *id)
+{
+        (void)id;
+        http_answer_json(x, 200, buf_append_str(&x->res.body, "{\"status\":\"alive\"}"));
+}
+
+/* The program takes requests only after the stored rows and the provider's inventory are in. */
+void http_api_readyz(struct http_exchange *x, const char *id)
+{
+        (void)id;
+        if (!shell_writable(x->site->shell)) {
+                site_refuse(x, VIEW_ERROR_STORE_UNAVAILABLE, "the store can not be written");
+                return;
+        }
+        if (core_draining(shell_core(x->site->shell))) {
+                site_refuse(x, VIEW_ERROR_DRAINING, "the controller is shutting down");
+                return;
+        }
+        http_answer_json(x, 200, buf_append_str(&x->res.body, "{\"status\":\"ready\"}"));
+}

@@ -1,0 +1,337 @@
+/*
+ * What nginx asks for a workspace's host name: where to (resolve), and what to show when there is
+ * nowhere to go (page). Both carry the gateway's key; the browser's own headers never arrive here
+ * but for those that the configuration passes on.
+ */
+#include "in/http_exchange.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/str.h"
+#include "in/pages.h"
+
+static const char access_name[] = "ws_access";
+
+/* The value of a cookie. true when it is there and fits. */
+static bool cookie_value(const char *cookies, const char *name, char *ret_value, size_t size)
+{
+        size_t n = strlen(name);
+
+        for (const char *p = cookies; *p;) {
+                size_t len;
+                p += strspn(p, "; ");
+                len = strcspn(p, ";");
+                if (len > n && strncmp(p, name, n) == 0 && p[n] == '=' && len - n - 1 < size) {
+                        memcpy(ret_value, p + n + 1, len - n - 1);
+                        ret_value[len - n - 1] = 0;
+                        return true;
+                }
+                p += len;
+        }
+        return false;
+}
+
+static bool cookie_valid(const struct http_exchange *x)
+{
+        char value[128];
+        uint64_t expires;
+
+        return cookie_value(x->req.cookie, access_name, value, sizeof(value)) &&
+               http_access_valid(x->site, x->req.workspace, value, &expires);
+}
+
+/* The workspace that was asked for; NULL when the name is not one or it is unknown. */
+static const struct workspace_row *asked_row(const struct http_exchange *x)
+{
+        if (!workspace_id_valid(x->req.workspace))
+                return NULL;
+        return core_workspace(shell_core(x->site->shell), x->req.workspace);
+}
+
+/*
+ * While it is being saved, what is open goes on to the gate: the editor sends its last unsaved text
+ * that way, and the gate answers new visitors itself.
+ */
+static bool has_route(const struct http_exchange *x, const struct workspace_row *w)
+{
+        struct view v = http_view(x->site);
+
+        return view_ready(&v, w) || w->state == WS_SAVING;
+}
+
+void http_gateway_resolve(struct http_exchange *x, const char *id)
+{
+        const struct workspace_row *w = asked_row(x);
+        const struct task_row *t;
+
+        (void)id;
+        if (!workspace_id_valid(x->req.workspace) || !cookie_valid(x)) {
+                site_refuse(x, VIEW_ERROR_NO_ACCESS, "no valid access to this workspace");
+                return;
+        }
+        t = w && w->task[0] ? core_task(shell_core(x->site->shell), w->task) : NULL;
+        if (!w || !t || !t->addr[0] || !has_route(x, w)) {
+                /* 403, not 404: nginx takes anything but 2xx, 401 and 403 for a failure. */
+                x->res.content_type = NULL;
+                http_answer(x, 403);
+                return;
+        }
+        STR_CUT(x->res.upstream, t->addr);
+        keys_gate(x->site->config.keys, w->id, w->generation, x->res.workspace_key);
+        http_answer(x, 200);
+}
+
+static enum page_id page_of(const struct http_exchange *x, const struct workspace_row *w)
+{
+        struct view v = http_view(x->site);
+
+        if (!w)
+                return PAGE_UNKNOWN;
+        switch (w->state) {
+        case WS_STOPPED:
+                return PAGE_STOPPED;
+        case WS_STARTING:
+                return PAGE_STARTING;
+        case WS_RUNNING:
+                return view_ready(&v, w) ? PAGE_CONNECTING : PAGE_STARTING;
+        case WS_SAVING:
+                return PAGE_SAVING;
+        case WS_ATTENTION:
+                return PAGE_ATTENTION;
+        case WS_RECOVERING:
+                return PAGE_RECOVERING;
+        case WS_DELETED:
+                return PAGE_DELETED;
+        case WS_STATE_MAX:
+                break;
+        }
+        return PAGE_UNKNOWN;
+}
+
+static bool is_get(const struct http_exchange *x)
+{
+        const char *m = x->req.original_method;
+
+        return !m[0] || strcmp(m, "GET") == 0 || strcmp(m, "HEAD") == 0;
+}
+
+static enum view_error_id error_of(enum page_id page)
+{
+        switch (page) {
+        case PAGE_NO_ACCESS:
+                return VIEW_ERROR_NO_ACCESS;
+        case PAGE_UNKNOWN:
+                return VIEW_ERROR_UNKNOWN_WORKSPACE;
+        case PAGE_DELETED:
+                return VIEW_ERROR_GONE;
+        case PAGE_STARTING:
+        case PAGE_CONNECTING:
+        case PAGE_SAVING:
+        case PAGE_RECOVERING:
+        case PAGE_STOPPED:
+        case PAGE_ATTENTION:
+        case PAGE_MAX:
+                break;
+        }
+        return VIEW_ERROR_NOT_RUNNING;
+}
+
+/* A page for people, an error for programs. */
+static void answer_page(struct http_exchange *x, enum page_id page, const struct workspace_row *w)
+{
+        const char *detail = w && page == PAGE_ATTENTION ? w->reason : "";
+        char nonce[PAGE_NONCE_SIZE];
+        uint8_t random[16];
+
+        if (!is_get(x) || !strcasestr(x->req.accept, "text/html")) {
+                site_refuse(x, error_of(page), "%s", page_text(page));
+                return;
+        }
+        random_bytes(random, sizeof(random));
+        hex_encode(random, sizeof(random), nonce);
+        if (page_render(page, w ? w->key.name : "", detail, nonce, &x->res.body) < 0) {
+                site_refuse(x, VIEW_ERROR_INTERNAL, "the page could not be made");
+                return;
+        }
+        (void)snprintf(x->res.csp_text, sizeof(x->res.csp_text),
+                       "default-src 'none'; script-src 'nonce-%s'; style-src 'nonce-%s'; "
+                       "connect-src 'self'; form-action 'self'; base-uri 'none'; "
+                       "frame-ancestors 'self'",
+                       nonce, nonce);
+        x->res.csp = x->res.csp_text;
+        x->res.content_type = "text/html; charset=utf-8";
+        http_answer(x, page_status(page));
+}
+
+/*
+ * Copy the address without its ws_access parameters; the first of them goes to `ret_access`.
+ * It becomes a Location, so it must be a path on this host: one slash in front, printable ASCII.
+ */
+static bool split_access(const char *uri, char *ret_uri, size_t size, char *ret_access,
+                         size_t access_size)
+{
+        const size_t n_name = sizeof(access_name) - 1;
+        bool found = false;
+        char sep = '?';
+        size_t at = 0;
+        size_t len = strcspn(uri, "?");
+
+        for (const char *p = uri; *p; p++) {
+                if (*p <= ' ' || *p >= 0x7f || *p == '\\')
+                        return false;
+        }
+        if (*uri != '/' || strlen(uri) + 2 >= size)
+                return false;
+        while (uri[0] == '/' && uri[1] == '/')
+                uri++, len--;
+        memcpy(ret_uri, uri, len);
+        at = len;
+        for (const char *p = uri + len; *p;) {
+                p++;
+                len = strcspn(p, "&");
+                if (len > n_name && strncmp(p, access_name, n_name) == 0 && p[n_name] == '=') {
+                        if (!found && len - n_name - 1 < access_size) {
+                                memcpy(ret_access, p + n_name + 1, len - n_name - 1);
+                                ret_access[len - n_name - 1] = 0;
+                                found = true;
+                        }
+                } else if (len > 0) {
+                        ret_uri[at++] = sep;
+                        memcpy(ret_uri + at, p, len);
+                        at += len;
+                        sep = '&';
+                }
+                p += len;
+        }
+        ret_uri[at] = 0;
+        return found;
+}
+
+/* A link with an access in it: keep the access as a cookie, take it out of the address bar. */
+static bool answer_link(struct http_exchange *x, bool has_cookie)
+{
+        char access[128];
+        uint64_t expires = 0;
+        int64_t now = loop_utc(x->site->loop).us / US_PER_S;
+        bool valid;
+
+        if (!is_get(x) || !split_access(x->req.original_uri, x->res.location,
+                                        sizeof(x->res.location), access, sizeof(access))) {
+                x->res.location[0] = 0;
+                return false;
+        }
+        valid = http_access_valid(x->site, x->req.workspace, access, &expires);
+        if (!valid && !has_cookie) {
+                x->res.location[0] = 0;
+                return false;
+        }
+        if (valid)
+                (void)snprintf(x->res.set_cookie, sizeof(x->res.set_cookie),
+                               "%s=%s; Path=/; HttpOnly; SameSite=Lax; Max-Age=%lld%s", access_name,
+                               access, (long long)expires - (long long)now,
+                               strcmp(x->site->config.public_scheme, "https") == 0 ? "; Secure"
+                                                                                   : "");
+        http_answer(x, 302);
+        return true;
+}
+
+static void answer_status(struct http_exchange *x, enum page_id page, const struct workspace_row *w)
+{
+        x->res.retry_after_s = 1;
+        http_answer_json(x, 200,
+                         view_page_status(page_phase(page), w ? ws_state_name(w->state) : "",
+                                          page_text(page), w ? w->generation : 0, &x->res.body));
+}
+
+/* Only the workspace's own page may resume it: other sites can post forms, too. */
+static bool same_origin(const struct http_request *q)
+{
+        const char *rest = NULL;
+
+        if (!q->origin[0])
+                return strcmp(q->site, "same-origin") == 0;
+        if (str_starts(q->origin, "http://"))
+                rest = q->origin + 7;
+        else if (str_starts(q->origin, "https://"))
+                rest = q->origin + 8;
+        return rest && q->original_host[0] && strcasecmp(rest, q->original_host) == 0;
+}
+
+static void on_resumed(struct pending *p, enum pending_end end)
+{
+        struct http_exchange *x = container_of(p, struct http_exchange, pending);
+        const struct workspace_row *w = asked_row(x);
+        struct view_error e;
+
+        if (end == PENDING_NO_STORE) {
+                site_refuse(x, VIEW_ERROR_STORE_UNAVAILABLE, "the store can not be written");
+                return;
+        }
+        if (end == PENDING_REFUSED) {
+                view_error_reply(&e, p->status, p->workspace);
+                http_answer_error(x, &e);
+                return;
+        }
+        if (x->page) {
+                STR_CUT(x->res.location, "/");
+                http_answer(x, 303);
+                return;
+        }
+        answer_status(x, page_of(x, w), w);
+}
+
+static void resume(struct http_exchange *x, const struct workspace_row *w)
+{
+        if (strcmp(x->req.original_method, "POST") != 0) {
+                STR_CUT(x->res.allow, "POST");
+                site_refuse(x, VIEW_ERROR_BAD_METHOD, "this address takes POST");
+                return;
+        }
+        if (!same_origin(&x->req)) {
+                site_refuse(x, VIEW_ERROR_BAD_ORIGIN, "requests from other sites are refused");
+                return;
+        }
+        if (!w) {
+                site_refuse(x, VIEW_ERROR_UNKNOWN_WORKSPACE, "there is no such workspace");
+                return;
+        }
+        x->page = strcasestr(x->req.accept, "text/html") != NULL;
+        x->pending.kind = PENDING_LAUNCH;
+        x->pending.actor = "student";
+        STR_CUT(x->pending.workspace, w->id);
+        http_wait(x, on_resumed);
+}
+
+static bool path_is(const char *uri, const char *path)
+{
+        size_t n = strlen(path);
+
+        return strncmp(uri, path, n) == 0 && (uri[n] == 0 || uri[n] == '?');
+}
+
+void http_gateway_page(struct http_exchange *x, const char *id)
+{
+        const struct workspace_row *w = asked_row(x);
+        bool has_cookie = workspace_id_valid(x->req.workspace) && cookie_valid(x);
+
+        (void)id;
+        if (!workspace_id_valid(x->req.workspace)) {
+                answer_page(x, PAGE_UNKNOWN, NULL);
+                return;
+        }
+        if (answer_link(x, has_cookie))
+                return;
+        if (!has_cookie) {
+                answer_page(x, PAGE_NO_ACCESS, NULL);
+                return;
+        }
+        if (path_is(x->req.original_uri, "/_workspace/status"))
+                answer_status(x, page_of(x, w), w);
+        else if (path_is(x->req.original_uri, "/_workspace/resume"))
+                resume(x, w);
+        else
+                answer_page(x, page_of(x, w), w);
+}

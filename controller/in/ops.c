@@ -1,0 +1,425 @@
+#include "in/ops.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "in/http.h"
+#include "in/ops_socket.h"
+#include "in/pending.h"
+#include "in/view.h"
+
+#define OPS_TOKEN_EDGE 2
+#define OPS_PENDING_MAX 32
+#define EVENTS_PER_ANSWER 500
+
+struct ask {
+        struct ops *ops;
+        struct ops_message *message;
+        struct view_command command;
+        struct pending pending;
+        struct ask *next_, *prev_;
+};
+
+struct ops {
+        struct loop *loop;
+        struct shell *shell;
+        struct ops_socket *socket;
+        struct pending_set *pendings;
+        struct view_links links;
+        const struct http_config *front; /* NULL: no HTTP side */
+        uint16_t front_port;
+        struct ask asks; /* list head: those that wait */
+};
+
+static struct view view_of(const struct ops *o)
+{
+        return (struct view){
+                .core = shell_core(o->shell),
+                .links = o->front ? &o->links : NULL,
+                .now = loop_now(o->loop),
+                .utc = loop_utc(o->loop),
+        };
+}
+
+static struct ask *ask_free(struct ask *a)
+{
+        if (!a)
+                return NULL;
+        pending_cancel(&a->pending);
+        a->next_->prev_ = a->prev_;
+        a->prev_->next_ = a->next_;
+        ops_message_free(a->message);
+        free(a);
+        return NULL;
+}
+
+/* Ends the ask: its answer is `out`, or the error. */
+static void answer(struct ask *a, int render_result, const struct buf *out)
+{
+        static const char failed[] = "{\"error\":{\"code\":\"internal\",\"message\":\"the answer "
+                                     "could not be made\",\"hint\":null}}";
+
+        if (render_result < 0)
+                ops_socket_answer(a->ops->socket, a->message, failed, sizeof(failed) - 1);
+        else
+                ops_socket_answer(a->ops->socket, a->message, out->data, out->len);
+        a->message = NULL;
+        ask_free(a);
+}
+
+static void answer_error(struct ask *a, const struct view_error *e)
+{
+        AUTO_BUF out = BUF_INIT(4096);
+        int r = view_error_json(e, &out);
+
+        answer(a, r, &out);
+}
+
+static void on_done(struct pending *p, enum pending_end end);
+
+static void park(struct ask *a, enum pending_kind kind, const char *workspace)
+{
+        struct view_error e;
+
+        a->pending.kind = kind;
+        a->pending.actor = "operator";
+        a->pending.after = a->command.after;
+        a->pending.wait_ms = (int64_t)a->command.wait_ms;
+        a->pending.done = on_done;
+        if (kind == PENDING_LAUNCH && !a->command.workspace[0])
+                a->pending.launch = &a->command.launch;
+        STR_CUT(a->pending.workspace, workspace);
+        if (pending_start(a->ops->pendings, &a->pending, &e) > 0)
+                answer_error(a, &e);
+}
+
+/* What the request was about, for a sentence that refuses it. */
+static const char *subject_of(const struct ask *a)
+{
+        if (a->pending.status == REPLY_BAD_TYPE)
+                return a->command.launch.key.type;
+        return a->pending.workspace;
+}
+
+static int render_done(const struct ask *a, struct buf *out)
+{
+        struct view v = view_of(a->ops);
+        const struct workspace_row *w = core_workspace(v.core, a->pending.workspace);
+
+        switch (a->pending.kind) {
+        case PENDING_LAUNCH:
+                if (w)
+                        return view_launched(&v, w, mono_diff_ms(a->pending.started, v.now), out);
+                break;
+        case PENDING_STOP:
+        case PENDING_DELETE:
+                if (w)
+                        return view_workspace(&v, w, out);
+                break;
+        case PENDING_SHUTDOWN:
+                return view_status(&v, shell_writable(a->ops->shell), out);
+        case PENDING_EVENTS:
+                return pending_events(a->ops->shell, a->pending.after, EVENTS_PER_ANSWER, out);
+        }
+        return buf_printf(out, "{\"id\":\"%s\",\"status\":\"gone\"}", a->pending.workspace);
+}
+
+static void on_done(struct pending *p, enum pending_end end)
+{
+        struct ask *a = container_of(p, struct ask, pending);
+        AUTO_BUF out = BUF_INIT(VIEW_ANSWER_MAX);
+        struct view_error e;
+        int r;
+
+        switch (end) {
+        case PENDING_REACHED:
+        case PENDING_ACCEPTED:
+                r = render_done(a, &out);
+                answer(a, r, &out);
+                return;
+        case PENDING_REFUSED:
+                view_error_reply(&e, p->status, subject_of(a));
+                answer_error(a, &e);
+                return;
+        case PENDING_NO_STORE:
+                view_error_set(&e, VIEW_ERROR_STORE_UNAVAILABLE,
+                               "the decision could not be stored in time; it may still be carried "
+                               "out");
+                answer_error(a, &e);
+                return;
+        }
+}
+
+/* The workspace that the command names by its id or the beginning of it. NULL: answered. */
+static const struct workspace_row *find_workspace(struct ask *a)
+{
+        const struct core *core = shell_core(a->ops->shell);
+        const char *prefix = a->command.workspace;
+        const struct workspace_row *w, *found = NULL;
+        struct view_error e;
+        size_t pos = 0, n = 0;
+
+        if (!prefix[0]) {
+                view_error_set(&e, VIEW_ERROR_BAD_FIELD, "workspace: is missing");
+                answer_error(a, &e);
+                return NULL;
+        }
+        while ((w = core_next_workspace(core, &pos))) {
+                if (!str_starts(w->id, prefix) &&
+                    !(str_starts(w->id, "ws-") && str_starts(w->id + 3, prefix)))
+                        continue;
+                found = w;
+                n++;
+        }
+        if (n == 1)
+                return found;
+        if (n == 0)
+                view_error_set(&e, VIEW_ERROR_UNKNOWN_WORKSPACE, "there is no workspace %s",
+                               prefix);
+        else
+                view_error_set(&e, VIEW_ERROR_AMBIGUOUS, "%zu workspaces begin with %s", n, prefix);
+        answer_error(a, &e);
+        return NULL;
+}
+
+static void do_status(struct ask *a)
+{
+        struct view v = view_of(a->ops);
+        AUTO_BUF out = BUF_INIT(VIEW_ANSWER_MAX);
+        int r = view_status(&v, shell_writable(a->ops->shell), &out);
+
+        answer(a, r, &out);
+}
+
+static void do_ps(struct ask *a)
+{
+        struct view v = view_of(a->ops);
+        struct view_filter all = {0};
+        AUTO_BUF out = BUF_INIT(VIEW_ANSWER_MAX);
+        int r = view_workspaces(&v, &all, &out);
+
+        answer(a, r, &out);
+}
+
+static void do_pool(struct ask *a)
+{
+        struct view v = view_of(a->ops);
+        AUTO_BUF out = BUF_INIT(VIEW_ANSWER_MAX);
+        int r = view_pools(&v, &out);
+
+        answer(a, r, &out);
+}
+
+static void do_tasks(struct ask *a)
+{
+        struct view v = view_of(a->ops);
+        AUTO_BUF out = BUF_INIT(VIEW_ANSWER_MAX);
+        int r = view_tasks(&v, &out);
+
+        answer(a, r, &out);
+}
+
+static void do_launch(struct ask *a)
+{
+        const struct workspace_row *w;
+
+        if (!a->command.workspace[0]) {
+                park(a, PENDING_LAUNCH, a->command.launch.id);
+                return;
+        }
+        w = find_workspace(a);
+        if (w)
+                park(a, PENDING_LAUNCH, w->id);
+}
+
+static void do_stop(struct ask *a)
+{
+        const struct workspace_row *w = find_workspace(a);
+
+        if (w)
+                park(a, PENDING_STOP, w->id);
+}
+
+static void do_delete(struct ask *a)
+{
+        const struct workspace_row *w = find_workspace(a);
+
+        if (w)
+                park(a, PENDING_DELETE, w->id);
+}
+
+static void do_why(struct ask *a)
+{
+        struct view v = view_of(a->ops);
+        const struct workspace_row *w = find_workspace(a);
+        AUTO_BUF out = BUF_INIT(VIEW_ANSWER_MAX);
+        int r;
+
+        if (!w)
+                return;
+        r = view_why(&v, w, &out);
+        answer(a, r, &out);
+}
+
+static void do_events(struct ask *a)
+{
+        park(a, PENDING_EVENTS, "");
+}
+
+static void do_shutdown(struct ask *a)
+{
+        park(a, PENDING_SHUTDOWN, "");
+}
+
+static void do_gateway(struct ask *a)
+{
+        const struct ops *o = a->ops;
+        AUTO_BUF out = BUF_INIT(4096);
+        char address[80], key[KEYS_HEX];
+        const char *host;
+        struct view_error e;
+        int r;
+
+        if (!o->front) {
+                view_error_set(&e, VIEW_ERROR_NO_GATEWAY, "the controller serves no HTTP");
+                answer_error(a, &e);
+                return;
+        }
+        /* A gateway beside it reaches a controller that listens on every address by loopback. */
+        host = o->front->address;
+        if (!host[0] || strcmp(host, "0.0.0.0") == 0)
+                host = "127.0.0.1";
+        (void)snprintf(address, sizeof(address), "%s:%u", host, o->front_port);
+        keys_gateway(o->front->keys, key);
+        r = view_gateway(address, o->front->host_suffix, o->front->public_scheme, key, &out);
+        explicit_bzero(key, sizeof(key));
+        answer(a, r, &out);
+}
+
+static const struct {
+        const char *name;
+        void (*fn)(struct ask *a);
+} commands[] = {
+        {"status", do_status},     {"ps", do_ps},
+        {"pool", do_pool},         {"tasks", do_tasks},
+        {"launch", do_launch},     {"stop", do_stop},
+        {"delete", do_delete},     {"why", do_why},
+        {"events", do_events},     {"gateway", do_gateway},
+        {"shutdown", do_shutdown},
+};
+
+static void run(struct ask *a, const char *text, size_t len)
+{
+        struct view_error e;
+
+        if (len > OPS_REQUEST_MAX) {
+                view_error_set(&e, VIEW_ERROR_TOO_LARGE,
+                               "the request has %zu bytes, at most %u are taken", len,
+                               OPS_REQUEST_MAX);
+                answer_error(a, &e);
+                return;
+        }
+        if (view_command_parse(text, len, &a->command, &e) != 0) {
+                answer_error(a, &e);
+                return;
+        }
+        for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+                if (strcmp(commands[i].name, a->command.cmd) == 0) {
+                        commands[i].fn(a);
+                        return;
+                }
+        }
+        view_error_set(&e, VIEW_ERROR_UNKNOWN_COMMAND, "cmd: there is no command \"%s\"",
+                       a->command.cmd);
+        answer_error(a, &e);
+}
+
+static void on_message(void *ctx, struct ops_message *m, const char *text, size_t len)
+{
+        struct ops *o = ctx;
+        struct ask *a = calloc(1, sizeof(*a));
+
+        if (!a) {
+                ops_message_free(m);
+                return;
+        }
+        a->ops = o;
+        a->message = m;
+        a->next_ = &o->asks;
+        a->prev_ = o->asks.prev_;
+        a->prev_->next_ = a->next_->prev_ = a;
+        run(a, text, len);
+}
+
+/* Who can open the socket is an operator, so its folder is nobody else's. */
+static int make_folder(const char *url)
+{
+        static const char scheme[] = "ipc://";
+        char folder[256];
+        char *slash;
+        int r;
+
+        if (!str_starts(url, scheme))
+                return 0;
+        r = STR_SET(folder, url + sizeof(scheme) - 1);
+        if (r < 0)
+                return r;
+        slash = strrchr(folder, '/');
+        if (!slash || slash == folder)
+                return -EINVAL;
+        *slash = 0;
+        r = dir_make(folder, 0700);
+        if (r < 0)
+                return r;
+        return chmod(folder, 0700) < 0 ? -errno : 0;
+}
+
+int ops_new(struct loop *l, struct shell *sh, struct store *store, const struct ops_config *config,
+            struct ops **ret_ops)
+{
+        struct ops *o = calloc(1, sizeof(*o));
+        int r;
+
+        (void)store;
+        if (!o)
+                return -ENOMEM;
+        o->loop = l;
+        o->shell = sh;
+        o->asks.next_ = o->asks.prev_ = &o->asks;
+        if (config->http) {
+                o->front = http_config_of(config->http);
+                o->front_port = http_port(config->http);
+                o->links = (struct view_links){o->front->public_scheme, o->front->host_suffix,
+                                               o->front->keys};
+        }
+        r = make_folder(config->url);
+        if (r == 0)
+                r = pending_set_new(l, sh, OPS_TOKEN_EDGE, OPS_PENDING_MAX, &o->pendings);
+        if (r == 0)
+                r = ops_socket_new(l, config->url, on_message, o, &o->socket);
+        if (r < 0) {
+                log_error("ops socket can not be opened", LOG_STR("url", config->url), LOG_ERR(r));
+                ops_free(o);
+                return r;
+        }
+        *ret_ops = o;
+        return 0;
+}
+
+struct ops *ops_free(struct ops *o)
+{
+        if (!o)
+                return NULL;
+        while (o->asks.next_ != &o->asks)
+                ask_free(o->asks.next_);
+        o->socket = ops_socket_free(o->socket);
+        o->pendings = pending_set_free(o->pendings);
+        free(o);
+        return NULL;
+}

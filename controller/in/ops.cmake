@@ -1,0 +1,4 @@
+ws_layer(controller_ops SOURCES ops.c ops_nng.c
+        USES controller_headers controller_view controller_pending controller_shell controller_core
+                controller_http controller_keys ws_loop
+        PRIVATE dep::nng)

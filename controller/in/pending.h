@@ -1,0 +1,77 @@
+/*
+ * Requests that can not be answered at once: posted to the core and waiting for its reply, or for
+ * the workspace to get where the caller wants it. Used by the HTTP API and the ops socket; each has
+ * its own set, told apart by the top byte of the reply tokens.
+ *
+ * A pending is embedded in the caller's request and must be cancelled before its memory goes.
+ * `done` is called exactly once per started pending, from the loop, never from within
+ * pending_start except for events that are there already.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/macro.h"
+#include "in/view.h"
+#include "loop/loop.h"
+#include "shell.h"
+
+enum pending_kind {
+        PENDING_LAUNCH,   /* goal: ready */
+        PENDING_STOP,     /* goal: stopped */
+        PENDING_DELETE,   /* goal: accepted */
+        PENDING_SHUTDOWN, /* goal: accepted */
+        PENDING_EVENTS,   /* goal: an audit row behind `after` */
+};
+
+enum pending_end {
+        PENDING_REACHED,  /* the goal */
+        PENDING_ACCEPTED, /* the core said yes; the goal was not reached in the time given */
+        PENDING_REFUSED,  /* the core said no: p->status */
+        PENDING_NO_STORE, /* the decision could not be stored in time */
+};
+
+struct pending;
+typedef void (*pending_fn)(struct pending *p, enum pending_end end);
+
+struct pending {
+        /* filled in by the caller */
+        enum pending_kind kind;
+        char workspace[CORE_ID_SIZE];
+        const char *actor;
+        const struct view_launch *launch; /* for a launch by key; else NULL. Read in start only. */
+        int64_t wait_ms;
+        uint64_t after;
+        pending_fn done;
+        /* its own */
+        struct pending_set *set;
+        struct pending *next_, *prev_;
+        uint64_t token;
+        enum reply_status status;
+        bool replied;
+        mono_t started, due;
+};
+
+struct pending_set;
+
+/* `edge` is the top byte of the tokens. 0 or -ENOMEM. */
+NODISCARD int pending_set_new(struct loop *l, struct shell *sh, uint8_t edge, uint32_t max,
+                              struct pending_set **ret_set);
+/* All must be cancelled before. */
+struct pending_set *pending_set_free(struct pending_set *s);
+
+/*
+ * 0: `done` follows. > 0: refused at once, with *ret_error set (store unavailable, draining, too
+ * many waiting). Only from within a turn of the loop.
+ */
+NODISCARD int pending_start(struct pending_set *s, struct pending *p, struct view_error *ret_error);
+/* Forget it without calling `done`. One that is not started, or done, is fine. */
+void pending_cancel(struct pending *p);
+
+/* End every wait whose request was accepted: they are answered as if their time were over. */
+void pending_set_hurry(struct pending_set *s);
+
+/* The audit rows behind `after`, at most `max`, as one JSON answer appended to `out`. 0 or -errno.
+ */
+NODISCARD int pending_events(const struct shell *sh, uint64_t after, uint32_t max, struct buf *out);

@@ -1,0 +1,124 @@
+/*
+ * The faces of the controller's nouns: names made from keys, requests checked, rows and ages shown
+ * as JSON. Pure: reads the core's views, knows no socket and no clock; the JSON library is used in
+ * view*.c only. Shared by the HTTP API and the ops socket, so that both show the same fields.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/macro.h"
+#include "core/core.h"
+#include "keys.h"
+
+#define WORKSPACE_ID_LEN 15 /* "ws-" and 12 characters of a-z 2-7 */
+#define VIEW_ANSWER_MAX (16u * 1024 * 1024)
+#define VIEW_ACCESS_TTL_S (30 * 24 * 3600)
+
+/* The id of a key: the same key has the same id, for ever, on every controller. */
+void workspace_id(const struct ws_key *key, char ret_id[static CORE_ID_SIZE]);
+/* Is `id` formed like one? Says nothing about whether the workspace exists. */
+bool workspace_id_valid(const char *id);
+
+enum view_error_id {
+#define VIEW_ERROR(id, code, status, hint) VIEW_ERROR_##id,
+#include "in/view_error.def"
+#undef VIEW_ERROR
+        VIEW_ERROR_MAX
+};
+
+/* Why a request is refused: which rule, and a sentence that names the field and the rule. */
+struct view_error {
+        enum view_error_id id;
+        char message[320];
+};
+
+const char *view_error_code(enum view_error_id id);
+int view_error_status(enum view_error_id id);
+const char *view_error_hint(enum view_error_id id);
+void view_error_set(struct view_error *e, enum view_error_id id, const char *fmt, ...)
+        PRINTF_LIKE(3, 4);
+/* What a reply status of the core other than REPLY_OK means to the one who asked. */
+void view_error_reply(struct view_error *e, enum reply_status status, const char *subject);
+
+/* ---- requests ---- */
+
+struct view_launch {
+        struct ws_key key;
+        char id[CORE_ID_SIZE];
+        char labels[CORE_LABELS_SIZE];
+};
+
+/* The body of a launch request. 0, or > 0 with *ret_error set and *ret_launch untouched. */
+NODISCARD int view_launch_parse(const char *text, size_t len, struct view_launch *ret_launch,
+                                struct view_error *ret_error);
+
+/* One request of the ops socket (OPS.md). */
+struct view_command {
+        char cmd[24];
+        char workspace[CORE_ID_SIZE]; /* a full id or the beginning of one */
+        struct view_launch launch;    /* when cmd is "launch" */
+        uint64_t after;
+        uint64_t wait_ms;
+        bool has_after;
+};
+
+#define VIEW_WAIT_MS_MAX 60000
+
+NODISCARD int view_command_parse(const char *text, size_t len, struct view_command *ret_command,
+                                 struct view_error *ret_error);
+
+/* ---- answers: each appends one JSON text to `out`; 0, -ENOMEM, -ENOBUFS ---- */
+
+/* What every rendering needs. `links` may be NULL: then no URLs are shown. */
+struct view_links {
+        const char *scheme;      /* "http" or "https" */
+        const char *host_suffix; /* "localhost:8080": what follows "<workspace>." */
+        const struct keys *keys;
+};
+
+struct view {
+        const struct core *core;
+        const struct view_links *links;
+        mono_t now;
+        utc_t utc;
+};
+
+struct view_filter {
+        bool has_state;
+        enum ws_state state;
+        char user_id[CORE_USER_SIZE]; /* "" for all */
+        uint64_t limit, offset;       /* limit 0: all */
+};
+
+/* Running, and its task serves the student's files. */
+bool view_ready(const struct view *v, const struct workspace_row *w);
+/* "http://ws-….localhost:8080/?ws_access=…", an access link that is good for 30 days. */
+NODISCARD int view_access_url(const struct view *v, const char *workspace, struct buf *out);
+
+NODISCARD int view_workspace(const struct view *v, const struct workspace_row *w, struct buf *out);
+/* The answer to a launch; `waited_ms` since the request. */
+NODISCARD int view_launched(const struct view *v, const struct workspace_row *w, int64_t waited_ms,
+                            struct buf *out);
+NODISCARD int view_workspaces(const struct view *v, const struct view_filter *f, struct buf *out);
+NODISCARD int view_tasks(const struct view *v, struct buf *out);
+NODISCARD int view_pools(const struct view *v, struct buf *out);
+NODISCARD int view_why(const struct view *v, const struct workspace_row *w, struct buf *out);
+NODISCARD int view_status(const struct view *v, bool writable, struct buf *out);
+NODISCARD int view_error_json(const struct view_error *e, struct buf *out);
+/* What `wsctl nginx-config` needs. */
+NODISCARD int view_gateway(const char *controller, const char *host_suffix, const char *scheme,
+                           const char *gateway_key, struct buf *out);
+/* {"phase","state","message","generation"}: what a waiting page polls; phase "ready" reloads it. */
+NODISCARD int view_page_status(const char *phase, const char *state, const char *message,
+                               uint64_t generation, struct buf *out);
+
+/* A list of events is made row by row, because the rows live in the shell. */
+struct view_events;
+struct view_events *view_events_new(void);
+struct view_events *view_events_free(struct view_events *e);
+NODISCARD int view_events_add(struct view_events *e, const struct audit_row *row);
+NODISCARD int view_events_end(struct view_events *e, uint64_t after, struct buf *out);

@@ -1,0 +1,486 @@
+#include "in/view.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/str.h"
+
+static void json_freep(cJSON **p)
+{
+        cJSON_Delete(*p);
+}
+
+#define AUTO_JSON CLEANUP(json_freep) cJSON
+
+/*
+ * Memory that runs out while a tree is built shows as a missing field; to keep the builders short,
+ * only the root and the printed text are checked: an answer lacking a field is refused by nobody.
+ */
+static int print_to(const cJSON *json, struct buf *out)
+{
+        char *text = json ? cJSON_PrintUnformatted(json) : NULL;
+        int r;
+
+        if (!text)
+                return -ENOMEM;
+        r = buf_append_str(out, text);
+        cJSON_free(text);
+        return r;
+}
+
+static void add_str(cJSON *obj, const char *key, const char *value)
+{
+        if (value && value[0])
+                cJSON_AddStringToObject(obj, key, value);
+        else
+                cJSON_AddNullToObject(obj, key);
+}
+
+static void add_count(cJSON *obj, const char *key, uint64_t value)
+{
+        cJSON_AddNumberToObject(obj, key, (double)value);
+}
+
+/* Seconds with millisecond resolution; negative ages mean "not known". */
+static void add_seconds(cJSON *obj, const char *key, int64_t ms)
+{
+        if (ms < 0)
+                cJSON_AddNullToObject(obj, key);
+        else
+                cJSON_AddNumberToObject(obj, key, (double)ms / 1000);
+}
+
+static void add_time(cJSON *obj, const char *key, utc_t at)
+{
+        time_t s = (time_t)(at.us / US_PER_S);
+        struct tm tm;
+        char text[64];
+
+        if (at.us <= 0 || !gmtime_r(&s, &tm)) {
+                cJSON_AddNullToObject(obj, key);
+                return;
+        }
+        (void)snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
+                       tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+                       (int)(at.us / US_PER_MS % 1000));
+        cJSON_AddStringToObject(obj, key, text);
+}
+
+static void add_labels(cJSON *obj, const char *labels)
+{
+        cJSON *parsed = labels[0] ? cJSON_Parse(labels) : NULL;
+
+        if (!cJSON_IsObject(parsed)) {
+                cJSON_Delete(parsed);
+                parsed = cJSON_CreateObject();
+        }
+        cJSON_AddItemToObject(obj, "labels", parsed);
+}
+
+static void add_save(cJSON *obj, const char *key, const struct save_ref *s)
+{
+        cJSON *save;
+
+        if (s->seq == 0) {
+                cJSON_AddNullToObject(obj, key);
+                return;
+        }
+        save = cJSON_AddObjectToObject(obj, key);
+        add_count(save, "generation", s->generation);
+        add_count(save, "seq", s->seq);
+        add_count(save, "bytes", s->data_length);
+        add_time(save, "at", s->at);
+}
+
+/* An age that was `ms` when the agent was heard, now; -1 stays -1. */
+static int64_t age_now(const struct view *v, const struct task_live *live, int64_t ms)
+{
+        if (ms < 0 || live->heard_at.us <= 0)
+                return -1;
+        return ms + MAX(mono_diff_ms(live->heard_at, v->now), 0);
+}
+
+static int64_t unsaved_now(const struct view *v, const struct task_live *live)
+{
+        return live->unsaved_age_ms == 0 && live->heard_at.us > 0
+                       ? 0
+                       : age_now(v, live, live->unsaved_age_ms);
+}
+
+static const char *phase_name(enum agent_phase p)
+{
+        static const char *const names[] = {
+#define AGENT_PHASE(id, name, doc) [AGENT_##id] = name,
+#include "wire/agent_phase.def"
+#undef AGENT_PHASE
+        };
+
+        return (size_t)p < ARRAY_LEN(names) ? names[p] : "unknown";
+}
+
+static void add_live(const struct view *v, cJSON *obj, const struct task_live *live)
+{
+        add_str(obj, "phase", live && live->heard_at.us > 0 ? phase_name(live->phase) : NULL);
+        add_seconds(obj, "idle_s", live ? age_now(v, live, live->person_age_ms) : -1);
+        add_seconds(obj, "unsaved_s", live ? unsaved_now(v, live) : -1);
+        add_seconds(obj, "heard_s", live ? age_now(v, live, 0) : -1);
+        add_str(obj, "agent_error", live ? live->error : NULL);
+}
+
+static int64_t claim_to_ready_ms(const struct task_live *live)
+{
+        if (!live || live->claimed_at.us <= 0 || live->ready_at.us <= 0)
+                return -1;
+        return mono_diff_ms(live->claimed_at, live->ready_at);
+}
+
+static const char *status_name(const struct view *v, const struct workspace_row *w)
+{
+        if (view_ready(v, w))
+                return "ready";
+        return w->state == WS_RUNNING ? "starting" : ws_state_name(w->state);
+}
+
+static utc_t since(const struct view *v, const struct workspace_row *w)
+{
+        const struct task_row *t = w->task[0] ? core_task(v->core, w->task) : NULL;
+
+        if (t)
+                return t->state_at;
+        return w->stopped_at.us > 0 ? w->stopped_at : w->created_at;
+}
+
+static cJSON *workspace_json(const struct view *v, const struct workspace_row *w)
+{
+        const struct task_live *live = w->task[0] ? core_task_live(v->core, w->task) : NULL;
+        AUTO_BUF url = BUF_INIT(1024);
+        cJSON *o = cJSON_CreateObject();
+
+        add_str(o, "id", w->id);
+        add_str(o, "status", status_name(v, w));
+        add_str(o, "state", ws_state_name(w->state));
+        add_str(o, "reason", w->reason);
+        add_str(o, "tenant", w->key.tenant);
+        add_str(o, "user_id", w->key.user_id);
+        add_str(o, "name", w->key.name);
+        add_str(o, "workspace_type", w->key.type);
+        add_labels(o, w->labels);
+        add_str(o, "task", w->task);
+        add_count(o, "generation", w->generation);
+        add_live(v, o, live);
+        add_seconds(o, "claim_to_ready_s", claim_to_ready_ms(live));
+        add_time(o, "since", since(v, w));
+        add_time(o, "created_at", w->created_at);
+        add_time(o, "active_at", w->active_at);
+        add_time(o, "stopped_at", w->stopped_at);
+        add_time(o, "erase_at", w->erase_at);
+        add_save(o, "save", &w->head);
+        if (v->links && w->state != WS_DELETED && view_access_url(v, w->id, &url) == 0 &&
+            buf_terminate(&url) == 0)
+                add_str(o, "url", (const char *)url.data);
+        return o;
+}
+
+int view_workspace(const struct view *v, const struct workspace_row *w, struct buf *out)
+{
+        AUTO_JSON *o = workspace_json(v, w);
+
+        return print_to(o, out);
+}
+
+int view_launched(const struct view *v, const struct workspace_row *w, int64_t waited_ms,
+                  struct buf *out)
+{
+        AUTO_JSON *o = workspace_json(v, w);
+        char href[64];
+
+        if (!o)
+                return -ENOMEM;
+        if (view_ready(v, w)) {
+                add_seconds(o, "startup_time", MAX(waited_ms, 0));
+        } else if (w->state != WS_ATTENTION) {
+                /* Whatever it does at the moment, it is on its way to being ready. */
+                cJSON_ReplaceItemInObject(o, "status", cJSON_CreateString("starting"));
+        }
+        (void)snprintf(href, sizeof(href), "/v1/workspaces/%s", w->id);
+        add_str(o, "href", href);
+        return print_to(o, out);
+}
+
+static bool matches(const struct view_filter *f, const struct workspace_row *w)
+{
+        if (f->has_state && w->state != f->state)
+                return false;
+        return !f->user_id[0] || strcmp(f->user_id, w->key.user_id) == 0;
+}
+
+int view_workspaces(const struct view *v, const struct view_filter *f, struct buf *out)
+{
+        AUTO_JSON *o = cJSON_CreateObject();
+        cJSON *list = cJSON_AddArrayToObject(o, "workspaces");
+        const struct workspace_row *w;
+        uint64_t n = 0, shown = 0;
+        size_t pos = 0;
+
+        while ((w = core_next_workspace(v->core, &pos))) {
+                if (!matches(f, w))
+                        continue;
+                n++;
+                if (n <= f->offset || (f->limit && shown >= f->limit))
+                        continue;
+                shown++;
+                cJSON_AddItemToArray(list, workspace_json(v, w));
+        }
+        add_count(o, "total", n);
+        return print_to(o, out);
+}
+
+static cJSON *task_json(const struct view *v, const struct task_row *t)
+{
+        const struct task_live *live = core_task_live(v->core, t->id);
+        cJSON *o = cJSON_CreateObject();
+
+        add_str(o, "id", t->id);
+        add_str(o, "workspace_type", t->type);
+        add_str(o, "state", task_state_name(t->state));
+        add_str(o, "reason", t->reason);
+        add_str(o, "workspace", t->workspace);
+        add_count(o, "generation", t->generation);
+        add_str(o, "addr", t->addr);
+        add_time(o, "launched_at", t->launched_at);
+        add_time(o, "since", t->state_at);
+        add_live(v, o, live);
+        return o;
+}
+
+int view_tasks(const struct view *v, struct buf *out)
+{
+        AUTO_JSON *o = cJSON_CreateObject();
+        cJSON *list = cJSON_AddArrayToObject(o, "tasks");
+        const struct task_row *t;
+        size_t pos = 0;
+
+        while ((t = core_next_task(v->core, &pos)))
+                cJSON_AddItemToArray(list, task_json(v, t));
+        return print_to(o, out);
+}
+
+static void add_pools(const struct view *v, cJSON *o)
+{
+        cJSON *list = cJSON_AddArrayToObject(o, "pools");
+        struct pool_view p;
+
+        for (uint32_t i = 0; core_pool(v->core, i, &p); i++) {
+                bool open = !mono_is_never(p.breaker_until) && mono_before(v->now, p.breaker_until);
+                cJSON *pool = cJSON_CreateObject();
+                add_str(pool, "workspace_type", p.type);
+                add_count(pool, "target", p.target);
+                add_count(pool, "warm", p.warm);
+                add_count(pool, "launching", p.launching);
+                add_count(pool, "claimed", p.claimed);
+                add_count(pool, "waiting", p.waiting);
+                add_count(pool, "hits", p.hits);
+                add_count(pool, "misses", p.misses);
+                add_str(pool, "reason", p.reason);
+                add_seconds(pool, "paused_s", open ? mono_diff_ms(v->now, p.breaker_until) : -1);
+                cJSON_AddItemToArray(list, pool);
+        }
+}
+
+int view_pools(const struct view *v, struct buf *out)
+{
+        AUTO_JSON *o = cJSON_CreateObject();
+
+        add_pools(v, o);
+        return print_to(o, out);
+}
+
+/* The youngest evidence of a person: what holds the workspace alive. NULL when there is none. */
+static const struct signal_age *youngest(const struct task_live *live)
+{
+        const struct signal_age *best = NULL;
+
+        for (uint32_t i = 0; live && i < live->n_signals && i < CORE_SIGNALS_MAX; i++) {
+                const struct signal_age *s = &live->signals[i];
+                if (s->age_ms >= 0 && (!best || s->age_ms < best->age_ms))
+                        best = s;
+        }
+        return best;
+}
+
+static void add_signals(const struct view *v, cJSON *o, const struct task_live *live)
+{
+        cJSON *list = cJSON_AddArrayToObject(o, "signals");
+
+        for (uint32_t i = 0; live && i < live->n_signals && i < CORE_SIGNALS_MAX; i++) {
+                const struct signal_age *s = &live->signals[i];
+                cJSON *signal = cJSON_CreateObject();
+                add_str(signal, "source", s->source);
+                add_seconds(signal, "age_s", age_now(v, live, s->age_ms));
+                cJSON_AddNumberToObject(signal, "count", (double)s->count);
+                cJSON_AddItemToArray(list, signal);
+        }
+}
+
+/* One sentence: the rule that keeps the workspace as it is. */
+static void describe_hold(const struct view *v, const struct workspace_row *w,
+                          const struct signal_age *best, int64_t left_ms, char *dst, size_t size)
+{
+        const struct task_live *live = w->task[0] ? core_task_live(v->core, w->task) : NULL;
+
+        if (w->state != WS_RUNNING) {
+                (void)snprintf(dst, size, "it is %s: %s", ws_state_name(w->state),
+                               w->reason[0]                             ? w->reason
+                               : w->state == WS_STARTING && !w->task[0] ? "waits for a warm task"
+                                                                        : "no reason was given");
+                return;
+        }
+        if (left_ms < 0) {
+                (void)snprintf(dst, size, "it runs and no idle stop is planned at the moment%s",
+                               best ? "" : "; its agent has not reported evidence yet");
+                return;
+        }
+        if (best && live) {
+                (void)snprintf(dst, size,
+                               "a person was last seen by %s %lld s ago; without new evidence it "
+                               "is saved and stopped in %lld s",
+                               best->source, (long long)(age_now(v, live, best->age_ms) / 1000),
+                               (long long)(left_ms / 1000));
+                return;
+        }
+        (void)snprintf(dst, size,
+                       "no evidence of a person so far; it is saved and stopped in %lld s",
+                       (long long)(left_ms / 1000));
+}
+
+int view_why(const struct view *v, const struct workspace_row *w, struct buf *out)
+{
+        const struct task_live *live = w->task[0] ? core_task_live(v->core, w->task) : NULL;
+        const struct signal_age *best = youngest(live);
+        mono_t due = core_idle_deadline(v->core, w->id);
+        int64_t left = mono_is_never(due) ? -1 : MAX(mono_diff_ms(v->now, due), 0);
+        AUTO_JSON *o = cJSON_CreateObject();
+        char text[512];
+
+        cJSON_AddItemToObject(o, "workspace", workspace_json(v, w));
+        add_signals(v, o, live);
+        add_str(o, "held_by", w->state == WS_RUNNING && best ? best->source : NULL);
+        describe_hold(v, w, best, left, text, sizeof(text));
+        add_str(o, "rule", text);
+        add_seconds(o, "stops_in_s", left);
+        if (left >= 0)
+                add_time(o, "stops_at", (utc_t){v->utc.us + left * US_PER_MS});
+        else
+                cJSON_AddNullToObject(o, "stops_at");
+        return print_to(o, out);
+}
+
+static void add_counts(const struct view *v, cJSON *o)
+{
+        uint64_t ws[WS_STATE_MAX] = {0}, tasks[TASK_STATE_MAX] = {0};
+        cJSON *w = cJSON_AddObjectToObject(o, "workspaces");
+        cJSON *t = cJSON_AddObjectToObject(o, "tasks");
+        const struct workspace_row *wr;
+        const struct task_row *tr;
+        size_t pos = 0;
+
+        while ((wr = core_next_workspace(v->core, &pos)))
+                ws[wr->state]++;
+        pos = 0;
+        while ((tr = core_next_task(v->core, &pos)))
+                tasks[tr->state]++;
+        for (unsigned i = 0; i < WS_STATE_MAX; i++)
+                add_count(w, ws_state_name((enum ws_state)i), ws[i]);
+        for (unsigned i = 0; i < TASK_STATE_MAX; i++)
+                add_count(t, task_state_name((enum task_state)i), tasks[i]);
+}
+
+int view_status(const struct view *v, bool writable, struct buf *out)
+{
+        AUTO_JSON *o = cJSON_CreateObject();
+
+        cJSON_AddBoolToObject(o, "store_writable", writable);
+        cJSON_AddBoolToObject(o, "draining", core_draining(v->core));
+        add_counts(v, o);
+        add_pools(v, o);
+        return print_to(o, out);
+}
+
+int view_error_json(const struct view_error *e, struct buf *out)
+{
+        AUTO_JSON *o = cJSON_CreateObject();
+        cJSON *err = cJSON_AddObjectToObject(o, "error");
+
+        add_str(err, "code", view_error_code(e->id));
+        add_str(err, "message", e->message);
+        add_str(err, "hint", view_error_hint(e->id));
+        return print_to(o, out);
+}
+
+int view_gateway(const char *controller, const char *host_suffix, const char *scheme,
+                 const char *gateway_key, struct buf *out)
+{
+        AUTO_JSON *o = cJSON_CreateObject();
+
+        add_str(o, "controller", controller);
+        add_str(o, "host_suffix", host_suffix);
+        add_str(o, "scheme", scheme);
+        add_str(o, "gateway_key", gateway_key);
+        return print_to(o, out);
+}
+
+int view_page_status(const char *phase, const char *state, const char *message, uint64_t generation,
+                     struct buf *out)
+{
+        AUTO_JSON *o = cJSON_CreateObject();
+
+        add_str(o, "phase", phase);
+        add_str(o, "state", state);
+        add_str(o, "message", message);
+        add_count(o, "generation", generation);
+        return print_to(o, out);
+}
+
+/* The list under construction is the JSON tree itself. */
+struct view_events *view_events_new(void)
+{
+        return (struct view_events *)cJSON_CreateArray();
+}
+
+struct view_events *view_events_free(struct view_events *e)
+{
+        cJSON_Delete((cJSON *)e);
+        return NULL;
+}
+
+int view_events_add(struct view_events *e, const struct audit_row *row)
+{
+        cJSON *o = cJSON_CreateObject();
+
+        if (!o)
+                return -ENOMEM;
+        add_count(o, "seq", row->seq);
+        add_time(o, "at", row->at);
+        add_str(o, "workspace", row->workspace);
+        add_str(o, "task", row->task);
+        add_str(o, "actor", row->actor);
+        add_str(o, "what", row->what);
+        add_str(o, "detail", row->detail);
+        cJSON_AddItemToArray((cJSON *)e, o);
+        return 0;
+}
+
+int view_events_end(struct view_events *e, uint64_t after, struct buf *out)
+{
+        AUTO_JSON *o = cJSON_CreateObject();
+        const cJSON *last = NULL, *item;
+
+        cJSON_ArrayForEach(item, (cJSON *)e) last = item;
+        item = cJSON_GetObjectItemCaseSensitive(last, "seq");
+        add_count(o, "last", item ? (uint64_t)item->valuedouble : after);
+        cJSON_AddItemReferenceToObject(o, "events", (cJSON *)e);
+        return print_to(o, out);
+}

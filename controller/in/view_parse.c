@@ -1,0 +1,277 @@
+#include "in/view.h"
+
+#include <cjson/cJSON.h>
+#include <string.h>
+
+#include "base/str.h"
+
+#define LABELS_MAX 16
+
+static void json_freep(cJSON **p)
+{
+        cJSON_Delete(*p);
+}
+
+static void text_freep(char **p)
+{
+        cJSON_free(*p);
+}
+
+static size_t utf8_length(const uint8_t *s, size_t room)
+{
+        uint32_t min, c;
+        size_t n;
+
+        if (s[0] < 0x80)
+                return 1;
+        if (s[0] >= 0xc2 && s[0] <= 0xdf)
+                n = 2, min = 0x80, c = s[0] & 0x1fu;
+        else if ((s[0] & 0xf0) == 0xe0)
+                n = 3, min = 0x800, c = s[0] & 0x0fu;
+        else if (s[0] >= 0xf0 && s[0] <= 0xf4)
+                n = 4, min = 0x10000, c = s[0] & 0x07u;
+        else
+                return 0;
+        if (n > room)
+                return 0;
+        for (size_t i = 1; i < n; i++) {
+                if ((s[i] & 0xc0) != 0x80)
+                        return 0;
+                c = c << 6 | (s[i] & 0x3fu);
+        }
+        return c < min || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff) ? 0 : n;
+}
+
+static bool utf8_valid(const char *text, size_t len)
+{
+        for (size_t i = 0; i < len;) {
+                size_t n = utf8_length((const uint8_t *)text + i, len - i);
+                if (n == 0)
+                        return false;
+                i += n;
+        }
+        return true;
+}
+
+/*
+ * One JSON object and nothing behind it. NUL is refused in both spellings: the JSON library would
+ * cut the text there, and "alice\u0000x" would become alice.
+ */
+static cJSON *parse_object(const char *text, size_t len, struct view_error *ret_error)
+{
+        CLEANUP(json_freep) cJSON *json = NULL;
+        const char *end = NULL;
+
+        if (len == 0) {
+                view_error_set(ret_error, VIEW_ERROR_BAD_JSON, "the body is empty");
+                return NULL;
+        }
+        if (!utf8_valid(text, len)) {
+                view_error_set(ret_error, VIEW_ERROR_BAD_JSON, "the body is not valid UTF-8");
+                return NULL;
+        }
+        if (memchr(text, 0, len) || memmem(text, len, "\\u0000", 6)) {
+                view_error_set(ret_error, VIEW_ERROR_BAD_JSON, "a NUL character is not allowed");
+                return NULL;
+        }
+        json = cJSON_ParseWithLengthOpts(text, len, &end, 0);
+        if (!json) {
+                size_t at = end && end >= text ? (size_t)(end - text) : 0;
+                view_error_set(ret_error, VIEW_ERROR_BAD_JSON, "not valid JSON near byte %zu",
+                               MIN(at, len));
+                return NULL;
+        }
+        while (end < text + len && strchr(" \t\r\n", *end))
+                end++;
+        if (end < text + len) {
+                view_error_set(ret_error, VIEW_ERROR_BAD_JSON, "text behind the JSON at byte %zu",
+                               (size_t)(end - text));
+                return NULL;
+        }
+        if (!cJSON_IsObject(json)) {
+                view_error_set(ret_error, VIEW_ERROR_BAD_JSON, "the JSON is not an object");
+                return NULL;
+        }
+        return STEAL(json, NULL);
+}
+
+static void say_name_rule(struct view_error *e, const char *field, const char *value, size_t max)
+{
+        size_t len = strlen(value), at = 0;
+        char one[2] = "";
+
+        if (len == 0) {
+                view_error_set(e, VIEW_ERROR_BAD_FIELD, "%s: must not be empty", field);
+                return;
+        }
+        if (len > max) {
+                view_error_set(e, VIEW_ERROR_BAD_FIELD,
+                               "%s: is %zu characters long, at most %zu are allowed", field, len,
+                               max);
+                return;
+        }
+        /* Find the first character that makes it invalid, by the one rule itself. */
+        for (; at < len; at++) {
+                char c[3] = {'a', value[at], 0};
+                if (!name_valid(at == 0 ? c + 1 : c, 2))
+                        break;
+        }
+        one[0] = at < len && value[at] > ' ' && value[at] < 0x7f ? value[at] : '?';
+        view_error_set(e, VIEW_ERROR_BAD_FIELD,
+                       "%s: '%s' is not allowed at position %zu; allowed are A-Z a-z 0-9 . _ @ + "
+                       ": - and no . or - in front",
+                       field, one, at + 1);
+}
+
+/* A name into `dst`; `fallback` NULL: it must be there. */
+static int take_name(const cJSON *obj, const char *field, const char *fallback, char *dst,
+                     size_t size, struct view_error *ret_error)
+{
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(obj, field);
+
+        if (!item && fallback)
+                return str_copy(dst, size, fallback);
+        if (!item) {
+                view_error_set(ret_error, VIEW_ERROR_BAD_FIELD, "%s: is missing", field);
+                return 1;
+        }
+        if (!cJSON_IsString(item)) {
+                view_error_set(ret_error, VIEW_ERROR_BAD_FIELD, "%s: must be a string", field);
+                return 1;
+        }
+        if (!name_valid(item->valuestring, size - 1)) {
+                say_name_rule(ret_error, field, item->valuestring, size - 1);
+                return 1;
+        }
+        return str_copy(dst, size, item->valuestring);
+}
+
+static int take_labels(const cJSON *obj, char *dst, size_t size, struct view_error *ret_error)
+{
+        const cJSON *labels = cJSON_GetObjectItemCaseSensitive(obj, "labels"), *item;
+        CLEANUP(text_freep) char *text = NULL;
+
+        if (!labels)
+                return str_copy(dst, size, "{}");
+        if (!cJSON_IsObject(labels)) {
+                view_error_set(ret_error, VIEW_ERROR_BAD_FIELD, "labels: must be an object");
+                return 1;
+        }
+        if (cJSON_GetArraySize(labels) > LABELS_MAX) {
+                view_error_set(ret_error, VIEW_ERROR_BAD_FIELD, "labels: at most %d are allowed",
+                               LABELS_MAX);
+                return 1;
+        }
+        cJSON_ArrayForEach(item, labels)
+        {
+                if (!cJSON_IsString(item) && !cJSON_IsNumber(item) && !cJSON_IsBool(item)) {
+                        view_error_set(ret_error, VIEW_ERROR_BAD_FIELD,
+                                       "labels: each value must be a string, a number or a "
+                                       "boolean");
+                        return 1;
+                }
+        }
+        text = cJSON_PrintUnformatted(labels);
+        if (!text || str_copy(dst, size, text) < 0) {
+                view_error_set(ret_error, VIEW_ERROR_BAD_FIELD,
+                               "labels: longer than %zu bytes as JSON", size - 1);
+                return 1;
+        }
+        return 0;
+}
+
+static int launch_from(const cJSON *obj, struct view_launch *ret_launch,
+                       struct view_error *ret_error)
+{
+        struct view_launch l = {0};
+        int r;
+
+        r = take_name(obj, "user_id", NULL, l.key.user_id, sizeof(l.key.user_id), ret_error);
+        if (r == 0)
+                r = take_name(obj, "workspace_type", NULL, l.key.type, sizeof(l.key.type),
+                              ret_error);
+        if (r == 0)
+                r = take_name(obj, "name", "default", l.key.name, sizeof(l.key.name), ret_error);
+        if (r == 0)
+                r = take_name(obj, "tenant", "default", l.key.tenant, sizeof(l.key.tenant),
+                              ret_error);
+        if (r == 0)
+                r = take_labels(obj, l.labels, sizeof(l.labels), ret_error);
+        if (r != 0)
+                return r;
+        workspace_id(&l.key, l.id);
+        *ret_launch = l;
+        return 0;
+}
+
+int view_launch_parse(const char *text, size_t len, struct view_launch *ret_launch,
+                      struct view_error *ret_error)
+{
+        CLEANUP(json_freep) cJSON *obj = parse_object(text, len, ret_error);
+
+        return obj ? launch_from(obj, ret_launch, ret_error) : 1;
+}
+
+/* A whole number up to `max`; absent leaves *ret_value alone and returns 0 as well. */
+static int take_count(const cJSON *obj, const char *field, uint64_t max, uint64_t *ret_value,
+                      bool *ret_given, struct view_error *ret_error)
+{
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(obj, field);
+        double v;
+
+        if (!item)
+                return 0;
+        v = cJSON_IsNumber(item) ? item->valuedouble : -1;
+        if (!(v >= 0 && v <= (double)max) || (double)(uint64_t)v != v) {
+                view_error_set(ret_error, VIEW_ERROR_BAD_FIELD,
+                               "%s: must be a whole number from 0 to %llu", field,
+                               (unsigned long long)max);
+                return 1;
+        }
+        *ret_value = (uint64_t)v;
+        *ret_given = true;
+        return 0;
+}
+
+static int take_prefix(const cJSON *obj, char *dst, size_t size, struct view_error *ret_error)
+{
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(obj, "workspace");
+
+        if (!item)
+                return 0;
+        if (!cJSON_IsString(item)) {
+                view_error_set(ret_error, VIEW_ERROR_BAD_FIELD, "workspace: must be a string");
+                return 1;
+        }
+        if (!name_valid(item->valuestring, WORKSPACE_ID_LEN)) {
+                say_name_rule(ret_error, "workspace", item->valuestring, WORKSPACE_ID_LEN);
+                return 1;
+        }
+        return str_copy(dst, size, item->valuestring);
+}
+
+int view_command_parse(const char *text, size_t len, struct view_command *ret_command,
+                       struct view_error *ret_error)
+{
+        CLEANUP(json_freep) cJSON *obj = parse_object(text, len, ret_error);
+        struct view_command c = {0};
+        bool has_wait = false;
+        int r;
+
+        if (!obj)
+                return 1;
+        r = take_name(obj, "cmd", NULL, c.cmd, sizeof(c.cmd), ret_error);
+        if (r == 0)
+                r = take_prefix(obj, c.workspace, sizeof(c.workspace), ret_error);
+        /* 2^53: the largest whole number that JSON carries exactly. */
+        if (r == 0)
+                r = take_count(obj, "after", UINT64_C(1) << 53, &c.after, &c.has_after, ret_error);
+        if (r == 0)
+                r = take_count(obj, "wait_ms", VIEW_WAIT_MS_MAX, &c.wait_ms, &has_wait, ret_error);
+        if (r == 0 && strcmp(c.cmd, "launch") == 0 && !c.workspace[0])
+                r = launch_from(obj, &c.launch, ret_error);
+        if (r != 0)
+                return r;
+        *ret_command = c;
+        return 0;
+}

@@ -1,0 +1,740 @@
+#include "out/providers/process.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "out/providers/folder.h"
+#include "out/providers/launch.h"
+#include "out/providers/plan.h"
+
+#define UID_BASE_DEFAULT 200000
+#define REMOVERS_MAX 2
+#define LOG_CHECK_MS 30000
+#define REMOVE_RETRY_MS 60000
+#define TASK_NAME_MAX (CORE_ID_SIZE - 1)
+
+enum entry_state {
+        ENTRY_STARTING, /* the child builds its cage; the status pipe will tell */
+        ENTRY_RUNNING,  /* the agent was executed */
+        ENTRY_REMOVING, /* ended; the folder goes */
+};
+
+struct entry {
+        struct process *process;
+        struct entry *next;
+        char task[CORE_ID_SIZE];
+        char path[PATH_MAX];
+        enum entry_state state;
+        uint32_t slot;
+        pid_t pid;
+        bool own;    /* our child: its exit status is ours to read */
+        bool failed; /* the launch failed and was answered so: its end is no news */
+        int pidfd, status_fd;
+        struct loop_fd end, status;
+        struct loop_timer kill_timer;
+        int remover; /* pidfd of the errand, or -1 */
+        struct loop_fd remover_end;
+        uint32_t remove_attempts;
+};
+
+struct process {
+        struct loop *loop;
+        struct shell *shell;
+        struct process_config config;
+        char dir[PATH_MAX], agent[PATH_MAX], worker[PATH_MAX], resolv[PATH_MAX];
+        enum launch_cage cage;
+        bool own_uids; /* we may give each task its own */
+        struct entry *entries;
+        uint32_t n_entries, n_removers;
+        struct loop_timer log_timer, remove_timer;
+};
+
+static const char *const cage_names[] = {
+        [LAUNCH_ROOT] = "namespaces and own uids",
+        [LAUNCH_USER] = "user namespace, one uid",
+        [LAUNCH_PLAIN] = "none",
+};
+
+static void remove_next(struct process *p);
+
+/* ---- table ---- */
+
+static struct entry *entry_find(struct process *p, const char *task)
+{
+        struct entry *e;
+
+        for (e = p->entries; e; e = e->next) {
+                if (strcmp(e->task, task) == 0)
+                        return e;
+        }
+        return NULL;
+}
+
+static int entry_new(struct process *p, const char *task, struct entry **ret_entry)
+{
+        struct entry *e;
+        int n;
+
+        if (p->n_entries >= PROCESS_TASKS_MAX)
+                return -ENOBUFS;
+        e = calloc(1, sizeof(*e));
+        if (!e)
+                return -ENOMEM;
+        *e = (struct entry){.process = p,
+                            .slot = FOLDER_SLOT_NONE,
+                            .pidfd = -1,
+                            .status_fd = -1,
+                            .remover = -1,
+                            .end = LOOP_FD_NULL,
+                            .status = LOOP_FD_NULL,
+                            .remover_end = LOOP_FD_NULL};
+        n = snprintf(e->path, sizeof(e->path), "%s/%s", p->dir, task);
+        if (n < 0 || (size_t)n >= sizeof(e->path) || STR_SET(e->task, task) < 0) {
+                free(e);
+                return -ENAMETOOLONG;
+        }
+        e->next = p->entries;
+        p->entries = e;
+        p->n_entries++;
+        *ret_entry = e;
+        return 0;
+}
+
+static void entry_close(struct entry *e)
+{
+        loop_fd_del(&e->end);
+        loop_fd_del(&e->status);
+        loop_fd_del(&e->remover_end);
+        if (e->kill_timer.loop)
+                loop_timer_cancel(&e->kill_timer);
+        e->pidfd = fd_close(e->pidfd);
+        e->status_fd = fd_close(e->status_fd);
+        e->remover = fd_close(e->remover);
+}
+
+static void entry_free(struct entry *e)
+{
+        struct entry **at = &e->process->entries;
+
+        while (*at != e)
+                at = &(*at)->next;
+        *at = e->next;
+        e->process->n_entries--;
+        entry_close(e);
+        free(e);
+}
+
+/* The lowest slot that no folder holds. */
+static uint32_t slot_free(const struct process *p)
+{
+        static bool used[PROCESS_TASKS_MAX + 1];
+        const struct entry *e;
+        uint32_t slot = 0;
+
+        memset(used, 0, sizeof(used));
+        for (e = p->entries; e; e = e->next) {
+                if (e->slot < ARRAY_LEN(used))
+                        used[e->slot] = true;
+        }
+        while (used[slot])
+                slot++;
+        return slot;
+}
+
+/* ---- what the core is told ---- */
+
+static void post_launched(struct process *p, const char *task, bool ok, const char *reason)
+{
+        struct core_event ev = {.type = EV_TASK_LAUNCHED, .task_result = {.ok = ok}};
+
+        STR_CUT(ev.task_result.task, task);
+        STR_CUT(ev.task_result.reason, reason);
+        shell_post(p->shell, &ev);
+}
+
+static void post_ended(struct process *p, const char *task, int status, const char *reason)
+{
+        struct core_event ev = {.type = EV_TASK_ENDED, .task_ended = {.exit_status = status}};
+
+        STR_CUT(ev.task_ended.task, task);
+        STR_CUT(ev.task_ended.reason, reason);
+        shell_post(p->shell, &ev);
+}
+
+static void answer_failure(struct process *p, const char *task, const char *reason)
+{
+        log_error("launch failed", LOG_STR("task", task), LOG_STR("reason", reason));
+        post_launched(p, task, false, reason);
+}
+
+/* ---- removal ---- */
+
+static void on_removed(void *ctx, uint32_t events)
+{
+        struct entry *e = ctx;
+        struct process *p = e->process;
+        siginfo_t info = {0};
+        struct stat st;
+
+        (void)events;
+        if (waitid(P_PIDFD, (id_t)e->remover, &info, WEXITED | WNOHANG) == 0 && info.si_pid == 0)
+                return;
+        loop_fd_del(&e->remover_end);
+        e->remover = fd_close(e->remover);
+        p->n_removers--;
+        if (lstat(e->path, &st) < 0 && errno == ENOENT) {
+                log_debug("task folder removed", LOG_STR("task", e->task));
+                entry_free(e);
+        } else {
+                log_warn("a task folder cannot be removed; its slot stays taken, trying again",
+                         LOG_STR("folder", e->path));
+                e->remove_attempts++;
+                if (mono_is_never(p->remove_timer.due) ||
+                    !mono_before(loop_now(p->loop), p->remove_timer.due))
+                        loop_timer_set_in(&p->remove_timer, REMOVE_RETRY_MS);
+        }
+        remove_next(p);
+}
+
+static int remove_start(struct entry *e)
+{
+        static struct folder_errand errand;
+        struct process *p = e->process;
+        pid_t pid;
+        int r;
+
+        STR_CUT(errand.path, e->path);
+        errand.sweep[0] = '\0';
+        if (p->cage == LAUNCH_PLAIN)
+                (void)snprintf(errand.sweep, sizeof(errand.sweep), "WS_RUN_DIR=%s/run", e->path);
+        pid = launch_errand(folder_remove, &errand, &e->remover);
+        if (pid < 0)
+                return pid;
+        r = loop_fd_add(p->loop, &e->remover_end, e->remover, EPOLLIN, on_removed, e);
+        if (r < 0) {
+                e->remover = fd_close(e->remover);
+                return r;
+        }
+        p->n_removers++;
+        return 0;
+}
+
+/* Start as many removals as may run; those that failed before wait for the timer. */
+static void remove_next(struct process *p)
+{
+        struct entry *e;
+        int r;
+
+        for (e = p->entries; e && p->n_removers < REMOVERS_MAX; e = e->next) {
+                if (e->state != ENTRY_REMOVING || e->remover >= 0 || e->remove_attempts > 0)
+                        continue;
+                r = remove_start(e);
+                if (r < 0) {
+                        log_warn("no child for removing a task folder; trying again", LOG_ERR(r));
+                        e->remove_attempts++;
+                        loop_timer_set_in(&p->remove_timer, REMOVE_RETRY_MS);
+                }
+        }
+}
+
+static void on_remove_retry(void *ctx)
+{
+        struct process *p = ctx;
+        struct entry *e;
+
+        for (e = p->entries; e; e = e->next)
+                e->remove_attempts = 0;
+        remove_next(p);
+}
+
+static void entry_remove(struct entry *e)
+{
+        entry_close(e);
+        e->state = ENTRY_REMOVING;
+        remove_next(e->process);
+}
+
+/* ---- end ---- */
+
+/* The exit status as a shell would say it, and a sentence. */
+static int end_status(const struct entry *e, char *ret_text, size_t size)
+{
+        siginfo_t info = {0};
+
+        if (!e->own || waitid(P_PIDFD, (id_t)e->pidfd, &info, WEXITED | WNOHANG) < 0 ||
+            info.si_pid == 0) {
+                (void)snprintf(ret_text, size, "ended; its exit status went to an earlier parent");
+                return -1;
+        }
+        if (info.si_code == CLD_EXITED) {
+                (void)snprintf(ret_text, size, "exited with %d", info.si_status);
+                return info.si_status;
+        }
+        (void)snprintf(ret_text, size, "killed by signal %d", info.si_status);
+        return 128 + info.si_status;
+}
+
+static void on_end(void *ctx, uint32_t events)
+{
+        struct entry *e = ctx;
+        struct process *p = e->process;
+        char text[CORE_REASON_SIZE], task[CORE_ID_SIZE];
+        bool tell = !e->failed;
+        int status;
+
+        (void)events;
+        /* It may have ended before its status was read: the fault in the pipe is the reason. */
+        if (e->state == ENTRY_STARTING) {
+                e->status.fn(e, EPOLLIN);
+                tell = !e->failed;
+        }
+        status = end_status(e, text, sizeof(text));
+        STR_CUT(task, e->task);
+        log_info("task ended", LOG_STR("task", task), LOG_INT("status", status),
+                 LOG_STR("how", text));
+        entry_remove(e);
+        if (tell)
+                post_ended(p, task, status, text);
+}
+
+static void on_kill_due(void *ctx)
+{
+        struct entry *e = ctx;
+
+        log_warn("task did not end in time; killing it", LOG_STR("task", e->task));
+        if (pidfd_send_signal(e->pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
+                log_error("cannot kill a task", LOG_STR("task", e->task), LOG_ERR(errno));
+}
+
+static void on_stop_task(void *ctx, const struct core_effect *fx)
+{
+        struct process *p = ctx;
+        struct entry *e = entry_find(p, fx->stop_task.task);
+        int sig = fx->stop_task.at_once ? SIGKILL : SIGTERM;
+
+        if (!e || e->state == ENTRY_REMOVING) {
+                post_ended(p, fx->stop_task.task, -1, "not running here");
+                return;
+        }
+        log_info("stopping task", LOG_STR("task", e->task), LOG_INT("signal", sig),
+                 LOG_STR("reason", fx->stop_task.reason));
+        if (pidfd_send_signal(e->pidfd, sig, NULL, 0) < 0 && errno != ESRCH) {
+                log_error("cannot signal a task", LOG_STR("task", e->task), LOG_ERR(errno));
+                return; /* the core asks again */
+        }
+        /* A repeated request repeats the signal (the first may have met a PID 1 that had no handler
+         * yet), but not the grace. */
+        if (sig == SIGTERM && mono_is_never(e->kill_timer.due))
+                loop_timer_set_in(&e->kill_timer, PROCESS_TERM_GRACE_MS);
+}
+
+/* ---- launch ---- */
+
+static const struct process_type *type_find(const struct process *p, const char *name)
+{
+        uint32_t i;
+
+        for (i = 0; i < p->config.n_types; i++) {
+                if (strcmp(p->config.types[i].name, name) == 0)
+                        return &p->config.types[i];
+        }
+        return NULL;
+}
+
+/* Above the numbers that the child dups onto. */
+static int fd_raise(int fd, int *ret_fd)
+{
+        int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 16),
+            r = fd < 0 || high < 0 ? -errno : 0;
+
+        fd_close(fd);
+        if (r == 0)
+                *ret_fd = high;
+        return r;
+}
+
+static int pipe_raised(int *ret_read, int *ret_write)
+{
+        int fds[2], r;
+
+        if (pipe2(fds, O_CLOEXEC) < 0)
+                return -errno;
+        r = fd_raise(fds[0], ret_read);
+        if (r < 0) {
+                fd_close(fds[1]);
+                return r;
+        }
+        return fd_raise(fds[1], ret_write);
+}
+
+static void on_status(void *ctx, uint32_t events)
+{
+        struct entry *e = ctx;
+        struct process *p = e->process;
+        struct launch_fault f;
+        char text[CORE_REASON_SIZE];
+        ssize_t n = read(e->status_fd, &f, sizeof(f));
+
+        (void)events;
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+                return;
+        loop_fd_del(&e->status);
+        e->status_fd = fd_close(e->status_fd);
+        e->state = ENTRY_RUNNING;
+        if (n == 0) {
+                log_info("task launched", LOG_STR("task", e->task), LOG_INT("pid", e->pid),
+                         LOG_INT("slot", e->slot));
+                post_launched(p, e->task, true, "");
+                return;
+        }
+        if (n == (ssize_t)sizeof(f) && f.step >= 0 && f.step < LAUNCH_STEP_MAX) {
+                const char *cure = launch_step_cure((enum launch_step)f.step);
+
+                (void)snprintf(text, sizeof(text), "%s: %s%s%s",
+                               launch_step_what((enum launch_step)f.step), strerror(f.error),
+                               cure[0] ? "; " : "", cure);
+        } else {
+                (void)snprintf(text, sizeof(text), "the launch ended without saying why");
+        }
+        e->failed = true; /* the child exits by itself; on_end removes the folder */
+        answer_failure(p, e->task, text);
+}
+
+/* The child waits for the go byte until the pid file is there. 0 or -errno; it is then killed. */
+static int child_permit(struct entry *e, int go)
+{
+        int r = folder_write_pid(e->path, e->pid);
+
+        if (r == 0)
+                r = loop_fd_add(e->process->loop, &e->status, e->status_fd, EPOLLIN, on_status, e);
+        if (r == 0)
+                r = loop_fd_add(e->process->loop, &e->end, e->pidfd, EPOLLIN, on_end, e);
+        if (r == 0)
+                r = fd_write_all(go, "\1", 1);
+        return r;
+}
+
+static int child_start(struct entry *e, struct launch_plan *plan)
+{
+        AUTO_CLOSE go_read = -1, go_write = -1, status_write = -1, null = -1, log = -1;
+        char path[PATH_MAX + 16];
+        siginfo_t info;
+        pid_t pid;
+        int r;
+
+        (void)snprintf(path, sizeof(path), "%s/agent.log", e->path);
+        r = fd_raise(open("/dev/null", O_RDONLY | O_CLOEXEC), &null);
+        if (r == 0)
+                r = fd_raise(
+                        open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600),
+                        &log);
+        if (r == 0)
+                r = pipe_raised(&go_read, &go_write);
+        if (r == 0)
+                r = pipe_raised(&e->status_fd, &status_write);
+        if (r == 0)
+                r = fd_nonblock(e->status_fd);
+        if (r < 0)
+                return r;
+        plan->null_fd = null;
+        plan->log_fd = log;
+        plan->go_fd = go_read;
+        plan->status_fd = status_write;
+        pid = launch_clone(plan, &e->pidfd);
+        if (pid < 0)
+                return pid;
+        e->pid = pid;
+        e->own = true;
+        r = child_permit(e, go_write);
+        if (r < 0) {
+                (void)pidfd_send_signal(e->pidfd, SIGKILL, NULL, 0);
+                (void)waitid(P_PIDFD, (id_t)e->pidfd, &info, WEXITED);
+        }
+        return r;
+}
+
+static int launch_start(struct entry *e, const struct process_type *type, const char **ret_what)
+{
+        static struct launch_plan plan; /* too large for a stack; one launch at a time */
+        static struct plan_env env;
+        const struct process *p = e->process;
+        const struct plan_input in = {
+                .task = e->task,
+                .path = e->path,
+                .slot = e->slot,
+                .cage = p->cage,
+                .own_uids = p->own_uids,
+                .uid_base = p->config.uid_base,
+                .controller_url = p->config.controller_url,
+                .keys = p->config.keys,
+                .type = type,
+                .dir = p->dir,
+                .agent = p->agent,
+                .worker = p->worker,
+                .resolv = p->resolv,
+        };
+        int r = plan_make(&in, &plan, &env, ret_what);
+
+        if (r == 0) {
+                *ret_what = "start of a process";
+                r = child_start(e, &plan);
+        }
+        explicit_bzero(&env, sizeof(env));
+        return r;
+}
+
+static void on_launch_task(void *ctx, const struct core_effect *fx)
+{
+        struct process *p = ctx;
+        const char *task = fx->launch_task.task, *what = "memory";
+        const struct process_type *type = type_find(p, fx->launch_task.type);
+        struct entry *e = entry_find(p, task);
+        char text[CORE_REASON_SIZE];
+        int r;
+
+        if (e) {
+                if (e->state == ENTRY_RUNNING && !e->failed)
+                        post_launched(p, task, true, "");
+                else if (e->state == ENTRY_REMOVING)
+                        post_ended(p, task, -1, "it has ended already");
+                return;
+        }
+        if (!type || !name_valid(task, TASK_NAME_MAX)) {
+                answer_failure(p, task, type ? "not a task id" : "no such workspace type here");
+                return;
+        }
+        r = entry_new(p, task, &e);
+        if (r == 0) {
+                loop_timer_init(p->loop, &e->kill_timer, on_kill_due, e);
+                e->slot = slot_free(p);
+                e->state = ENTRY_STARTING;
+                r = launch_start(e, type, &what);
+        }
+        if (r < 0) {
+                (void)snprintf(text, sizeof(text), "%s: %s", what, strerror(-r));
+                if (e)
+                        entry_remove(e);
+                answer_failure(p, task, text);
+        }
+}
+
+/* ---- logs ---- */
+
+static void on_log_check(void *ctx)
+{
+        struct process *p = ctx;
+        char path[PATH_MAX + 16];
+        struct entry *e;
+        struct stat st;
+
+        for (e = p->entries; e; e = e->next) {
+                (void)snprintf(path, sizeof(path), "%s/agent.log", e->path);
+                if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= PROCESS_LOG_MAX)
+                        continue;
+                /* Writers append, so they go on at the new end. */
+                if (truncate(path, 0) == 0)
+                        log_warn("agent.log was too large and was emptied",
+                                 LOG_STR("task", e->task), LOG_INT("bytes", st.st_size));
+        }
+        loop_timer_set_in(&p->log_timer, LOG_CHECK_MS);
+}
+
+/* ---- start-up ---- */
+
+static int adopt(struct process *p, const char *task)
+{
+        struct core_event ev = {.type = EV_TASK_SEEN};
+        struct entry *e;
+        int r = entry_new(p, task, &e);
+
+        if (r < 0)
+                return r;
+        loop_timer_init(p->loop, &e->kill_timer, on_kill_due, e);
+        r = folder_read_slot(e->path, &e->slot);
+        if (r < 0)
+                log_warn("a task folder has no slot: its launch was cut short",
+                         LOG_STR("task", task), LOG_ERR(r));
+        r = folder_open_alive(e->path, &e->pid, &e->pidfd);
+        if (r != 0) {
+                if (r < 0)
+                        log_warn("cannot tell whether a task lives; taking it for dead",
+                                 LOG_STR("task", task), LOG_ERR(r));
+                entry_remove(e);
+                return 0;
+        }
+        e->state = ENTRY_RUNNING;
+        r = loop_fd_add(p->loop, &e->end, e->pidfd, EPOLLIN, on_end, e);
+        if (r < 0) {
+                entry_free(e);
+                return r;
+        }
+        log_info("task adopted", LOG_STR("task", task), LOG_INT("pid", e->pid));
+        STR_CUT(ev.task_seen.task, task);
+        shell_post(p->shell, &ev);
+        return 0;
+}
+
+int process_inventory(struct process *p)
+{
+        struct core_event done = {.type = EV_INVENTORY_DONE};
+        DIR *d = opendir(p->dir);
+        const struct dirent *entry;
+        int r = 0;
+
+        if (!d)
+                return -errno;
+        while (r == 0 && (entry = readdir(d))) {
+                if (name_valid(entry->d_name, TASK_NAME_MAX) && !entry_find(p, entry->d_name))
+                        r = adopt(p, entry->d_name);
+        }
+        closedir(d);
+        if (r == 0)
+                shell_post(p->shell, &done);
+        return r;
+}
+
+static int agent_paths(struct process *p)
+{
+        const char *given = p->config.agent;
+        char real[PATH_MAX], *slash;
+        struct stat st;
+        int n;
+
+        /* A missing agent is told at each launch: it may be installed later. */
+        if (!realpath(given, real))
+                return str_copy(p->agent, sizeof(p->agent), given) < 0 ||
+                                       str_copy(p->worker, sizeof(p->worker), given) < 0
+                               ? -ENAMETOOLONG
+                               : 0;
+        if (stat(real, &st) == 0 && !S_ISDIR(st.st_mode)) {
+                slash = strrchr(real, '/');
+                *slash = '\0';
+        }
+        n = snprintf(p->agent, sizeof(p->agent), "%s/wsagent", real);
+        if (n < 0 || (size_t)n >= sizeof(p->agent))
+                return -ENAMETOOLONG;
+        n = snprintf(p->worker, sizeof(p->worker), "%s/wsagent-worker", real);
+        return n < 0 || (size_t)n >= sizeof(p->worker) ? -ENAMETOOLONG : 0;
+}
+
+static int types_check(const struct process_config *config)
+{
+        static char src[LAUNCH_PATH], dst[LAUNCH_PATH];
+        uint32_t i;
+
+        for (i = 0; i < config->n_types; i++) {
+                const struct process_type *t = &config->types[i];
+
+                if (t->bind && t->bind[0] && plan_parse_bind(t->bind, src, dst) < 0) {
+                        log_error("a type's bind must be /SOURCE:/run/ws/TARGET",
+                                  LOG_STR("type", t->name), LOG_STR("bind", t->bind));
+                        return -EINVAL;
+                }
+        }
+        return 0;
+}
+
+/* Root in a container may lack the very capabilities that make it root. */
+static bool may_give_uids(void)
+{
+        struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+        struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+        const uint32_t need = 1U << CAP_CHOWN | 1U << CAP_SETUID | 1U << CAP_SETGID |
+                              1U << CAP_KILL | 1U << CAP_DAC_OVERRIDE;
+
+        return geteuid() == 0 && syscall(SYS_capget, &head, data) == 0 &&
+               (data[0].effective & need) == need;
+}
+
+static void cage_choose(struct process *p)
+{
+        p->cage = launch_possible(LAUNCH_ROOT)   ? LAUNCH_ROOT
+                  : launch_possible(LAUNCH_USER) ? LAUNCH_USER
+                                                 : LAUNCH_PLAIN;
+        p->own_uids = p->cage != LAUNCH_USER && may_give_uids();
+        switch (p->cage) {
+        case LAUNCH_ROOT:
+                log_info("tasks are caged", LOG_STR("cage", cage_names[p->cage]),
+                         LOG_INT("uid_base", p->config.uid_base));
+                break;
+        case LAUNCH_USER:
+                log_warn("weaker cage: not root, so each task has its own namespaces but roles and "
+                         "student share one uid",
+                         LOG_STR("cage", cage_names[p->cage]));
+                break;
+        case LAUNCH_PLAIN:
+                log_warn("no cage: namespaces are not permitted, so tasks see each other's "
+                         "processes "
+                         "and, without root, each other's files",
+                         LOG_STR("cage", cage_names[p->cage]));
+                break;
+        }
+}
+
+int process_new(struct loop *l, struct shell *s, const struct process_config *config,
+                struct process **ret_process)
+{
+        struct process *p;
+        int r = types_check(config);
+
+        if (r < 0)
+                return r;
+        r = dir_make(config->dir, 0700);
+        if (r < 0)
+                return r;
+        p = calloc(1, sizeof(*p));
+        if (!p)
+                return -ENOMEM;
+        p->loop = l;
+        p->shell = s;
+        p->config = *config;
+        if (p->config.uid_base == 0)
+                p->config.uid_base = UID_BASE_DEFAULT;
+        r = realpath(config->dir, p->dir) ? 0 : -errno;
+        if (r == 0)
+                r = agent_paths(p);
+        if (r < 0) {
+                free(p);
+                return r;
+        }
+        /* Only a target below /run is hidden by the task's own /run. */
+        if (!realpath("/etc/resolv.conf", p->resolv) || !str_starts(p->resolv, "/run/"))
+                p->resolv[0] = '\0';
+        cage_choose(p);
+        loop_timer_init(l, &p->log_timer, on_log_check, p);
+        loop_timer_init(l, &p->remove_timer, on_remove_retry, p);
+        loop_timer_set_in(&p->log_timer, LOG_CHECK_MS);
+        shell_handle(s, FX_LAUNCH_TASK, on_launch_task, p);
+        shell_handle(s, FX_STOP_TASK, on_stop_task, p);
+        *ret_process = p;
+        return 0;
+}
+
+struct process *process_free(struct process *p)
+{
+        if (!p)
+                return NULL;
+        loop_timer_cancel(&p->log_timer);
+        loop_timer_cancel(&p->remove_timer);
+        while (p->entries)
+                entry_free(p->entries);
+        free(p);
+        return NULL;
+}

@@ -1,0 +1,67 @@
+/*
+ * Provider `process`: a task is one PID 1 (`wsagent init`) on this machine, in the best cage that
+ * the caller's rights allow. It carries out FX_LAUNCH_TASK and FX_STOP_TASK and posts
+ * EV_TASK_LAUNCHED and EV_TASK_ENDED.
+ *
+ *   root          own PID, mount and IPC namespaces, four uids per task
+ *   user          the same inside an own user namespace, one uid: roles and student share it
+ *   plain         neither is permitted: a session of its own and folders of its own
+ *
+ * Tasks do not depend on the controller: kill it, and the next one adopts them from their folders.
+ * A task's folder is <dir>/<task>/:
+ *   home run tmp       bound on /home/student, /run/ws, /tmp
+ *   passwd group       bound on /etc/passwd, /etc/group
+ *   slot               number of its four uids: uid_base + 4 * slot + {0 student, 1 link, 2 gate}
+ *   pid                pid, start time and boot id of its PID 1; absent until it may run
+ *   agent.log          what init and the roles wrote to stderr; cut at PROCESS_LOG_MAX
+ * The folder is removed when its task has ended; the slot is free when the folder is gone.
+ *
+ * One thread: the loop's. Nothing blocks it for longer than a few small files take to write: mounts
+ * and removals are made by children. Memory: at most PROCESS_TASKS_MAX tasks.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "keys.h"
+#include "loop/loop.h"
+#include "shell.h"
+
+#define PROCESS_TASKS_MAX 4096
+#define PROCESS_LOG_MAX (INT64_C(16) << 20)
+/* Between SIGTERM, which makes the agent save, and SIGKILL. */
+#define PROCESS_TERM_GRACE_MS INT64_C(120000)
+
+struct process_type {
+        char name[33];
+        const char *profile; /* path of the JSON profile; copied at each launch */
+        const char *bind;    /* "SRC:DST" read-only, DST below /run/ws; NULL or "" for none */
+};
+
+/* The texts stay the caller's and must outlive the provider. */
+struct process_config {
+        const char *dir;   /* holds the tasks' folders; made 0700 if missing */
+        const char *agent; /* the file wsagent (wsagent-worker beside it), or their folder */
+        const char *controller_url; /* what agents dial */
+        uint32_t uid_base;          /* 0 takes 200000 */
+        const struct keys *keys;
+        uint32_t n_types;
+        const struct process_type *types;
+};
+
+struct process;
+
+/*
+ * Find out what the caller may do (a short-lived child tries), register for the two effects.
+ * 0; -EINVAL for a malformed bind (logged); -errno when `dir` cannot be made or read.
+ */
+NODISCARD int process_new(struct loop *l, struct shell *s, const struct process_config *config,
+                          struct process **ret_process);
+/* Forget everything; the tasks go on. Takes NULL. */
+struct process *process_free(struct process *p);
+
+/*
+ * Read all folders: adopt the living (EV_TASK_SEEN each), remove what the dead left, then
+ * EV_INVENTORY_DONE. Once, after shell_boot. 0 or -errno when the folder cannot be listed.
+ */
+NODISCARD int process_inventory(struct process *p);

@@ -1,0 +1,9 @@
+# Storage: the edge in the controller's loop and the server process. Both see the folder through
+# objects.c; cJSON stays inside ws_blob.
+find_package(Threads REQUIRED)
+ws_layer(controller_storage
+        SOURCES ${CMAKE_CURRENT_LIST_DIR}/storage.c ${CMAKE_CURRENT_LIST_DIR}/saves.c
+                ${CMAKE_CURRENT_LIST_DIR}/objects.c ${CMAKE_CURRENT_LIST_DIR}/storage_proc.c
+                ${CMAKE_CURRENT_LIST_DIR}/storage_server.c ${CMAKE_CURRENT_LIST_DIR}/storage_http.c
+        USES controller_headers controller_keys ws_loop
+        PRIVATE ws_blob ws_http ws_crypto Threads::Threads)

@@ -1,0 +1,193 @@
+#include "out/storage_server.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "out/objects.h"
+#include "out/storage_http.h"
+
+#define THREAD_STACK (512u << 10)
+
+struct options {
+        const char *listen, *root, *key_file;
+};
+
+struct server {
+        struct storage_site site;
+        int listen_fd;
+        sem_t slots;
+};
+
+struct visit {
+        struct server *server;
+        int fd;
+};
+
+static int usage(void)
+{
+        fprintf(stderr,
+                "usage: wscontroller storage --listen ADDR:PORT --root DIR --key-file FILE\n");
+        return 2;
+}
+
+static int options_parse(int argc, char **argv, struct options *o)
+{
+        for (int i = 1; i < argc; i += 2) {
+                const char **where = strcmp(argv[i], "--listen") == 0     ? &o->listen
+                                     : strcmp(argv[i], "--root") == 0     ? &o->root
+                                     : strcmp(argv[i], "--key-file") == 0 ? &o->key_file
+                                                                          : NULL;
+
+                if (!where || i + 1 >= argc)
+                        return -EINVAL;
+                *where = argv[i + 1];
+        }
+        return o->listen && o->root && o->key_file ? 0 : -EINVAL;
+}
+
+/* "127.0.0.1:7702" or "[::1]:7702" to a listening socket, or -errno. */
+static int listen_on(const char *text)
+{
+        struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                                 .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
+        struct addrinfo *ai = NULL;
+        AUTO_CLOSE fd = -1;
+        char host[128];
+        char *colon, *name = host;
+        int one = 1;
+        int r = STR_SET(host, text);
+
+        colon = r < 0 ? NULL : strrchr(host, ':');
+        if (!colon)
+                return -EINVAL;
+        *colon = 0;
+        if (name[0] == '[' && colon[-1] == ']') {
+                colon[-1] = 0;
+                name++;
+        }
+        if (getaddrinfo(name, colon + 1, &hints, &ai) != 0)
+                return -EINVAL;
+        fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
+            bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, 128) < 0)
+                r = -errno;
+        freeaddrinfo(ai);
+        return r < 0 ? r : STEAL(fd, -1);
+}
+
+static void *visit_main(void *arg)
+{
+        struct visit v = *(struct visit *)arg;
+
+        free(arg);
+        storage_http_serve(&v.server->site, v.fd);
+        (void)sem_post(&v.server->slots);
+        return NULL;
+}
+
+/* Takes the descriptor and the slot. */
+static int visit_start(struct server *s, int fd)
+{
+        struct visit *v = malloc(sizeof(*v));
+        pthread_attr_t attr;
+        pthread_t thread;
+        int r = v ? 0 : ENOMEM;
+
+        if (r == 0) {
+                *v = (struct visit){.server = s, .fd = fd};
+                (void)pthread_attr_init(&attr);
+                (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+                (void)pthread_attr_setstacksize(&attr, THREAD_STACK);
+                r = pthread_create(&thread, &attr, visit_main, v);
+                (void)pthread_attr_destroy(&attr);
+        }
+        if (r != 0) {
+                free(v);
+                fd_close(fd);
+                (void)sem_post(&s->slots);
+        }
+        return -r;
+}
+
+static void slot_wait(struct server *s)
+{
+        while (sem_wait(&s->slots) < 0 && errno == EINTR)
+                ;
+}
+
+static void accept_one(struct server *s)
+{
+        const struct timespec pause = {.tv_nsec = 50 * 1000000};
+        int one = 1;
+        int fd, r;
+
+        slot_wait(s);
+        fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+        if (fd < 0) {
+                r = -errno;
+                (void)sem_post(&s->slots);
+                if (r == -EINTR || r == -ECONNABORTED)
+                        return;
+                /* Out of descriptors or memory: who is connected must end first. */
+                log_error("cannot accept", LOG_ERR(r));
+                (void)nanosleep(&pause, NULL);
+                return;
+        }
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+        r = visit_start(s, fd);
+        if (r < 0)
+                log_error("cannot serve a connection", LOG_ERR(r));
+}
+
+static int server_open(struct server *s, const struct options *o)
+{
+        int r = keys_load(o->key_file, &s->site.keys);
+
+        if (r < 0) {
+                log_error("cannot read the key", LOG_STR("path", o->key_file), LOG_ERR(r));
+                return r;
+        }
+        /* First of all the port: who has it owns the unfinished uploads too. */
+        s->listen_fd = listen_on(o->listen);
+        if (s->listen_fd < 0) {
+                log_error("cannot listen", LOG_STR("address", o->listen), LOG_ERR(s->listen_fd));
+                return s->listen_fd;
+        }
+        s->site.root_fd = objects_root_open(o->root);
+        r = s->site.root_fd < 0 ? s->site.root_fd : objects_tmp_clear(s->site.root_fd);
+        if (r < 0) {
+                log_error("cannot use the storage folder", LOG_STR("path", o->root), LOG_ERR(r));
+                return r;
+        }
+        return sem_init(&s->slots, 0, STORAGE_CONNECTIONS_MAX) < 0 ? -errno : 0;
+}
+
+int storage_server_main(int argc, char **argv)
+{
+        static struct server server = {.listen_fd = -1, .site.root_fd = -1};
+        struct options o = {0};
+
+        if (options_parse(argc, argv, &o) < 0)
+                return usage();
+        (void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+        if (server_open(&server, &o) < 0)
+                return 1;
+        log_info("storage serves", LOG_STR("address", o.listen), LOG_STR("root", o.root));
+        for (;;)
+                accept_one(&server);
+}

@@ -1,0 +1,58 @@
+/*
+ * How many warm tasks of a type there should be, and what to do about it now. Pure: numbers in,
+ * numbers and a reason out. Used by the core and by whoever wants to plan without one.
+ *
+ *   target  = size + people waiting               (0 while draining)
+ *   launch  = target - (warm + launching), within the capacity and what the breaker allows; a
+ * refill that nobody waits for waits itself while a claim runs, which needs the machine more stop
+ * = warm tasks above the target, when nobody waits
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/macro.h"
+#include "base/mono.h"
+
+/* Failures in a row that open the breaker, and the pauses that follow: doubled up to the maximum.
+ */
+#define POOL_BREAKER_FAILURES 3
+#define POOL_BREAKER_MIN_MS 5000
+#define POOL_BREAKER_MAX_MS 300000
+#define POOL_REASON_SIZE 96
+
+/* Closed: failures < POOL_BREAKER_FAILURES. Open until `until`, then one probe at a time. */
+struct pool_breaker {
+        uint32_t failures;
+        int64_t pause_ms;
+        mono_t until; /* MONO_NEVER while closed */
+};
+
+struct pool_input {
+        uint32_t size;      /* warm tasks to keep */
+        uint32_t waiting;   /* people without a task */
+        uint32_t warm;      /* warm and answering */
+        uint32_t launching; /* in flight */
+        uint32_t capacity;  /* tasks that may still be launched */
+        bool claiming;      /* somebody's restore and app start run right now */
+        bool draining;
+        const struct pool_breaker *breaker;
+        mono_t now;
+};
+
+struct pool_plan {
+        uint32_t target;
+        uint32_t launch;
+        uint32_t stop;
+        char reason[POOL_REASON_SIZE];
+};
+
+void pool_plan(const struct pool_input *in, struct pool_plan *ret_plan);
+
+void pool_breaker_init(struct pool_breaker *b);
+/* A launch failed. While the breaker is open, the failure of an older launch changes nothing. */
+void pool_breaker_failed(struct pool_breaker *b, mono_t now);
+void pool_breaker_succeeded(struct pool_breaker *b);
+/* How many launches may be made now, with `launching` in flight. */
+uint32_t pool_breaker_allows(const struct pool_breaker *b, mono_t now, uint32_t launching);

@@ -1,0 +1,517 @@
+#include "shell.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "core/trace.h"
+#include "store/store.h"
+
+/* Effects that may wait for a commit. Beyond it a restart is the better recovery. */
+#define QUEUE_MAX 16384
+/* While commits fail, heartbeats are not stepped any more from here on: they come again. */
+#define QUEUE_SHED (QUEUE_MAX / 2)
+#define COMMIT_RETRY_MS 1000
+#define HANDLERS_MAX 64
+#define WATCHERS_MAX 8
+#define CHANGES_MAX 256
+#define AUDIT_KEEP_DAYS 90
+#define PRUNE_EVERY_MS (60 * 60 * 1000)
+
+struct handler {
+        enum core_effect_type type;
+        effect_fn fn;
+        void *ctx;
+};
+
+struct watcher {
+        change_fn fn;
+        void *ctx;
+};
+
+struct change {
+        char workspace[CORE_ID_SIZE];
+        char task[CORE_ID_SIZE];
+};
+
+struct queue {
+        struct core_effect *v;
+        size_t n, cap;
+};
+
+struct shell {
+        struct loop *loop;
+        struct core *core;
+        struct store *store;
+        struct loop_timer deadline, retry, prune;
+        bool writable;
+        struct core_effects step; /* of the step that runs */
+        struct queue queue;       /* not committed yet, or not carried out yet */
+        struct queue running;     /* committed, being carried out */
+        struct handler handlers[HANDLERS_MAX];
+        size_t n_handlers;
+        struct watcher watchers[WATCHERS_MAX];
+        size_t n_watchers;
+        struct change changes[CHANGES_MAX]; /* of this turn, told after the commit */
+        size_t n_changes;
+        uint64_t dropped;                         /* heartbeats, while commits fail */
+        struct audit_row audit[SHELL_EVENTS_MAX]; /* slot seq % SHELL_EVENTS_MAX */
+        uint64_t audit_newest;
+};
+
+static bool is_stored(enum core_effect_type type)
+{
+        switch (type) {
+        case FX_PUT_WORKSPACE:
+        case FX_DEL_WORKSPACE:
+        case FX_PUT_TASK:
+        case FX_DEL_TASK:
+        case FX_AUDIT:
+                return true;
+        case FX_LAUNCH_TASK:
+        case FX_STOP_TASK:
+        case FX_WELCOME:
+        case FX_REFUSE:
+        case FX_COMMAND:
+        case FX_SAVE_ACK:
+        case FX_VERIFY_SAVE:
+        case FX_SALVAGE:
+        case FX_SWEEP:
+        case FX_ERASE:
+        case FX_REPLY:
+        case FX_DRAINED:
+        case FX_MAX:
+                break;
+        }
+        return false;
+}
+
+/* ---- the queue ---- */
+
+static int queue_append(struct queue *q, const struct core_effect *v, size_t n)
+{
+        size_t cap = q->cap ? q->cap : 64;
+        struct core_effect *grown;
+
+        if (q->n + n > QUEUE_MAX)
+                return -ENOBUFS;
+        if (q->n + n > q->cap) {
+                while (cap < q->n + n)
+                        cap *= 2;
+                grown = realloc(q->v, cap * sizeof(*grown));
+                if (!grown)
+                        return -ENOMEM;
+                q->v = grown;
+                q->cap = cap;
+        }
+        if (n)
+                memcpy(q->v + q->n, v, n * sizeof(*v));
+        q->n += n;
+        return 0;
+}
+
+static void note_change(struct shell *s, const char *workspace, const char *task)
+{
+        struct change *last = s->n_changes ? &s->changes[s->n_changes - 1] : NULL;
+
+        if (last && strcmp(last->workspace, workspace) == 0 && strcmp(last->task, task) == 0)
+                return;
+        if (s->n_changes == CHANGES_MAX) {
+                /* Too many to name: "" says that anything may have changed. */
+                s->changes[0] = (struct change){0};
+                s->n_changes = 1;
+                return;
+        }
+        last = &s->changes[s->n_changes++];
+        STR_CUT(last->workspace, workspace);
+        STR_CUT(last->task, task);
+}
+
+static void note_changes(struct shell *s, const struct core_event *ev)
+{
+        const struct task_row *t;
+
+        for (size_t i = 0; i < s->step.n; i++) {
+                const struct core_effect *fx = &s->step.v[i];
+
+                if (fx->type == FX_PUT_WORKSPACE)
+                        note_change(s, fx->workspace_row.id, fx->workspace_row.task);
+                else if (fx->type == FX_DEL_WORKSPACE)
+                        note_change(s, fx->id.id, "");
+                else if (fx->type == FX_PUT_TASK)
+                        note_change(s, fx->task_row.workspace, fx->task_row.id);
+                else if (fx->type == FX_DEL_TASK)
+                        note_change(s, "", fx->id.id);
+        }
+        if (ev->type == EV_AGENT_REPORT) {
+                t = core_task(s->core, ev->report.task);
+                if (t)
+                        note_change(s, t->workspace, t->id);
+        }
+}
+
+/* ---- stepping ---- */
+
+static void trace_step(const struct shell *s, const struct core_event *ev)
+{
+        char line[TRACE_LINE_SIZE];
+
+        if (!log_enabled(LOG_DEBUG_LEVEL))
+                return;
+        trace_event(ev, line, sizeof(line));
+        log_debug("event", LOG_STR("event", line));
+        for (size_t i = 0; i < s->step.n; i++) {
+                trace_effect(&s->step.v[i], line, sizeof(line));
+                log_debug("effect", LOG_STR("effect", line));
+        }
+}
+
+static void step(struct shell *s, struct core_event *ev)
+{
+        int r;
+
+        ev->now = loop_now(s->loop);
+        ev->utc = loop_utc(s->loop);
+        s->step.n = 0;
+        core_step(s->core, ev, &s->step);
+        trace_step(s, ev);
+        note_changes(s, ev);
+        r = queue_append(&s->queue, s->step.v, s->step.n);
+        if (r < 0) {
+                /* What is lost in memory is in the store and in the provider: start again. */
+                log_error("too many effects wait for the store; ending, a restart recovers",
+                          LOG_ERR(r), LOG_INT("waiting", s->queue.n));
+                loop_exit(s->loop, 1);
+        }
+}
+
+void shell_post(struct shell *s, struct core_event *ev)
+{
+        if (!s->writable && s->queue.n > QUEUE_SHED && ev->type == EV_AGENT_REPORT) {
+                s->dropped++;
+                return;
+        }
+        step(s, ev);
+        if (s->queue.n || s->n_changes)
+                loop_wake(s->loop);
+}
+
+static void on_deadline(void *ctx)
+{
+        struct shell *s = ctx;
+        struct core_event ev = {.type = EV_DEADLINE};
+
+        /* While commits fail nothing new is begun because of time alone. */
+        if (s->writable)
+                step(s, &ev);
+}
+
+/* ---- committing ---- */
+
+static int store_effect(struct store *store, const struct core_effect *fx)
+{
+        switch (fx->type) {
+        case FX_PUT_WORKSPACE:
+                return store_put_workspace(store, &fx->workspace_row);
+        case FX_DEL_WORKSPACE:
+                return store_del_workspace(store, fx->id.id);
+        case FX_PUT_TASK:
+                return store_put_task(store, &fx->task_row);
+        case FX_DEL_TASK:
+                return store_del_task(store, fx->id.id);
+        case FX_AUDIT:
+                return store_audit(store, &fx->audit_row);
+        case FX_LAUNCH_TASK:
+                return store_raise_counter(store, STORE_TASK_NUMBER,
+                                           core_task_number(fx->launch_task.task));
+        case FX_COMMAND:
+                return store_raise_counter(store, STORE_COMMAND_ID, fx->command.id);
+        case FX_STOP_TASK:
+        case FX_WELCOME:
+        case FX_REFUSE:
+        case FX_SAVE_ACK:
+        case FX_VERIFY_SAVE:
+        case FX_SALVAGE:
+        case FX_SWEEP:
+        case FX_ERASE:
+        case FX_REPLY:
+        case FX_DRAINED:
+        case FX_MAX:
+                break;
+        }
+        return 0;
+}
+
+static bool needs_store(const struct shell *s)
+{
+        for (size_t i = 0; i < s->queue.n; i++) {
+                enum core_effect_type type = s->queue.v[i].type;
+
+                if (is_stored(type) || type == FX_LAUNCH_TASK || type == FX_COMMAND)
+                        return true;
+        }
+        return false;
+}
+
+static int commit(struct shell *s)
+{
+        int r;
+
+        if (!needs_store(s))
+                return 0;
+        r = store_begin(s->store);
+        for (size_t i = 0; r == 0 && i < s->queue.n; i++)
+                r = store_effect(s->store, &s->queue.v[i]);
+        if (r == 0)
+                r = store_commit(s->store);
+        if (r < 0)
+                store_rollback(s->store);
+        return r;
+}
+
+static void audit_remember(struct shell *s, const struct audit_row *row)
+{
+        s->audit[row->seq % SHELL_EVENTS_MAX] = *row;
+        if (row->seq > s->audit_newest)
+                s->audit_newest = row->seq;
+}
+
+static void audit_committed(struct shell *s, const struct audit_row *row)
+{
+        audit_remember(s, row);
+        log_info("history", LOG_STR("what", row->what), LOG_STR("workspace", row->workspace),
+                 LOG_STR("task", row->task), LOG_STR("actor", row->actor),
+                 LOG_STR("detail", row->detail));
+}
+
+static void carry_out(struct shell *s, const struct core_effect *fx)
+{
+        if (fx->type == FX_AUDIT)
+                audit_committed(s, &fx->audit_row);
+        for (size_t i = 0; i < s->n_handlers; i++) {
+                if (s->handlers[i].type == fx->type)
+                        s->handlers[i].fn(s->handlers[i].ctx, fx);
+        }
+}
+
+static void tell_watchers(struct shell *s)
+{
+        struct change changes[CHANGES_MAX];
+        size_t n = s->n_changes;
+
+        memcpy(changes, s->changes, n * sizeof(changes[0]));
+        s->n_changes = 0;
+        for (size_t i = 0; i < n; i++) {
+                for (size_t k = 0; k < s->n_watchers; k++)
+                        s->watchers[k].fn(s->watchers[k].ctx, changes[i].workspace,
+                                          changes[i].task);
+        }
+}
+
+static void commit_failed(struct shell *s, int r)
+{
+        if (s->writable)
+                log_error("the store cannot be written; nothing is decided until it can",
+                          LOG_ERR(r), LOG_STR("detail", store_error(s->store)));
+        s->writable = false;
+        loop_timer_set_in(&s->retry, COMMIT_RETRY_MS);
+}
+
+static void commit_succeeded(struct shell *s)
+{
+        if (s->writable)
+                return;
+        log_info("the store can be written again", LOG_INT("effects", s->queue.n),
+                 LOG_INT("heartbeats_dropped", s->dropped));
+        s->writable = true;
+        s->dropped = 0;
+        loop_timer_cancel(&s->retry);
+}
+
+static void end_of_turn(struct shell *s)
+{
+        struct queue batch;
+        int r = commit(s);
+
+        if (r < 0) {
+                commit_failed(s, r);
+                return;
+        }
+        commit_succeeded(s);
+        /* What handlers post now waits in the other queue for the next turn. */
+        batch = s->queue;
+        s->queue = s->running;
+        s->queue.n = 0;
+        s->running = batch;
+        for (size_t i = 0; i < s->running.n; i++)
+                carry_out(s, &s->running.v[i]);
+        s->running.n = 0;
+        tell_watchers(s);
+        if (s->queue.n || s->n_changes)
+                loop_wake(s->loop);
+}
+
+static void on_after(void *ctx)
+{
+        struct shell *s = ctx;
+
+        /* A handler that turned the loop by itself would lose the effects behind its own. */
+        assert(s->running.n == 0);
+        if (s->writable && (s->queue.n || s->n_changes))
+                end_of_turn(s);
+        loop_timer_set(&s->deadline, s->writable ? core_next_deadline(s->core) : MONO_NEVER);
+}
+
+static void on_retry(void *ctx)
+{
+        struct shell *s = ctx;
+
+        end_of_turn(s);
+}
+
+static void on_prune(void *ctx)
+{
+        struct shell *s = ctx;
+        utc_t before = {loop_utc(s->loop).us - AUDIT_KEEP_DAYS * INT64_C(86400) * US_PER_S};
+        int r = store_audit_prune(s->store, before);
+
+        if (r < 0)
+                log_warn("old history could not be removed", LOG_ERR(r),
+                         LOG_STR("detail", store_error(s->store)));
+        loop_timer_set_in(&s->prune, PRUNE_EVERY_MS);
+}
+
+/* ---- life ---- */
+
+int shell_new(struct loop *l, struct core *core, struct store *store, struct shell **ret_shell)
+{
+        struct shell *s = calloc(1, sizeof(*s));
+
+        if (!s)
+                return -ENOMEM;
+        s->loop = l;
+        s->core = core;
+        s->store = store;
+        s->writable = true;
+        loop_timer_init(l, &s->deadline, on_deadline, s);
+        loop_timer_init(l, &s->retry, on_retry, s);
+        loop_timer_init(l, &s->prune, on_prune, s);
+        loop_after(l, on_after, s);
+        *ret_shell = s;
+        return 0;
+}
+
+struct shell *shell_free(struct shell *s)
+{
+        if (!s)
+                return NULL;
+        loop_timer_cancel(&s->deadline);
+        loop_timer_cancel(&s->retry);
+        loop_timer_cancel(&s->prune);
+        loop_after(s->loop, NULL, NULL);
+        free(s->queue.v);
+        free(s->running.v);
+        free(s);
+        return NULL;
+}
+
+struct boot {
+        struct shell *shell;
+        size_t workspaces, tasks;
+        bool full;
+};
+
+static void boot_workspace(void *ctx, const struct workspace_row *row)
+{
+        struct boot *b = ctx;
+        struct core_event ev = {.type = EV_BOOT_WORKSPACE, .workspace_row = *row};
+
+        step(b->shell, &ev);
+        b->workspaces++;
+        b->full |= !core_workspace(b->shell->core, row->id);
+}
+
+static void boot_task(void *ctx, const struct task_row *row)
+{
+        struct boot *b = ctx;
+        struct core_event ev = {.type = EV_BOOT_TASK, .task_row = *row};
+
+        step(b->shell, &ev);
+        b->tasks++;
+        b->full |= !core_task(b->shell->core, row->id);
+}
+
+static void boot_audit(void *ctx, const struct audit_row *row)
+{
+        audit_remember(ctx, row);
+}
+
+int shell_boot(struct shell *s)
+{
+        struct boot b = {.shell = s};
+        struct store_visitor v = {.ctx = &b, .workspace = boot_workspace, .task = boot_task};
+        struct core_event ev = {.type = EV_BOOT_DONE};
+        uint64_t counters[STORE_COUNTER_MAX];
+        int r = store_load(s->store, &v);
+
+        if (r == 0)
+                r = store_counters(s->store, counters);
+        if (r == 0)
+                r = store_audit_newest(s->store, NULL, SHELL_EVENTS_MAX, boot_audit, s);
+        if (r < 0) {
+                log_error("the store cannot be read", LOG_ERR(r),
+                          LOG_STR("detail", store_error(s->store)));
+                return r;
+        }
+        if (b.full) {
+                log_error("the store has more rows than workspaces_max or tasks_max; raise them",
+                          LOG_INT("workspaces", b.workspaces), LOG_INT("tasks", b.tasks));
+                return -ENOSPC;
+        }
+        ev.boot.task_number_max = counters[STORE_TASK_NUMBER];
+        ev.boot.audit_seq_max = counters[STORE_AUDIT_SEQ];
+        ev.boot.command_id_max = counters[STORE_COMMAND_ID];
+        step(s, &ev);
+        loop_timer_set_in(&s->prune, COMMIT_RETRY_MS);
+        log_info("state loaded", LOG_INT("workspaces", b.workspaces), LOG_INT("tasks", b.tasks));
+        return 0;
+}
+
+bool shell_writable(const struct shell *s)
+{
+        return s->writable;
+}
+
+const struct core *shell_core(const struct shell *s)
+{
+        return s->core;
+}
+
+void shell_handle(struct shell *s, enum core_effect_type type, effect_fn fn, void *ctx)
+{
+        assert(s->n_handlers < HANDLERS_MAX);
+        s->handlers[s->n_handlers++] = (struct handler){.type = type, .fn = fn, .ctx = ctx};
+}
+
+void shell_watch(struct shell *s, change_fn fn, void *ctx)
+{
+        assert(s->n_watchers < WATCHERS_MAX);
+        s->watchers[s->n_watchers++] = (struct watcher){.fn = fn, .ctx = ctx};
+}
+
+const struct audit_row *shell_audit_after(const struct shell *s, uint64_t after_seq)
+{
+        uint64_t oldest =
+                s->audit_newest > SHELL_EVENTS_MAX ? s->audit_newest - SHELL_EVENTS_MAX + 1 : 1;
+
+        for (uint64_t seq = MAX(after_seq + 1, oldest); seq <= s->audit_newest; seq++) {
+                const struct audit_row *row = &s->audit[seq % SHELL_EVENTS_MAX];
+
+                if (row->seq == seq)
+                        return row;
+        }
+        return NULL;
+}

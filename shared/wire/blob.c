@@ -1,0 +1,568 @@
+#include "wire/blob.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/num.h"
+#include "base/str.h"
+
+#define INTEGER_MAX (UINT64_C(1) << 53) /* above it a double has gaps */
+
+static void json_freep(cJSON **json)
+{
+        cJSON_Delete(*json);
+}
+#define AUTO_JSON CLEANUP(json_freep) cJSON
+
+/* ---- what a field may be ---- */
+
+bool blob_workspace_valid(const char *s)
+{
+        size_t n = strlen(s);
+
+        if (n == 0 || n >= BLOB_WORKSPACE_SIZE || s[0] == '-')
+                return false;
+        return strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == n;
+}
+
+static bool url_valid(const char *s)
+{
+        if (!str_starts(s, "http://") && !str_starts(s, "https://"))
+                return false;
+        for (; *s; s++) {
+                if (*s < 0x21 || *s > 0x7e)
+                        return false;
+        }
+        return true;
+}
+
+static bool sha256_valid(const char *s)
+{
+        return strlen(s) == BLOB_SHA256_SIZE - 1 &&
+               strspn(s, "0123456789abcdef") == BLOB_SHA256_SIZE - 1;
+}
+
+static bool code_valid(const char *s)
+{
+        size_t n = strlen(s);
+
+        return n > 0 && strspn(s, "abcdefghijklmnopqrstuvwxyz-") == n;
+}
+
+/* ---- reading ---- */
+
+static int parse_object(const void *data, size_t len, cJSON **ret_json)
+{
+        const char *end = NULL;
+        cJSON *json;
+
+        if (len == 0 || len > BLOB_REQUEST_MAX)
+                return -EBADMSG;
+        json = cJSON_ParseWithLengthOpts(data, len, &end, false);
+        while (json && end < (const char *)data + len && strchr(" \t\r\n", *end) && *end)
+                end++;
+        if (!json || !cJSON_IsObject(json) || end != (const char *)data + len) {
+                cJSON_Delete(json);
+                return -EBADMSG;
+        }
+        *ret_json = json;
+        return 0;
+}
+
+static const cJSON *member(const cJSON *json, const char *key)
+{
+        return cJSON_GetObjectItemCaseSensitive(json, key);
+}
+
+static int read_u64(const cJSON *json, const char *key, uint64_t min, uint64_t *ret)
+{
+        const cJSON *item = member(json, key);
+        uint64_t v;
+
+        if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0) ||
+            !(item->valuedouble <= (double)INTEGER_MAX))
+                return -EBADMSG;
+        v = (uint64_t)item->valuedouble;
+        if ((double)v < item->valuedouble || v < min)
+                return -EBADMSG;
+        *ret = v;
+        return 0;
+}
+
+/* An absent field leaves *ret at 0. */
+static int read_u64_optional(const cJSON *json, const char *key, uint64_t *ret)
+{
+        return member(json, key) ? read_u64(json, key, 0, ret) : 0;
+}
+
+static int read_bool(const cJSON *json, const char *key, bool *ret)
+{
+        const cJSON *item = member(json, key);
+
+        if (!cJSON_IsBool(item))
+                return -EBADMSG;
+        *ret = cJSON_IsTrue(item);
+        return 0;
+}
+
+static int read_bool_optional(const cJSON *json, const char *key, bool *ret)
+{
+        return member(json, key) ? read_bool(json, key, ret) : 0;
+}
+
+static int read_text(const cJSON *json, const char *key, bool (*valid)(const char *), char *dst,
+                     size_t size)
+{
+        const cJSON *item = member(json, key);
+
+        if (!cJSON_IsString(item) || !item->valuestring)
+                return -EBADMSG;
+        if ((valid && !valid(item->valuestring)) || str_copy(dst, size, item->valuestring) < 0)
+                return -EBADMSG;
+        return 0;
+}
+
+static void message_clean(char *s)
+{
+        for (; *s; s++) {
+                if ((unsigned char)*s < 0x20 || (unsigned char)*s >= 0x7f)
+                        *s = '?';
+        }
+}
+
+static int read_message(const cJSON *json, char *dst, size_t size)
+{
+        int r;
+
+        if (!member(json, "message"))
+                return 0;
+        r = read_text(json, "message", NULL, dst, size);
+        message_clean(dst);
+        return r;
+}
+
+#define TRY(expr)                                                                                  \
+        do {                                                                                       \
+                int try_r_ = (expr);                                                               \
+                if (try_r_ < 0)                                                                    \
+                        return try_r_;                                                             \
+        } while (0)
+
+#define READ_TEXT(json, key, valid, dst) TRY(read_text(json, key, valid, dst, sizeof(dst)))
+
+/* ---- writing ---- */
+
+/* cJSON prints doubles with 15 digits where that is near enough; these are exact. */
+static bool add_u64(cJSON *json, const char *key, uint64_t value)
+{
+        char text[24];
+
+        if (value > INTEGER_MAX)
+                return false;
+        (void)snprintf(text, sizeof(text), "%" PRIu64, value);
+        return cJSON_AddRawToObject(json, key, text) != NULL;
+}
+
+static bool add_text(cJSON *json, const char *key, bool (*valid)(const char *), const char *value)
+{
+        if (valid && !valid(value))
+                return false;
+        return cJSON_AddStringToObject(json, key, value) != NULL;
+}
+
+static bool add_bool(cJSON *json, const char *key, bool value)
+{
+        return cJSON_AddBoolToObject(json, key, value) != NULL;
+}
+
+static bool add_message(cJSON *json, const char *message)
+{
+        char clean[BLOB_MESSAGE_SIZE];
+
+        if (!message[0])
+                return true;
+        STR_CUT(clean, message);
+        message_clean(clean);
+        return add_text(json, "message", NULL, clean);
+}
+
+static int print_object(const cJSON *json, bool complete, struct buf *b)
+{
+        char *text = complete ? cJSON_PrintUnformatted(json) : NULL;
+        int r;
+
+        if (!text)
+                return complete ? -ENOMEM : -EINVAL;
+        r = strlen(text) > BLOB_REQUEST_MAX ? -ENOBUFS : buf_append_str(b, text);
+        cJSON_free(text);
+        return r;
+}
+
+/* ---- restore request ---- */
+
+static int read_restore_save(const cJSON *json, struct blob_restore_save *save)
+{
+        const cJSON *manifest = member(json, "manifest");
+
+        TRY(read_u64(json, "generation", 1, &save->generation));
+        TRY(read_u64(json, "seq", 1, &save->seq));
+        READ_TEXT(manifest, "url", url_valid, save->manifest_url);
+        TRY(read_u64(manifest, "length", 1, &save->manifest_length));
+        READ_TEXT(manifest, "sha256", sha256_valid, save->manifest_sha256);
+        READ_TEXT(member(json, "data"), "url", url_valid, save->data_url);
+        return save->manifest_length <= BLOB_MANIFEST_MAX ? 0 : -EBADMSG;
+}
+
+static int read_restore_request(const cJSON *json, struct blob_restore_request *q)
+{
+        const cJSON *saves = member(json, "saves");
+        const cJSON *item;
+
+        READ_TEXT(json, "workspace", blob_workspace_valid, q->workspace);
+        TRY(read_u64(json, "generation", 1, &q->generation));
+        if (!cJSON_IsArray(saves) || cJSON_GetArraySize(saves) > BLOB_SAVES_MAX)
+                return -EBADMSG;
+        cJSON_ArrayForEach(item, saves) TRY(read_restore_save(item, &q->saves[q->n_saves++]));
+        return 0;
+}
+
+int blob_restore_request_decode(const void *data, size_t len,
+                                struct blob_restore_request *ret_request)
+{
+        struct blob_restore_request q = {0};
+        AUTO_JSON *json = NULL;
+
+        TRY(parse_object(data, len, &json));
+        TRY(read_restore_request(json, &q));
+        *ret_request = q;
+        return 0;
+}
+
+static bool add_restore_save(cJSON *saves, const struct blob_restore_save *save)
+{
+        cJSON *json = cJSON_CreateObject();
+        cJSON *manifest, *data;
+
+        if (!json || !cJSON_AddItemToArray(saves, json))
+                return false;
+        if (save->generation < 1 || save->seq < 1 || save->manifest_length < 1 ||
+            save->manifest_length > BLOB_MANIFEST_MAX)
+                return false;
+        manifest = cJSON_AddObjectToObject(json, "manifest");
+        data = cJSON_AddObjectToObject(json, "data");
+        return manifest && data && add_u64(json, "generation", save->generation) &&
+               add_u64(json, "seq", save->seq) &&
+               add_text(manifest, "url", url_valid, save->manifest_url) &&
+               add_u64(manifest, "length", save->manifest_length) &&
+               add_text(manifest, "sha256", sha256_valid, save->manifest_sha256) &&
+               add_text(data, "url", url_valid, save->data_url);
+}
+
+int blob_restore_request_encode(const struct blob_restore_request *q, struct buf *b)
+{
+        AUTO_JSON *json = cJSON_CreateObject();
+        cJSON *saves;
+        bool ok;
+
+        if (q->n_saves > BLOB_SAVES_MAX || q->generation < 1)
+                return -EINVAL;
+        ok = add_text(json, "workspace", blob_workspace_valid, q->workspace) &&
+             add_u64(json, "generation", q->generation);
+        saves = cJSON_AddArrayToObject(json, "saves");
+        for (uint32_t i = 0; ok && saves && i < q->n_saves; i++)
+                ok = add_restore_save(saves, &q->saves[i]);
+        return print_object(json, ok && saves, b);
+}
+
+/* ---- save request ---- */
+
+static int read_save_request(const cJSON *json, struct blob_save_request *q)
+{
+        READ_TEXT(json, "workspace", blob_workspace_valid, q->workspace);
+        TRY(read_u64(json, "generation", 1, &q->generation));
+        TRY(read_u64(json, "seq", 1, &q->seq));
+        READ_TEXT(member(json, "manifest"), "url", url_valid, q->manifest_url);
+        READ_TEXT(member(json, "data"), "url", url_valid, q->data_url);
+        TRY(read_u64(json, "max_bytes", 1, &q->max_bytes));
+        return read_u64_optional(json, "committed_seq", &q->committed_seq);
+}
+
+int blob_save_request_decode(const void *data, size_t len, struct blob_save_request *ret_request)
+{
+        struct blob_save_request q = {0};
+        AUTO_JSON *json = NULL;
+
+        TRY(parse_object(data, len, &json));
+        TRY(read_save_request(json, &q));
+        *ret_request = q;
+        return 0;
+}
+
+int blob_save_request_encode(const struct blob_save_request *q, struct buf *b)
+{
+        AUTO_JSON *json = cJSON_CreateObject();
+        cJSON *manifest = cJSON_AddObjectToObject(json, "manifest");
+        cJSON *data = cJSON_AddObjectToObject(json, "data");
+        bool ok;
+
+        if (q->generation < 1 || q->seq < 1 || q->max_bytes < 1)
+                return -EINVAL;
+        ok = add_text(json, "workspace", blob_workspace_valid, q->workspace) &&
+             add_u64(json, "generation", q->generation) && add_u64(json, "seq", q->seq) &&
+             add_text(manifest, "url", url_valid, q->manifest_url) &&
+             add_text(data, "url", url_valid, q->data_url) &&
+             add_u64(json, "max_bytes", q->max_bytes) &&
+             (q->committed_seq == 0 || add_u64(json, "committed_seq", q->committed_seq));
+        return print_object(json, ok, b);
+}
+
+int blob_save_request_set_committed(const void *data, size_t len, uint64_t committed_seq,
+                                    struct buf *ret)
+{
+        struct blob_save_request q;
+
+        TRY(blob_save_request_decode(data, len, &q));
+        q.committed_seq = committed_seq;
+        return blob_save_request_encode(&q, ret);
+}
+
+/* ---- save result ---- */
+
+static int read_save_ok(const cJSON *json, struct blob_save_result *s)
+{
+        TRY(read_bool(json, "final", &s->final));
+        TRY(read_bool(json, "unchanged", &s->unchanged));
+        TRY(read_bool_optional(json, "racy", &s->racy));
+        TRY(read_u64(json, "files", 0, &s->files));
+        TRY(read_u64(json, "ms", 0, &s->ms));
+        TRY(read_u64_optional(json, "unreadable", &s->unreadable));
+        if (s->unchanged)
+                return 0;
+        TRY(read_u64(json, "length", 1, &s->length));
+        TRY(read_u64(json, "data_length", 1, &s->data_length));
+        READ_TEXT(json, "sha256", sha256_valid, s->sha256);
+        return s->length <= BLOB_MANIFEST_MAX ? 0 : -EBADMSG;
+}
+
+static int read_save_result(const cJSON *json, struct blob_save_result *s)
+{
+        TRY(read_bool(json, "ok", &s->ok));
+        TRY(read_u64(json, "seq", s->ok ? 1 : 0, &s->seq));
+        TRY(read_message(json, s->message, sizeof(s->message)));
+        if (s->ok)
+                return read_save_ok(json, s);
+        READ_TEXT(json, "code", code_valid, s->code);
+        return read_bool(json, "retry", &s->retry);
+}
+
+int blob_save_result_decode(const void *data, size_t len, struct blob_save_result *ret_result)
+{
+        struct blob_save_result s = {0};
+        AUTO_JSON *json = NULL;
+
+        TRY(parse_object(data, len, &json));
+        TRY(read_save_result(json, &s));
+        *ret_result = s;
+        return 0;
+}
+
+static bool add_save_ok(cJSON *json, const struct blob_save_result *s)
+{
+        bool ok = add_bool(json, "final", s->final) && add_bool(json, "unchanged", s->unchanged) &&
+                  add_bool(json, "racy", s->racy) && add_u64(json, "files", s->files) &&
+                  add_u64(json, "unreadable", s->unreadable) && add_u64(json, "ms", s->ms);
+
+        if (!ok || s->unchanged)
+                return ok;
+        return s->length >= 1 && s->length <= BLOB_MANIFEST_MAX && s->data_length >= 1 &&
+               add_u64(json, "length", s->length) && add_u64(json, "data_length", s->data_length) &&
+               add_text(json, "sha256", sha256_valid, s->sha256);
+}
+
+int blob_save_result_encode(const struct blob_save_result *s, struct buf *b)
+{
+        AUTO_JSON *json = cJSON_CreateObject();
+        bool ok = add_bool(json, "ok", s->ok) && add_u64(json, "seq", s->seq) &&
+                  add_message(json, s->message);
+
+        if (ok && s->ok)
+                ok = s->seq >= 1 && add_save_ok(json, s);
+        else if (ok)
+                ok = add_text(json, "code", code_valid, s->code) &&
+                     add_bool(json, "retry", s->retry);
+        return print_object(json, ok, b);
+}
+
+/* ---- restore result ---- */
+
+static int read_restore_result(const cJSON *json, struct blob_restore_result *s)
+{
+        TRY(read_bool(json, "ok", &s->ok));
+        TRY(read_message(json, s->message, sizeof(s->message)));
+        if (!s->ok) {
+                READ_TEXT(json, "code", code_valid, s->code);
+                return 0;
+        }
+        TRY(read_u64(json, "generation", 0, &s->generation));
+        TRY(read_u64(json, "seq", 0, &s->seq));
+        TRY(read_u64(json, "files", 0, &s->files));
+        TRY(read_u64(json, "bytes", 0, &s->bytes));
+        TRY(read_u64(json, "ms", 0, &s->ms));
+        return read_bool(json, "fell_back", &s->fell_back);
+}
+
+int blob_restore_result_decode(const void *data, size_t len, struct blob_restore_result *ret_result)
+{
+        struct blob_restore_result s = {0};
+        AUTO_JSON *json = NULL;
+
+        TRY(parse_object(data, len, &json));
+        TRY(read_restore_result(json, &s));
+        *ret_result = s;
+        return 0;
+}
+
+int blob_restore_result_encode(const struct blob_restore_result *s, struct buf *b)
+{
+        AUTO_JSON *json = cJSON_CreateObject();
+        bool ok = add_bool(json, "ok", s->ok) && add_message(json, s->message);
+
+        if (ok && !s->ok)
+                ok = add_text(json, "code", code_valid, s->code);
+        else if (ok)
+                ok = add_u64(json, "generation", s->generation) && add_u64(json, "seq", s->seq) &&
+                     add_u64(json, "files", s->files) && add_u64(json, "bytes", s->bytes) &&
+                     add_u64(json, "ms", s->ms) && add_bool(json, "fell_back", s->fell_back);
+        return print_object(json, ok, b);
+}
+
+/* ---- manifest ---- */
+
+static int read_manifest(const cJSON *json, struct blob_manifest *m)
+{
+        const cJSON *data = member(json, "data");
+        uint64_t format = 0;
+
+        TRY(read_u64(json, "format", 1, &format));
+        if (format > BLOB_FORMAT)
+                return -EBADMSG;
+        m->format = (uint32_t)format;
+        READ_TEXT(json, "workspace", blob_workspace_valid, m->workspace);
+        TRY(read_u64(json, "generation", 1, &m->generation));
+        TRY(read_u64(json, "seq", 1, &m->seq));
+        TRY(read_u64(json, "at", 0, &m->at_ms));
+        TRY(read_u64(data, "length", 1, &m->data_length));
+        READ_TEXT(data, "sha256", sha256_valid, m->data_sha256);
+        TRY(read_u64(json, "files", 0, &m->files));
+        TRY(read_u64(json, "bytes", 0, &m->bytes));
+        READ_TEXT(json, "fingerprint", sha256_valid, m->fingerprint);
+        return 0;
+}
+
+int blob_manifest_decode(const void *data, size_t len, struct blob_manifest *ret_manifest)
+{
+        struct blob_manifest m = {0};
+        AUTO_JSON *json = NULL;
+
+        if (len > BLOB_MANIFEST_MAX)
+                return -EBADMSG;
+        TRY(parse_object(data, len, &json));
+        TRY(read_manifest(json, &m));
+        *ret_manifest = m;
+        return 0;
+}
+
+int blob_manifest_encode(const struct blob_manifest *m, struct buf *b)
+{
+        AUTO_JSON *json = cJSON_CreateObject();
+        cJSON *data;
+        bool ok;
+
+        if (m->format < 1 || m->format > BLOB_FORMAT || m->generation < 1 || m->seq < 1 ||
+            m->data_length < 1)
+                return -EINVAL;
+        ok = add_u64(json, "format", m->format) &&
+             add_text(json, "workspace", blob_workspace_valid, m->workspace) &&
+             add_u64(json, "generation", m->generation) && add_u64(json, "seq", m->seq) &&
+             add_u64(json, "at", m->at_ms);
+        data = cJSON_AddObjectToObject(json, "data");
+        ok = ok && add_u64(data, "length", m->data_length) &&
+             add_text(data, "sha256", sha256_valid, m->data_sha256) &&
+             add_u64(json, "files", m->files) && add_u64(json, "bytes", m->bytes) &&
+             add_text(json, "fingerprint", sha256_valid, m->fingerprint);
+        return print_object(json, ok, b);
+}
+
+/* ---- object names ---- */
+
+static const char *const object_files[] = {
+        [BLOB_OBJECT_DATA] = "data.tar.zst",
+        [BLOB_OBJECT_MANIFEST] = "manifest.json",
+};
+
+int blob_object_name(const char *workspace, uint64_t generation, uint64_t seq,
+                     enum blob_object which, char ret_name[static BLOB_OBJECT_SIZE])
+{
+        if (!blob_workspace_valid(workspace) || generation < 1 || seq < 1)
+                return -EINVAL;
+        (void)snprintf(ret_name, BLOB_OBJECT_SIZE, "%s/%" PRIu64 "-%" PRIu64 "/%s", workspace,
+                       generation, seq, object_files[which]);
+        return 0;
+}
+
+/* Digits without a leading zero, so that one save has one name. */
+static int number_parse(const char *text, uint64_t *ret)
+{
+        if (text[0] == '0')
+                return -EINVAL;
+        return num_parse_u64(text, 1, INTEGER_MAX, ret) < 0 ? -EINVAL : 0;
+}
+
+int blob_save_parse(const char *text, uint64_t *ret_generation, uint64_t *ret_seq)
+{
+        char copy[48];
+        uint64_t generation, seq;
+        char *dash;
+
+        if (STR_SET(copy, text) < 0)
+                return -EINVAL;
+        dash = strchr(copy, '-');
+        if (!dash)
+                return -EINVAL;
+        *dash = 0;
+        TRY(number_parse(copy, &generation));
+        TRY(number_parse(dash + 1, &seq));
+        *ret_generation = generation;
+        *ret_seq = seq;
+        return 0;
+}
+
+int blob_object_parse(const char *name, struct blob_object_ref *ret_ref)
+{
+        struct blob_object_ref ref = {0};
+        char copy[BLOB_OBJECT_SIZE];
+        char *save, *file;
+
+        if (STR_SET(copy, name) < 0)
+                return -EINVAL;
+        save = strchr(copy, '/');
+        file = save ? strchr(save + 1, '/') : NULL;
+        if (!file)
+                return -EINVAL;
+        *save++ = 0;
+        *file++ = 0;
+        if (!blob_workspace_valid(copy) || STR_SET(ref.workspace, copy) < 0)
+                return -EINVAL;
+        TRY(blob_save_parse(save, &ref.generation, &ref.seq));
+        for (size_t i = 0; i < ARRAY_LEN(object_files); i++) {
+                if (strcmp(file, object_files[i]) != 0)
+                        continue;
+                ref.which = (enum blob_object)i;
+                *ret_ref = ref;
+                return 0;
+        }
+        return -EINVAL;
+}

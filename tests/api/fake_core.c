@@ -1,0 +1,428 @@
+#include "fake_core.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+
+#define ROWS_MAX 64
+#define EVENTS_MAX 1024
+#define HANDLERS_MAX 8
+
+struct core {
+        struct workspace_row ws[ROWS_MAX];
+        struct task_row tasks[ROWS_MAX]; /* tasks[i] is of ws[i]; "" id: none */
+        struct task_live live[ROWS_MAX];
+        bool draining;
+        mono_t now;
+};
+
+struct shell {
+        struct core core;
+        struct loop *loop;
+        bool writable, replies, automatic;
+        struct core_effect out[EVENTS_MAX];
+        size_t n_out;
+        struct {
+                effect_fn fn;
+                void *ctx;
+        } handlers[HANDLERS_MAX];
+        struct {
+                change_fn fn;
+                void *ctx;
+        } watchers[HANDLERS_MAX];
+        size_t n_handlers, n_watchers;
+        struct audit_row audit[EVENTS_MAX];
+        uint64_t n_audit;
+        struct loop_timer timer;
+        bool changed, exit_soon;
+};
+
+static const char *const task_names[] = {
+#define TASK_STATE(id, name, doc) [TASK_##id] = name,
+#include "core/task_state.def"
+#undef TASK_STATE
+};
+
+static const char *const ws_names[] = {
+#define WS_STATE(id, name, doc) [WS_##id] = name,
+#include "core/ws_state.def"
+#undef WS_STATE
+};
+
+const char *task_state_name(enum task_state s)
+{
+        return task_names[s];
+}
+
+const char *ws_state_name(enum ws_state s)
+{
+        return ws_names[s];
+}
+
+bool task_state_parse(const char *name, enum task_state *ret_state)
+{
+        for (unsigned i = 0; i < TASK_STATE_MAX; i++) {
+                if (strcmp(task_names[i], name) == 0) {
+                        *ret_state = (enum task_state)i;
+                        return true;
+                }
+        }
+        return false;
+}
+
+bool ws_state_parse(const char *name, enum ws_state *ret_state)
+{
+        for (unsigned i = 0; i < WS_STATE_MAX; i++) {
+                if (strcmp(ws_names[i], name) == 0) {
+                        *ret_state = (enum ws_state)i;
+                        return true;
+                }
+        }
+        return false;
+}
+
+static size_t index_of(const struct core *c, const char *id)
+{
+        size_t i = 0;
+
+        while (i < ROWS_MAX && strcmp(c->ws[i].id, id) != 0)
+                i++;
+        return i;
+}
+
+const struct workspace_row *core_workspace(const struct core *c, const char *id)
+{
+        size_t i = index_of(c, id);
+
+        return id[0] && i < ROWS_MAX ? &c->ws[i] : NULL;
+}
+
+const struct task_row *core_task(const struct core *c, const char *id)
+{
+        for (size_t i = 0; i < ROWS_MAX; i++) {
+                if (id[0] && strcmp(c->tasks[i].id, id) == 0)
+                        return &c->tasks[i];
+        }
+        return NULL;
+}
+
+const struct task_live *core_task_live(const struct core *c, const char *id)
+{
+        const struct task_row *t = core_task(c, id);
+
+        return t ? &c->live[t - c->tasks] : NULL;
+}
+
+const struct workspace_row *core_next_workspace(const struct core *c, size_t *pos)
+{
+        while (*pos < ROWS_MAX) {
+                const struct workspace_row *w = &c->ws[(*pos)++];
+                if (w->id[0])
+                        return w;
+        }
+        return NULL;
+}
+
+const struct task_row *core_next_task(const struct core *c, size_t *pos)
+{
+        while (*pos < ROWS_MAX) {
+                const struct task_row *t = &c->tasks[(*pos)++];
+                if (t->id[0])
+                        return t;
+        }
+        return NULL;
+}
+
+mono_t core_idle_deadline(const struct core *c, const char *workspace)
+{
+        const struct workspace_row *w = core_workspace(c, workspace);
+        const struct task_live *live = w ? core_task_live(c, w->task) : NULL;
+
+        if (!w || w->state != WS_RUNNING || !live)
+                return MONO_NEVER;
+        return mono_add_ms(live->heard_at, 1800000 - live->person_age_ms);
+}
+
+bool core_pool(const struct core *c, uint32_t i, struct pool_view *ret_view)
+{
+        (void)c;
+        if (i > 0)
+                return false;
+        *ret_view = (struct pool_view){.type = "vscode",
+                                       .target = 2,
+                                       .warm = 2,
+                                       .reason = "the floor of 2",
+                                       .breaker_until = MONO_NEVER};
+        return true;
+}
+
+bool core_draining(const struct core *c)
+{
+        return c->draining;
+}
+
+bool shell_writable(const struct shell *s)
+{
+        return s->writable;
+}
+
+const struct core *shell_core(const struct shell *s)
+{
+        return &s->core;
+}
+
+void shell_handle(struct shell *s, enum core_effect_type type, effect_fn fn, void *ctx)
+{
+        if (type != FX_REPLY || s->n_handlers == HANDLERS_MAX)
+                return;
+        s->handlers[s->n_handlers].fn = fn;
+        s->handlers[s->n_handlers++].ctx = ctx;
+}
+
+void shell_watch(struct shell *s, change_fn fn, void *ctx)
+{
+        if (s->n_watchers == HANDLERS_MAX)
+                return;
+        s->watchers[s->n_watchers].fn = fn;
+        s->watchers[s->n_watchers++].ctx = ctx;
+}
+
+const struct audit_row *shell_audit_after(const struct shell *s, uint64_t after_seq)
+{
+        return after_seq < s->n_audit ? &s->audit[after_seq] : NULL;
+}
+
+static void audit(struct shell *s, const char *ws, const char *actor, const char *what)
+{
+        struct audit_row *a;
+
+        if (s->n_audit == EVENTS_MAX)
+                return;
+        a = &s->audit[s->n_audit++];
+        a->seq = s->n_audit;
+        a->at = loop_utc(s->loop);
+        STR_CUT(a->workspace, ws);
+        STR_CUT(a->actor, actor);
+        STR_CUT(a->what, what);
+}
+
+static void set_state(struct shell *s, size_t i, enum ws_state state)
+{
+        struct workspace_row *w = &s->core.ws[i];
+        struct task_row *t = &s->core.tasks[i];
+        struct task_live *live = &s->core.live[i];
+
+        w->state = state;
+        w->reason[0] = 0;
+        s->changed = true;
+        if (state == WS_STOPPED || state == WS_DELETED) {
+                w->stopped_at = loop_utc(s->loop);
+                w->task[0] = 0;
+                memset(t, 0, sizeof(*t));
+                return;
+        }
+        if (!w->task[0]) {
+                w->generation++;
+                (void)snprintf(t->id, sizeof(t->id), "t-%010u", (unsigned)i);
+                STR_CUT(w->task, t->id);
+                STR_CUT(t->workspace, w->id);
+                STR_CUT(t->type, w->key.type);
+                STR_CUT(t->addr, "127.0.0.1:9");
+                t->generation = w->generation;
+                t->launched_at = loop_utc(s->loop);
+                live->claimed_at = loop_now(s->loop);
+        }
+        t->state = state == WS_RUNNING ? TASK_READY
+                                       : (state == WS_SAVING ? TASK_STOPPING : TASK_CLAIMED);
+        t->state_at = loop_utc(s->loop);
+        live->heard_at = live->ready_at = loop_now(s->loop);
+        live->phase = state == WS_RUNNING ? AGENT_READY : AGENT_RESTORING;
+        live->person_age_ms = 4000;
+        live->n_signals = 2;
+        live->signals[0] = (struct signal_age){"terminal", 4000, 12};
+        live->signals[1] = (struct signal_age){"file", -1, 0};
+}
+
+static void reply(struct shell *s, uint64_t token, enum reply_status status, const char *ws)
+{
+        struct core_effect *fx;
+
+        if (!token || s->n_out == EVENTS_MAX)
+                return;
+        fx = &s->out[s->n_out++];
+        *fx = (struct core_effect){.type = FX_REPLY};
+        fx->reply.token = token;
+        fx->reply.status = status;
+        STR_CUT(fx->reply.workspace, ws);
+}
+
+static void launch(struct shell *s, const struct core_event *ev)
+{
+        struct core *c = &s->core;
+        size_t i = index_of(c, ev->launch.id);
+        enum reply_status status = REPLY_OK;
+
+        if (c->draining)
+                status = REPLY_DRAINING;
+        else if (ev->launch.key.type[0] && strcmp(ev->launch.key.type, "vscode") != 0)
+                status = REPLY_BAD_TYPE;
+        else if (i == ROWS_MAX && !ev->launch.key.type[0])
+                status = REPLY_NOT_FOUND;
+        else if (i == ROWS_MAX && (i = index_of(c, "")) == ROWS_MAX)
+                status = REPLY_FULL;
+        else if (c->ws[i].id[0] && c->ws[i].state == WS_DELETED)
+                status = REPLY_DELETED;
+        if (status == REPLY_OK) {
+                if (!c->ws[i].id[0]) {
+                        STR_CUT(c->ws[i].id, ev->launch.id);
+                        STR_CUT(c->ws[i].labels, ev->launch.labels);
+                        c->ws[i].key = ev->launch.key;
+                        c->ws[i].created_at = loop_utc(s->loop);
+                }
+                if (c->ws[i].state != WS_RUNNING) {
+                        audit(s, ev->launch.id, ev->launch.actor, "launch");
+                        set_state(s, i, WS_STARTING);
+                }
+        }
+        reply(s, ev->launch.token, status, ev->launch.id);
+}
+
+static void stop(struct shell *s, const struct core_event *ev, enum ws_state state)
+{
+        size_t i = index_of(&s->core, ev->req_workspace.id);
+
+        if (i == ROWS_MAX) {
+                reply(s, ev->req_workspace.token, REPLY_NOT_FOUND, ev->req_workspace.id);
+                return;
+        }
+        audit(s, ev->req_workspace.id, ev->req_workspace.actor,
+              state == WS_DELETED ? "delete" : "stop");
+        if (s->core.ws[i].state != state && s->core.ws[i].state != WS_STOPPED)
+                set_state(s, i, state);
+        if (state == WS_DELETED)
+                s->core.ws[i].erase_at = (utc_t){loop_utc(s->loop).us + 3600 * US_PER_S};
+        reply(s, ev->req_workspace.token, REPLY_OK, ev->req_workspace.id);
+}
+
+void shell_post(struct shell *s, struct core_event *ev)
+{
+        if (ev->type == EV_REQ_LAUNCH) {
+                launch(s, ev);
+        } else if (ev->type == EV_REQ_STOP) {
+                stop(s, ev, WS_SAVING);
+        } else if (ev->type == EV_REQ_DELETE) {
+                stop(s, ev, WS_DELETED);
+        } else if (ev->type == EV_REQ_SHUTDOWN) {
+                s->core.draining = true;
+                s->exit_soon = true;
+                reply(s, ev->req_plain.token, REPLY_OK, "");
+        }
+        /* What moves by itself moves a little later, as in life. */
+        if (mono_is_never(s->timer.due))
+                loop_timer_set_in(&s->timer, 150);
+}
+
+static void on_timer(void *ctx)
+{
+        struct shell *s = ctx;
+
+        for (size_t i = 0; s->automatic && i < ROWS_MAX; i++) {
+                if (s->core.ws[i].state == WS_STARTING && s->core.ws[i].id[0])
+                        set_state(s, i, WS_RUNNING);
+                else if (s->core.ws[i].state == WS_SAVING)
+                        set_state(s, i, WS_STOPPED);
+        }
+        if (s->exit_soon)
+                loop_exit(s->loop, 0);
+}
+
+static void after(void *ctx)
+{
+        struct shell *s = ctx;
+        size_t n = s->n_out;
+
+        if (!s->replies)
+                return;
+        s->n_out = 0;
+        for (size_t i = 0; i < n; i++) {
+                struct core_effect fx = s->out[i];
+                for (size_t j = 0; j < s->n_handlers; j++)
+                        s->handlers[j].fn(s->handlers[j].ctx, &fx);
+        }
+        if (!s->changed)
+                return;
+        s->changed = false;
+        for (size_t j = 0; j < s->n_watchers; j++)
+                s->watchers[j].fn(s->watchers[j].ctx, "", "");
+}
+
+struct shell *fake_shell_new(struct loop *l)
+{
+        struct shell *s = calloc(1, sizeof(*s));
+
+        if (!s)
+                abort();
+        s->loop = l;
+        s->writable = s->replies = s->automatic = true;
+        loop_timer_init(l, &s->timer, on_timer, s);
+        loop_after(l, after, s);
+        return s;
+}
+
+struct shell *fake_shell_free(struct shell *s)
+{
+        loop_timer_cancel(&s->timer);
+        loop_after(s->loop, NULL, NULL);
+        free(s);
+        return NULL;
+}
+
+static bool command_on(struct shell *s, size_t i, const char *verb, const char *word,
+                       const char *rest)
+{
+        enum ws_state state;
+        enum task_state task;
+
+        if (strcmp(verb, "state") == 0 && ws_state_parse(word, &state)) {
+                set_state(s, i, state);
+                if (rest)
+                        STR_CUT(s->core.ws[i].reason, rest);
+        } else if (strcmp(verb, "task") == 0 && task_state_parse(word, &task)) {
+                s->core.tasks[i].state = task;
+        } else if (strcmp(verb, "addr") == 0) {
+                STR_CUT(s->core.tasks[i].addr, word);
+        } else {
+                return false;
+        }
+        return true;
+}
+
+bool fake_command(struct shell *s, char *line)
+{
+        const char *verb = strsep(&line, " ");
+        const char *one = strsep(&line, " ");
+        const char *two = strsep(&line, " ");
+        const char *rest = line;
+        bool on = one && strcmp(one, "1") == 0;
+        size_t i = one ? index_of(&s->core, one) : ROWS_MAX;
+
+        if (!one)
+                return false;
+        if (two)
+                return i < ROWS_MAX && command_on(s, i, verb, two, rest);
+        if (strcmp(verb, "auto") == 0)
+                s->automatic = on;
+        else if (strcmp(verb, "writable") == 0)
+                s->writable = on;
+        else if (strcmp(verb, "replies") == 0)
+                s->replies = on;
+        else if (strcmp(verb, "drain") == 0)
+                s->core.draining = on;
+        else if (strcmp(verb, "event") == 0)
+                audit(s, "", "core", one);
+        else
+                return false;
+        return true;
+}

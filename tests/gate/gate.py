@@ -1,0 +1,232 @@
+"""Harness: the real gate process with a fake link on its channel. Python's standard library only.
+
+No test sleeps to be in time: everything waits for an event with a deadline.
+"""
+import os
+import select
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+DEADLINE = 20.0
+
+# agent/channel.h; tests/unit/test_gate_door.c holds these numbers against the C struct.
+MSG_SIZE = 528
+CONFIG, PROBE, APP_DOWN, HELLO, APP_UP, TRAFFIC = 1, 2, 3, 32, 33, 34
+KEY = "0123456789abcdef"
+HOST = "ws-a.localhost:8080"
+
+LAUNCH = """
+import os, sys
+link, listen = int(sys.argv[1]), int(sys.argv[2])
+os.dup2(link, 4)
+os.dup2(listen, 6)
+os.closerange(7, 256)
+os.execv(sys.argv[3], [sys.argv[3], "gate"])
+"""
+
+
+def high(fd):
+    """A copy of `fd` far above the fixed numbers of the roles."""
+    import fcntl
+    return fcntl.fcntl(fd, fcntl.F_DUPFD, 300)
+
+
+class Gate:
+    def __init__(self, worker, app_socket, nofile=None):
+        self.link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.link.settimeout(DEADLINE)
+        self.theirs = theirs  # init keeps both ends open, so does this
+        self.listen = socket.create_server(("127.0.0.1", 0), backlog=2048)
+        self.port = self.listen.getsockname()[1]
+        self.worker = worker
+        self.app_socket = app_socket
+        self.nofile = nofile
+        self.held = []
+        self.start()
+
+    def start(self):
+        fds = [high(self.theirs.fileno()), high(self.listen.fileno())]
+        # A sanitizer keeps freed memory back; the memory tests want to see what is really held.
+        env = dict(os.environ, WS_APP_SOCKET=self.app_socket, ASAN_OPTIONS="quarantine_size_mb=4")
+
+        def limit():
+            import resource
+            resource.setrlimit(resource.RLIMIT_NOFILE, (self.nofile, self.nofile))
+
+        self.proc = subprocess.Popen(
+            [sys.executable, "-c", LAUNCH, str(fds[0]), str(fds[1]), self.worker],
+            pass_fds=fds, env=env, preexec_fn=limit if self.nofile else None)
+        for fd in fds:
+            os.close(fd)
+        hello = self.receive(HELLO)
+        assert struct.unpack_from("=I", hello, 8)[0] == self.port
+
+    def send(self, kind, body=b""):
+        self.link.send((struct.pack("=II", kind, 0) + body).ljust(MSG_SIZE, b"\0"))
+
+    def receive(self, kind):
+        """The next record of this kind; others are passed over."""
+        end = time.monotonic() + DEADLINE
+        while time.monotonic() < end:
+            m = self.link.recv(4096)
+            assert len(m) == MSG_SIZE, len(m)
+            if struct.unpack_from("=I", m)[0] == kind:
+                return m
+        raise AssertionError("no record of kind %d" % kind)
+
+    def config(self, phase="ready", generation=1, key=KEY, host=HOST, message=""):
+        self.send(CONFIG, struct.pack("=Q32s65s96s24s160s", generation, b"ws-a", key.encode(),
+                                      host.encode(), phase.encode(), message.encode()))
+        # The channel is read in order with what follows, but a client's bytes are not: wait until
+        # the status shows it.
+        self.wait_status(key, lambda s: '"generation":%d,' % generation in s and
+                         '"phase":"%s"' % phase in s)
+
+    def wait_status(self, key, test):
+        end = time.monotonic() + DEADLINE
+        while time.monotonic() < end:
+            answer = self.ask("GET /_workspace/status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+                              "X-Workspace-Key: %s\r\n\r\n" % key)
+            if test(answer.decode()):
+                return answer.decode()
+            select.select([], [], [], 0.01)
+        raise AssertionError("status: " + answer.decode())
+
+    def probe(self, ident, prime=0, health="/healthz", page="/"):
+        self.send(PROBE, struct.pack("=II256s256s", ident, prime, health.encode(), page.encode()))
+
+    def app_up(self):
+        return struct.unpack_from("=II", self.receive(APP_UP), 8)
+
+    def app_down(self):
+        self.send(APP_DOWN)
+
+    def traffic(self, test):
+        """The first traffic record that fits."""
+        end = time.monotonic() + DEADLINE
+        while time.monotonic() < end:
+            v = struct.unpack_from("=IIQQQQq", self.receive(TRAFFIC), 8)
+            t = dict(zip(("connections", "websockets", "requests", "bytes_in", "bytes_out",
+                          "refused", "open_age_ms"), v))
+            if test(t):
+                return t
+        raise AssertionError("traffic")
+
+    def connect(self):
+        s = socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE)
+        return s
+
+    def ask(self, raw):
+        """One connection: send, read until the gate closes."""
+        with self.connect() as s:
+            try:
+                s.sendall(raw if isinstance(raw, bytes) else raw.encode())
+            except ConnectionError:
+                pass  # refused before all was sent; the answer is there
+            return read_all(s)
+
+    def rss_kb(self):
+        with open("/proc/%d/status" % self.proc.pid) as f:
+            for line in f:
+                if line.startswith("VmRSS:"):
+                    return int(line.split()[1])
+        raise AssertionError("no VmRSS")
+
+    def cpu_ticks(self):
+        with open("/proc/%d/stat" % self.proc.pid) as f:
+            fields = f.read().rsplit(")", 1)[1].split()
+        return int(fields[11]) + int(fields[12])
+
+    def alive(self):
+        return self.proc.poll() is None
+
+    def stop(self):
+        self.proc.terminate()
+        code = self.proc.wait(DEADLINE)
+        assert code == 0, "gate ended with %d" % code
+
+    def kill(self):
+        self.proc.kill()
+        self.proc.wait(DEADLINE)
+
+    def close(self):
+        if self.alive():
+            self.stop()
+        self.link.close()
+        self.theirs.close()
+        self.listen.close()
+
+
+def read_all(s):
+    out = []
+    while True:
+        try:
+            b = s.recv(65536)
+        except ConnectionResetError:
+            break
+        if not b:
+            break
+        out.append(b)
+    return b"".join(out)
+
+
+class Reader:
+    """Reads responses from a connection one after the other."""
+
+    def __init__(self, s):
+        self.s = s
+        self.buf = b""
+
+    def more(self):
+        b = self.s.recv(65536)
+        if not b:
+            raise EOFError(self.buf)
+        self.buf += b
+
+    def until(self, mark):
+        while mark not in self.buf:
+            self.more()
+        at = self.buf.index(mark) + len(mark)
+        out, self.buf = self.buf[:at], self.buf[at:]
+        return out
+
+    def exactly(self, n):
+        while len(self.buf) < n:
+            self.more()
+        out, self.buf = self.buf[:n], self.buf[n:]
+        return out
+
+    def response(self):
+        """(status, head, body) of one response with Content-Length or chunks."""
+        head = self.until(b"\r\n\r\n").decode("latin-1")
+        status = int(head.split(" ", 2)[1])
+        low = head.lower()
+        if status < 200 or status in (204, 304):
+            return status, head, b""
+        if "transfer-encoding: chunked" in low:
+            body = b""
+            while True:
+                n = int(self.until(b"\r\n"), 16)
+                body += self.exactly(n)
+                self.exactly(2)
+                if n == 0:
+                    return status, head, body
+        n = int(low.split("content-length:", 1)[1].split("\r\n", 1)[0])
+        return status, head, self.exactly(n)
+
+
+def request(path="/", method="GET", headers="", body=b"", key=KEY):
+    return ("%s %s HTTP/1.1\r\nHost: %s\r\nX-Workspace-Key: %s\r\n%s\r\n"
+            % (method, path, HOST, key, headers)).encode() + body
+
+
+UPGRADE = ("Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")
+
+
+def scratch():
+    return tempfile.TemporaryDirectory(prefix="gate-")

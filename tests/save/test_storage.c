@@ -1,0 +1,438 @@
+/*
+ * The storage edge in a real loop, with a fake shell that keeps the handlers and collects what is
+ * posted; saves are put into the folder by objects.c. And the supervision of the server process.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <unistd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <netinet/in.h>
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/str.h"
+#include "crypto/digest.h"
+#include "out/objects.h"
+#include "out/storage.h"
+#include "test.h"
+#include "wire/blob.h"
+
+#define WS "ws-abcdefgh2345"
+#define DEADLINE_MS 20000
+
+/* ---- the fake shell ---- */
+
+static effect_fn handler_fn[FX_MAX];
+static void *handler_ctx[FX_MAX];
+static struct core_event posted[2 * STORAGE_JOBS_MAX];
+static size_t n_posted;
+static struct loop *loop;
+
+void shell_handle(struct shell *s, enum core_effect_type type, effect_fn fn, void *ctx)
+{
+        (void)s;
+        handler_fn[type] = fn;
+        handler_ctx[type] = ctx;
+}
+
+void shell_post(struct shell *s, struct core_event *ev)
+{
+        (void)s;
+        CHECK(n_posted < ARRAY_LEN(posted));
+        posted[n_posted++] = *ev;
+}
+
+static void give(const struct core_effect *fx)
+{
+        CHECK(handler_fn[fx->type] != NULL);
+        handler_fn[fx->type](handler_ctx[fx->type], fx);
+}
+
+static void on_late(void *ctx)
+{
+        (void)ctx;
+        fprintf(stderr, "nothing came in time\n");
+        exit(1);
+}
+
+static size_t wanted;
+
+static void on_turn(void *ctx)
+{
+        (void)ctx;
+        if (n_posted >= wanted)
+                loop_exit(loop, 0);
+}
+
+/* Run the loop until `n` events were posted. */
+static void await(size_t n)
+{
+        struct loop_timer late;
+
+        wanted = n;
+        loop_timer_init(loop, &late, on_late, NULL);
+        loop_timer_set(&late, mono_add_ms(mono_read(), DEADLINE_MS));
+        loop_after(loop, on_turn, NULL);
+        while (n_posted < n)
+                CHECK(loop_turn(loop) >= 0);
+        loop_timer_cancel(&late);
+        CHECK_INT(n_posted, n);
+}
+
+/* ---- a storage folder ---- */
+
+static char dir[64], root[80], key_path[80];
+static struct keys keys;
+static struct storage *storage;
+static int root_fd;
+
+static void put(const char *workspace, uint64_t generation, uint64_t seq, enum blob_object which,
+                const void *data, size_t len)
+{
+        struct blob_object_ref ref = {.generation = generation, .seq = seq, .which = which};
+        struct objects_upload u;
+
+        CHECK(STR_SET(ref.workspace, workspace) == 0);
+        CHECK_INT(objects_begin(root_fd, len, &u), 0);
+        CHECK_INT(fd_write_all(u.fd, data, len), 0);
+        CHECK_INT(objects_commit(root_fd, &u, &ref), 0);
+        objects_end(root_fd, &u);
+}
+
+static void hash(const void *data, size_t len, char hex[static SHA256_HEX])
+{
+        uint8_t digest[SHA256_LEN];
+
+        sha256_of(data, len, digest);
+        hex_encode(digest, sizeof(digest), hex);
+}
+
+/* Data and manifest of one save; what the agent would report. */
+static struct save_ref put_save(const char *workspace, uint64_t generation, uint64_t seq)
+{
+        AUTO_BUF manifest = BUF_INIT(BLOB_MANIFEST_MAX);
+        struct blob_manifest m = {
+                .format = 1, .generation = generation, .seq = seq, .at_ms = 1700000000123};
+        struct save_ref save = {.generation = generation, .seq = seq};
+        char data[64];
+
+        (void)snprintf(data, sizeof(data), "data of %s %d", workspace, (int)seq);
+        CHECK(STR_SET(m.workspace, workspace) == 0);
+        m.data_length = save.data_length = strlen(data);
+        hash(data, strlen(data), m.data_sha256);
+        CHECK(STR_SET(m.fingerprint, m.data_sha256) == 0);
+        CHECK_INT(blob_manifest_encode(&m, &manifest), 0);
+        put(workspace, generation, seq, BLOB_OBJECT_DATA, data, strlen(data));
+        put(workspace, generation, seq, BLOB_OBJECT_MANIFEST, manifest.data, manifest.len);
+        save.length = manifest.len;
+        hash(manifest.data, manifest.len, save.sha256);
+        return save;
+}
+
+static bool there(const char *workspace, uint64_t generation, uint64_t seq)
+{
+        struct blob_object_ref ref = {
+                .generation = generation, .seq = seq, .which = BLOB_OBJECT_MANIFEST};
+        AUTO_CLOSE fd = -1;
+
+        CHECK(STR_SET(ref.workspace, workspace) == 0);
+        fd = objects_open(root_fd, &ref);
+        CHECK(fd >= 0 || fd == -ENOENT);
+        return fd >= 0;
+}
+
+static void damage(const char *object)
+{
+        char path[256];
+        AUTO_CLOSE fd = -1;
+
+        (void)snprintf(path, sizeof(path), "%s/%s", root, object);
+        fd = open(path, O_RDWR | O_CLOEXEC);
+        CHECK(fd >= 0 && pwrite(fd, "X", 1, 3) == 1);
+}
+
+static void setup(void)
+{
+        struct storage_config config = {.root = root,
+                                        .url = "http://127.0.0.1:7702",
+                                        .keys = &keys,
+                                        .max_bytes = 1 << 20,
+                                        .url_ttl_s = 3600};
+
+        (void)snprintf(dir, sizeof(dir), "/tmp/test-storage-XXXXXX");
+        CHECK(mkdtemp(dir) != NULL);
+        (void)snprintf(root, sizeof(root), "%s/objects", dir);
+        (void)snprintf(key_path, sizeof(key_path), "%s/key", dir);
+        CHECK_INT(keys_load(key_path, &keys), 0);
+        CHECK_INT(loop_new(&loop), 0);
+        CHECK_INT(storage_new(loop, NULL, &config, &storage), 0);
+        root_fd = objects_root_open(root);
+        CHECK(root_fd >= 0);
+}
+
+/* ---- cases ---- */
+
+static struct core_event verify(struct save_ref save)
+{
+        struct core_effect fx = {.type = FX_VERIFY_SAVE, .verify.save = save};
+
+        CHECK(STR_SET(fx.verify.workspace, WS) == 0);
+        n_posted = 0;
+        give(&fx);
+        await(1);
+        CHECK_INT(posted[0].type, EV_SAVE_VERIFIED);
+        CHECK_STR(posted[0].verified.workspace, WS);
+        CHECK_INT(posted[0].verified.generation, save.generation);
+        CHECK_INT(posted[0].verified.seq, save.seq);
+        return posted[0];
+}
+
+static void test_verify(void)
+{
+        struct save_ref good = put_save(WS, 1, 1);
+        struct save_ref bad;
+
+        CHECK_INT(verify(good).verified.result, 0);
+        bad = good;
+        bad.length++;
+        CHECK(verify(bad).verified.result > 0 && posted[0].verified.reason[0]);
+        bad = good;
+        bad.sha256[0] = bad.sha256[0] == '0' ? '1' : '0';
+        CHECK(verify(bad).verified.result > 0);
+        bad = good;
+        bad.data_length++;
+        CHECK(verify(bad).verified.result > 0);
+        bad = good;
+        bad.seq = 9;
+        CHECK(verify(bad).verified.result > 0);
+        CHECK_STR(posted[0].verified.reason, "the manifest is not there");
+        damage(WS "/1-1/data.tar.zst");
+        CHECK(verify(good).verified.result > 0);
+        damage(WS "/1-1/manifest.json");
+        CHECK(verify(good).verified.result > 0);
+}
+
+static struct save_ref salvage(uint64_t generation, uint64_t after_seq)
+{
+        struct core_effect fx = {.type = FX_SALVAGE,
+                                 .salvage = {.generation = generation, .after_seq = after_seq}};
+
+        CHECK(STR_SET(fx.salvage.workspace, WS) == 0);
+        n_posted = 0;
+        give(&fx);
+        await(1);
+        CHECK_INT(posted[0].type, EV_SALVAGED);
+        CHECK_INT(posted[0].salvaged.result, 0);
+        CHECK_INT(posted[0].salvaged.generation, generation);
+        return posted[0].salvaged.found;
+}
+
+static void test_salvage(void)
+{
+        struct save_ref two, found;
+
+        CHECK_INT(salvage(3, 0).seq, 0);
+        (void)put_save(WS, 3, 1);
+        two = put_save(WS, 3, 2);
+        (void)put_save(WS, 4, 7);
+        put(WS, 3, 3, BLOB_OBJECT_DATA, "unfinished", 10);
+        put(WS, 3, 4, BLOB_OBJECT_MANIFEST, "{}", 2);
+        (void)put_save(WS, 3, 5);
+        damage(WS "/3-5/data.tar.zst");
+        found = salvage(3, 0);
+        CHECK_INT(found.seq, 2);
+        CHECK_INT(found.length, two.length);
+        CHECK_INT(found.data_length, two.data_length);
+        CHECK_STR(found.sha256, two.sha256);
+        CHECK_INT(found.at.us, INT64_C(1700000000123000));
+        CHECK_INT(verify(found).verified.result, 0);
+        CHECK_INT(salvage(3, 2).seq, 0);
+        CHECK_INT(salvage(5, 0).seq, 0);
+}
+
+static void test_sweep(void)
+{
+        struct core_effect fx = {.type = FX_SWEEP,
+                                 .sweep = {.n_keep = 2, .before_generation = 11, .before_seq = 3}};
+
+        fx.sweep.keep[0] = put_save(WS, 11, 2);
+        fx.sweep.keep[1] = put_save(WS, 10, 5);
+        CHECK(STR_SET(fx.sweep.workspace, WS) == 0);
+        (void)put_save(WS, 11, 1);
+        (void)put_save(WS, 11, 3);
+        (void)put_save(WS, 11, 4);
+        (void)put_save(WS, 12, 1);
+        (void)put_save(WS, 10, 4);
+        (void)put_save(WS, 10, 6);
+        (void)put_save("ws-other", 1, 1);
+        n_posted = 0;
+        give(&fx);
+        (void)salvage(99, 0); /* done after it, by the same worker */
+        CHECK(there(WS, 11, 2) && there(WS, 10, 5));
+        CHECK(!there(WS, 11, 1) && !there(WS, 10, 4) && !there(WS, 10, 6));
+        CHECK(there(WS, 11, 3) && there(WS, 11, 4) && there(WS, 12, 1));
+        CHECK(there("ws-other", 1, 1));
+}
+
+static void test_erase(void)
+{
+        struct core_effect fx = {.type = FX_ERASE};
+
+        CHECK(STR_SET(fx.id.id, WS) == 0);
+        for (int i = 0; i < 2; i++) { /* the second time there is nothing */
+                n_posted = 0;
+                give(&fx);
+                await(1);
+                CHECK_INT(posted[0].type, EV_ERASED);
+                CHECK_STR(posted[0].req_workspace.id, WS);
+                CHECK(!there(WS, 12, 1));
+                CHECK(there("ws-other", 1, 1));
+        }
+}
+
+/* More than the queue holds: each gets an answer, the rest "try again"; the same one is taken once.
+ */
+static void test_queue(void)
+{
+        struct core_effect fx = {.type = FX_VERIFY_SAVE};
+        size_t again = 0;
+
+        CHECK(STR_SET(fx.verify.workspace, WS) == 0);
+        n_posted = 0;
+        for (uint64_t i = 1; i <= STORAGE_JOBS_MAX + 20; i++) {
+                fx.verify.save = (struct save_ref){.generation = 1, .seq = i};
+                give(&fx);
+        }
+        await(STORAGE_JOBS_MAX + 20);
+        for (size_t i = 0; i < n_posted; i++)
+                again += posted[i].verified.result == -EAGAIN;
+        CHECK(again <= 20);
+}
+
+static void test_requests(void)
+{
+        AUTO_BUF json = BUF_INIT(BLOB_REQUEST_MAX);
+        struct save_ref none = {0};
+        struct save_ref head = put_save(WS, 1, 2);
+        struct save_ref previous = put_save(WS, 1, 1);
+        struct blob_restore_request q;
+        struct blob_save_request sq;
+
+        CHECK_INT(storage_restore_request(storage, WS, 2, &head, &previous, &json), 0);
+        CHECK_INT(blob_restore_request_decode(json.data, json.len, &q), 0);
+        CHECK_INT(q.n_saves, 2);
+        CHECK_INT(q.saves[0].seq, 2);
+        CHECK_STR(q.saves[1].manifest_sha256, previous.sha256);
+        CHECK(str_starts(q.saves[0].data_url, "http://127.0.0.1:7702/o/" WS "/1-2/data.tar.zst?"));
+        buf_clear(&json);
+        CHECK_INT(storage_restore_request(storage, WS, 2, &none, &none, &json), 0);
+        CHECK_INT(blob_restore_request_decode(json.data, json.len, &q), 0);
+        CHECK_INT(q.n_saves, 0);
+        buf_clear(&json);
+        CHECK_INT(storage_save_request(storage, WS, 2, 7, &json), 0);
+        CHECK_INT(blob_save_request_decode(json.data, json.len, &sq), 0);
+        CHECK_INT(sq.seq, 7);
+        CHECK_INT(sq.max_bytes, 1 << 20);
+        CHECK(storage_save_request(storage, "../x", 2, 7, &json) == -EINVAL);
+        CHECK(storage_save_request(storage, WS, 0, 7, &json) == -EINVAL);
+}
+
+/* ---- the server process ---- */
+
+static bool connects(uint16_t port)
+{
+        struct sockaddr_in a = {.sin_family = AF_INET,
+                                .sin_port = htons(port),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        AUTO_CLOSE fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        return connect(fd, (const struct sockaddr *)&a, sizeof(a)) == 0;
+}
+
+static uint16_t free_port(void)
+{
+        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        socklen_t len = sizeof(a);
+        AUTO_CLOSE fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        CHECK(bind(fd, (const struct sockaddr *)&a, len) == 0);
+        CHECK(getsockname(fd, (struct sockaddr *)&a, &len) == 0);
+        return ntohs(a.sin_port);
+}
+
+/* The child that listens on the port: found by asking the kernel who our children are. */
+static pid_t child_pid(void)
+{
+        AUTO_BUF text = BUF_INIT(4096);
+        char path[64];
+        char *space;
+        uint64_t pid;
+
+        (void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+        CHECK_INT(file_read(path, &text), 0);
+        space = strchr((char *)text.data, ' ');
+        if (!space)
+                return 0;
+        *space = 0;
+        CHECK_INT(num_parse_u64((const char *)text.data, 1, INT32_MAX, &pid), 0);
+        return (pid_t)pid;
+}
+
+static void await_connection(uint16_t port, bool up)
+{
+        mono_t deadline = mono_add_ms(mono_read(), DEADLINE_MS);
+
+        while (connects(port) != up) {
+                CHECK(!mono_due(deadline, mono_read()));
+                CHECK(loop_turn(loop) >= 0);
+        }
+}
+
+static void test_server_process(void)
+{
+        struct storage_proc *p = NULL;
+        uint16_t port = free_port();
+        char listen[32];
+        pid_t first;
+
+        loop_after(loop, NULL, NULL);
+        (void)snprintf(listen, sizeof(listen), "127.0.0.1:%u", port);
+        CHECK_INT(storage_spawn(loop, SAVE_TOOL, listen, root, key_path, &p), 0);
+        await_connection(port, true);
+        first = child_pid();
+        CHECK(first > 0 && kill(first, SIGKILL) == 0);
+        await_connection(port, false);
+        await_connection(port, true);
+        CHECK(child_pid() != first);
+        storage_proc_free(p);
+        CHECK(!connects(port));
+        CHECK_INT(child_pid(), 0);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+        (void)st;
+        (void)type;
+        (void)at;
+        return remove(path);
+}
+
+int main(void)
+{
+        setup();
+        RUN(test_verify);
+        RUN(test_salvage);
+        RUN(test_sweep);
+        RUN(test_erase);
+        RUN(test_queue);
+        RUN(test_requests);
+        RUN(test_server_process);
+        storage_free(storage);
+        fd_close(root_fd);
+        loop_free(loop);
+        CHECK(nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
+        return 0;
+}

@@ -1,0 +1,80 @@
+/*
+ * The storage server as a program of its own, and the controller's side of it for the test driver:
+ *
+ *   save_tool storage --listen ADDR:PORT --root DIR --key-file FILE
+ *   save_tool sign KEYFILE get|put OBJECT EXPIRES MAX         prints the signature
+ *   save_tool verify ROOT WORKSPACE GENERATION SEQ LENGTH SHA256  prints "0" or "1 reason"
+ *   save_tool salvage ROOT WORKSPACE GENERATION AFTER         prints "seq length sha256"
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/num.h"
+#include "base/str.h"
+#include "keys.h"
+#include "out/objects.h"
+#include "out/saves.h"
+#include "out/storage_server.h"
+
+static int number(const char *text, uint64_t *ret)
+{
+        return num_parse_u64(text, 0, INT64_MAX, ret);
+}
+
+static int sign(char **a)
+{
+        uint64_t expires, max;
+        char sig[KEYS_HEX];
+        struct keys keys;
+
+        if (keys_load(a[0], &keys) < 0 || number(a[3], &expires) < 0 || number(a[4], &max) < 0)
+                return 2;
+        keys_storage(&keys, a[1], a[2], expires, max, sig);
+        printf("%s\n", sig);
+        return 0;
+}
+
+static int verify(char **a)
+{
+        char reason[CORE_REASON_SIZE] = "";
+        int root = objects_root_open(a[0]);
+        struct save_ref save = {0};
+        int r;
+
+        if (root < 0 || number(a[2], &save.generation) < 0 || number(a[3], &save.seq) < 0 ||
+            number(a[4], &save.length) < 0 || STR_SET(save.sha256, a[5]) < 0)
+                return 2;
+        r = saves_inspect(root, a[1], &save, reason);
+        printf("%d %s\n", r, reason);
+        return 0;
+}
+
+static int salvage(char **a)
+{
+        int root = objects_root_open(a[0]);
+        struct save_ref found = {0};
+        uint64_t generation, after;
+
+        if (root < 0 || number(a[2], &generation) < 0 || number(a[3], &after) < 0 ||
+            saves_salvage(root, a[1], generation, after, &found) < 0)
+                return 2;
+        printf("%" PRIu64 " %" PRIu64 " %s\n", found.seq, found.length, found.sha256);
+        return 0;
+}
+
+int main(int argc, char **argv)
+{
+        log_init("storage", LOG_WARN_LEVEL);
+        if (argc >= 2 && strcmp(argv[1], "storage") == 0)
+                return storage_server_main(argc - 1, argv + 1);
+        if (argc == 7 && strcmp(argv[1], "sign") == 0)
+                return sign(argv + 2);
+        if (argc == 8 && strcmp(argv[1], "verify") == 0)
+                return verify(argv + 2);
+        if (argc == 6 && strcmp(argv[1], "salvage") == 0)
+                return salvage(argv + 2);
+        fprintf(stderr, "save_tool: see the head of tool.c\n");
+        return 2;
+}

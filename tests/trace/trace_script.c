@@ -1,0 +1,324 @@
+#include "trace_script.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/num.h"
+#include "base/str.h"
+
+#define WORDS_MAX 16
+
+struct words {
+        char text[512];
+        char *v[WORDS_MAX];
+        int n;
+};
+
+/* Quotes keep spaces: reason="disk full". */
+static void split(struct words *w, const char *line)
+{
+        bool quoted = false;
+        char *p = w->text;
+
+        w->n = 0;
+        STR_CUT(w->text, line);
+        while (*p && w->n < WORDS_MAX) {
+                while (*p == ' ')
+                        p++;
+                if (!*p)
+                        break;
+                w->v[w->n++] = p;
+                for (; *p && (quoted || *p != ' '); p++) {
+                        if (*p == '"')
+                                quoted = !quoted;
+                }
+                if (*p)
+                        *p++ = 0;
+        }
+}
+
+/* Positional word, "" when it is not there. */
+static const char *word(const struct words *w, int i)
+{
+        return i < w->n ? w->v[i] : "";
+}
+
+static bool flag(const struct words *w, const char *name)
+{
+        for (int i = 1; i < w->n; i++) {
+                if (strcmp(w->v[i], name) == 0)
+                        return true;
+        }
+        return false;
+}
+
+static void value(const struct words *w, const char *name, char *dst, size_t size)
+{
+        size_t len = strlen(name);
+
+        for (int i = 1; i < w->n; i++) {
+                if (strncmp(w->v[i], name, len) != 0 || w->v[i][len] != '=')
+                        continue;
+                str_copy_cut(dst, size, w->v[i] + len + 1);
+                if (dst[0] == '"') {
+                        memmove(dst, dst + 1, strlen(dst));
+                        dst[strcspn(dst, "\"")] = 0;
+                }
+        }
+}
+
+static int64_t number(const struct words *w, const char *name, int64_t otherwise)
+{
+        char text[32] = "";
+        int64_t n;
+
+        value(w, name, text, sizeof(text));
+        return num_parse_i64(text, INT64_MIN, INT64_MAX, &n) == 0 ? n : otherwise;
+}
+
+/* "2-7": generation 2, seq 7. */
+static void numbers(const char *text, uint64_t *ret_generation, uint64_t *ret_seq)
+{
+        unsigned long long generation = 0, seq = 0;
+
+        if (sscanf(text, "%llu-%llu", &generation, &seq) == 2) {
+                *ret_generation = generation;
+                *ret_seq = seq;
+        }
+}
+
+static void save_of(const struct words *w, const char *name, struct save_ref *ref)
+{
+        char text[32] = "";
+
+        value(w, name, text, sizeof(text));
+        numbers(text, &ref->generation, &ref->seq);
+}
+
+/* Every save of a trace has a hash that follows from its numbers. */
+static void hash_of(uint64_t generation, uint64_t seq, char *dst, size_t size)
+{
+        (void)snprintf(dst, size, "hash-%llu-%llu", (unsigned long long)generation,
+                       (unsigned long long)seq);
+}
+
+static bool phase_parse(const char *name, enum agent_phase *ret)
+{
+        static const char *const names[] = {
+#define AGENT_PHASE(id, text, doc) [AGENT_##id] = text,
+#include "wire/agent_phase.def"
+#undef AGENT_PHASE
+        };
+
+        for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+                if (strcmp(names[i], name) == 0) {
+                        *ret = (enum agent_phase)i;
+                        return true;
+                }
+        }
+        return false;
+}
+
+static bool on_launch(const struct words *w, struct core_event *ev)
+{
+        ev->type = EV_REQ_LAUNCH;
+        ev->launch.token = 1;
+        STR_CUT(ev->launch.id, word(w, 1));
+        STR_CUT(ev->launch.actor, "api");
+        value(w, "type", ev->launch.key.type, sizeof(ev->launch.key.type));
+        if (ev->launch.key.type[0]) {
+                STR_CUT(ev->launch.key.tenant, "default");
+                STR_CUT(ev->launch.key.user_id, "user");
+                STR_CUT(ev->launch.key.name, "default");
+        }
+        return true;
+}
+
+static bool on_request(const struct words *w, struct core_event *ev)
+{
+        STR_CUT(ev->req_workspace.id, word(w, 1));
+        STR_CUT(ev->req_workspace.actor, "api");
+        ev->req_workspace.token = 1;
+        if (strcmp(word(w, 0), "stop") == 0)
+                ev->type = EV_REQ_STOP;
+        else if (strcmp(word(w, 0), "delete") == 0)
+                ev->type = EV_REQ_DELETE;
+        else
+                ev->type = EV_ERASED;
+        return true;
+}
+
+static bool on_shutdown(const struct words *w, struct core_event *ev)
+{
+        (void)w;
+        ev->type = EV_REQ_SHUTDOWN;
+        ev->req_plain.token = 1;
+        STR_CUT(ev->req_plain.actor, "operator");
+        return true;
+}
+
+static bool on_seen(const struct words *w, struct core_event *ev)
+{
+        ev->type = EV_TASK_SEEN;
+        STR_CUT(ev->task_seen.task, word(w, 1));
+        return true;
+}
+
+static bool on_inventory(const struct words *w, struct core_event *ev)
+{
+        (void)w;
+        ev->type = EV_INVENTORY_DONE;
+        return true;
+}
+
+static bool on_launched(const struct words *w, struct core_event *ev)
+{
+        ev->type = EV_TASK_LAUNCHED;
+        STR_CUT(ev->task_result.task, word(w, 1));
+        ev->task_result.ok = strcmp(word(w, 2), "ok") == 0;
+        value(w, "reason", ev->task_result.reason, sizeof(ev->task_result.reason));
+        return ev->task_result.ok || strcmp(word(w, 2), "no") == 0;
+}
+
+static bool on_ended(const struct words *w, struct core_event *ev)
+{
+        ev->type = EV_TASK_ENDED;
+        STR_CUT(ev->task_ended.task, word(w, 1));
+        ev->task_ended.exit_status = (int)number(w, "status", 0);
+        value(w, "reason", ev->task_ended.reason, sizeof(ev->task_ended.reason));
+        return true;
+}
+
+static bool on_hello(const struct words *w, struct core_event *ev)
+{
+        ev->type = EV_AGENT_HELLO;
+        STR_CUT(ev->hello.task, word(w, 1));
+        STR_CUT(ev->hello.nonce, word(w, 2));
+        STR_CUT(ev->hello.addr, "127.0.0.1:4000");
+        ev->hello.conn = 1;
+        ev->hello.generation = (uint64_t)number(w, "gen", 0);
+        return true;
+}
+
+/* The nonce is "n" unless it is given. */
+static bool on_report(const struct words *w, struct core_event *ev)
+{
+        ev->type = EV_AGENT_REPORT;
+        ev->report.conn = 1;
+        STR_CUT(ev->report.task, word(w, 1));
+        STR_CUT(ev->report.nonce, "n");
+        value(w, "nonce", ev->report.nonce, sizeof(ev->report.nonce));
+        value(w, "error", ev->report.error, sizeof(ev->report.error));
+        ev->report.generation = (uint64_t)number(w, "gen", 0);
+        ev->report.acted_id = (uint64_t)number(w, "acted", 0);
+        ev->report.declined = flag(w, "declined");
+        ev->report.person_age_ms = number(w, "person", -1);
+        ev->report.unsaved_age_ms = number(w, "unsaved", -1);
+        return phase_parse(word(w, 2), &ev->report.phase);
+}
+
+static bool on_saved(const struct words *w, struct core_event *ev)
+{
+        ev->type = EV_AGENT_SAVED;
+        ev->saved.conn = 1;
+        STR_CUT(ev->saved.task, word(w, 1));
+        numbers(word(w, 2), &ev->saved.generation, &ev->saved.seq);
+        ev->saved.final = flag(w, "final");
+        ev->saved.unchanged = flag(w, "unchanged");
+        ev->saved.length = 100;
+        hash_of(ev->saved.generation, ev->saved.seq, ev->saved.sha256, sizeof(ev->saved.sha256));
+        return true;
+}
+
+static bool on_verified(const struct words *w, struct core_event *ev)
+{
+        ev->type = EV_SAVE_VERIFIED;
+        STR_CUT(ev->verified.workspace, word(w, 1));
+        numbers(word(w, 2), &ev->verified.generation, &ev->verified.seq);
+        ev->verified.result = (int)number(w, "result", 0);
+        value(w, "reason", ev->verified.reason, sizeof(ev->verified.reason));
+        return true;
+}
+
+static bool on_salvaged(const struct words *w, struct core_event *ev)
+{
+        struct save_ref *found = &ev->salvaged.found;
+
+        ev->type = EV_SALVAGED;
+        STR_CUT(ev->salvaged.workspace, word(w, 1));
+        ev->salvaged.generation = (uint64_t)number(w, "gen", 0);
+        ev->salvaged.result = (int)number(w, "result", 0);
+        save_of(w, "found", found);
+        hash_of(found->generation, found->seq, found->sha256, sizeof(found->sha256));
+        return true;
+}
+
+bool script_event(const char *line, struct core_event *ret_event)
+{
+        static const struct {
+                const char *name;
+                bool (*fn)(const struct words *, struct core_event *);
+        } table[] = {
+                {"launch", on_launch},       {"stop", on_request},      {"delete", on_request},
+                {"erased", on_request},      {"shutdown", on_shutdown}, {"seen", on_seen},
+                {"inventory", on_inventory}, {"launched", on_launched}, {"ended", on_ended},
+                {"hello", on_hello},         {"report", on_report},     {"saved", on_saved},
+                {"verified", on_verified},   {"salvaged", on_salvaged},
+        };
+        struct words w;
+
+        split(&w, line);
+        memset(ret_event, 0, sizeof(*ret_event));
+        for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+                if (strcmp(word(&w, 0), table[i].name) == 0 && table[i].fn(&w, ret_event))
+                        return true;
+        }
+        fprintf(stderr, "no such event, or a word of it is wrong: %s\n", line);
+        return false;
+}
+
+static bool setting_ms(const struct words *w, const char *name, int64_t *value_ms)
+{
+        char text[32] = "";
+
+        value(w, name, text, sizeof(text));
+        return !text[0] || num_parse_duration_ms(text, value_ms) == 0;
+}
+
+bool script_setting(const char *line, struct core_config *config)
+{
+        struct core_type *t = &config->types[0];
+        struct words w;
+        char text[512];
+
+        (void)snprintf(text, sizeof(text), "! %s", line);
+        split(&w, text);
+        t->pool_size = (uint32_t)number(&w, "pool", t->pool_size);
+        config->tasks_max = (uint32_t)number(&w, "tasks", config->tasks_max);
+        config->workspaces_max = (uint32_t)number(&w, "workspaces", config->workspaces_max);
+        config->stops_per_min = (uint32_t)number(&w, "stops", config->stops_per_min);
+        return setting_ms(&w, "idle", &t->idle_ms) && setting_ms(&w, "quiet", &config->quiet_ms) &&
+               setting_ms(&w, "stop_timeout", &t->stop_timeout_ms) &&
+               setting_ms(&w, "erase", &config->erase_delay_ms);
+}
+
+void script_defaults(struct core_config *config)
+{
+        *config = (struct core_config){
+                .workspaces_max = 8,
+                .tasks_max = 8,
+                .n_types = 1,
+                .types = {{.name = "code",
+                           .pool_size = 1,
+                           .idle_ms = 60000,
+                           .launch_timeout_ms = 60000,
+                           .claim_timeout_ms = 60000,
+                           .stop_timeout_ms = 30000}},
+                .quiet_ms = 10000,
+                .heartbeat_ms = 5000,
+                .agent_lost_ms = 30000,
+                .retry_save_ms = 60000,
+                .erase_delay_ms = 3600000,
+                .stops_per_min = 10,
+        };
+}

@@ -1,0 +1,46 @@
+# The controller's inside: core, pool, shell, store, keys, configuration.
+set(here ${CMAKE_CURRENT_LIST_DIR})
+
+ws_test(test_core_storm LABEL unit SOURCES ${here}/test_core_storm.c ${here}/core_world.c
+        ${here}/core_world_effects.c
+        USES controller_core ws_base TIMEOUT 120)
+
+# Three defects, each in a core of its own: the storm must name the rule that is broken.
+function(core_planted defect rule)
+        string(TOLOWER ${defect} name)
+        set(test test_core_planted_${name})
+        ws_test(${test} LABEL unit
+                SOURCES ${here}/test_core_storm.c ${here}/core_world.c
+                        ${here}/core_world_effects.c ${CORE_SOURCE_PATHS}
+                USES controller_headers controller_pool ws_base TIMEOUT 120)
+        target_compile_definitions(${test} PRIVATE CORE_PLANTED_${defect})
+        set_tests_properties(unit/${test} PROPERTIES PASS_REGULAR_EXPRESSION "invariant: ${rule}")
+endfunction()
+core_planted(STOP_BEFORE_COMMIT "stop before commit")
+core_planted(SAME_GENERATION "generation not advanced")
+core_planted(ACT_FIRST "act before persist")
+
+# The core sees base and pool only: what its archive needs from outside, by name.
+add_test(NAME unit/core_symbols COMMAND ${here}/core_symbols ${CMAKE_NM}
+        $<TARGET_FILE:controller_core> $<TARGET_FILE:controller_pool> $<TARGET_FILE:ws_base>)
+set_tests_properties(unit/core_symbols PROPERTIES LABELS unit TIMEOUT 30)
+# A library that does I/O must not pass.
+add_test(NAME unit/core_symbols_catches COMMAND ${here}/core_symbols ${CMAKE_NM}
+        $<TARGET_FILE:controller_shell> $<TARGET_FILE:controller_pool> $<TARGET_FILE:ws_base>)
+set_tests_properties(unit/core_symbols_catches PROPERTIES LABELS unit TIMEOUT 30
+        PASS_REGULAR_EXPRESSION "may not use")
+
+ws_test(test_pool LABEL unit SOURCES ${here}/test_pool.c USES controller_pool ws_base)
+ws_test(test_core_steps LABEL unit SOURCES ${here}/test_core_steps.c USES controller_core ws_base)
+ws_test(test_keys LABEL unit SOURCES ${here}/test_keys.c USES controller_keys ws_base)
+ws_test(test_config LABEL unit SOURCES ${here}/test_config.c USES controller_config ws_base)
+ws_test(test_store LABEL unit SOURCES ${here}/test_store.c USES controller_store ws_base
+        dep::sqlite3)
+ws_test(test_shell LABEL unit SOURCES ${here}/test_shell.c
+        USES controller_shell controller_core controller_store ws_loop ws_base dep::sqlite3)
+
+# Every option has its paragraph in the man page.
+add_test(NAME unit/config_man COMMAND ${here}/config_man
+        ${CMAKE_SOURCE_DIR}/controller/config_option.def
+        ${CMAKE_SOURCE_DIR}/controller/wscontroller.conf.5)
+set_tests_properties(unit/config_man PROPERTIES LABELS unit TIMEOUT 30)

@@ -1,0 +1,1 @@
+ws_test(test_view LABEL unit SOURCES test_view.c USES controller_view controller_http controller_core)

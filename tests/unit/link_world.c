@@ -1,0 +1,656 @@
+#include "link_world.h"
+
+#include "base/str.h"
+#include "test.h"
+#include "wire/blob.h"
+
+#define GRANTS 8
+
+static void after(struct world *w);
+
+static void note(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void note(struct world *w, const char *fmt, ...)
+{
+        va_list ap;
+        int n;
+
+        va_start(ap, fmt);
+        n = vsnprintf(w->trace + w->trace_len, sizeof(w->trace) - w->trace_len, fmt, ap);
+        va_end(ap);
+        /* A long run keeps its beginning only. */
+        if (n > 0 && w->trace_len + (size_t)n < sizeof(w->trace))
+                w->trace_len += (size_t)n;
+        w->trace[w->trace_len] = '\0';
+}
+
+void world_forget(struct world *w)
+{
+        w->trace_len = 0;
+        w->trace[0] = '\0';
+}
+
+void world_expect(struct world *w, const char *lines)
+{
+        if (strcmp(w->trace, lines) != 0)
+                fprintf(stderr, "--- expected\n%s--- got\n%s---\n", lines, w->trace);
+        CHECK(strcmp(w->trace, lines) == 0);
+        world_forget(w);
+}
+
+void world_later(struct world *w, int64_t ms, enum world_thing what, int64_t value)
+{
+        for (size_t i = 0; i < WORLD_PENDING_MAX; i++) {
+                if (w->pending[i].what == WORLD_FREE) {
+                        w->pending[i].at = mono_add_ms(w->now, ms);
+                        w->pending[i].what = what;
+                        w->pending[i].value = value;
+                        return;
+                }
+        }
+        CHECK(!"room for what is pending");
+}
+
+static void forget(struct world *w, enum world_thing what)
+{
+        for (size_t i = 0; i < WORLD_PENDING_MAX; i++) {
+                if (w->pending[i].what == what)
+                        w->pending[i].what = WORLD_FREE;
+        }
+}
+
+static void give(struct world *w, const struct state_event *ev)
+{
+        w->fx.n = 0;
+        state_step(&w->s, ev, w->now, &w->fx);
+        after(w);
+}
+
+/* ---- init ---- */
+
+static void tell(struct world *w, uint32_t type, int32_t status, uint32_t flags, uint32_t count,
+                 const char *blob)
+{
+        struct control_msg m = {
+                .type = type,
+                .status = status,
+                .flags = flags,
+                .count = count,
+                .app_state = w->app,
+                .app_primed = w->app_primed,
+                .busy = (uint32_t)(w->save_runs ? 1 : 0) | (uint32_t)(w->restore_runs ? 2 : 0) |
+                        (uint32_t)(w->terminating ? 4 : 0),
+                .len = (uint32_t)strlen(blob),
+        };
+
+        give(w,
+             &(struct state_event){.type = STATE_CONTROL, .control.msg = &m, .control.blob = blob});
+}
+
+static uint64_t seq_of(const char *request)
+{
+        const char *at = strstr(request, "\"seq\":");
+        unsigned long long seq = 0;
+
+        CHECK(at && sscanf(at, "\"seq\":%llu", &seq) == 1);
+        return seq;
+}
+
+static void start_app(struct world *w, uint32_t flags)
+{
+        bool prime = (flags & CONTROL_PRIME) != 0;
+
+        note(w, "app-start%s\n", prime ? " prime" : "");
+        CHECK(w->app == CONTROL_APP_NONE);
+        CHECK(!w->restore_runs && !(w->save_runs && w->save_is_final));
+        /* The student's app never sees a home that is not complete. */
+        CHECK(prime || w->home_complete);
+        w->app = CONTROL_APP_RUNNING;
+        w->app_primed = prime;
+        w->student_ran = w->student_ran || !prime;
+        w->starts++;
+        world_later(w, 0, WORLD_APP_STARTED, 0);
+}
+
+static void start_save(struct world *w, uint32_t flags, const char *request)
+{
+        bool final = (flags & CONTROL_FINAL) != 0;
+        uint64_t seq = seq_of(request);
+
+        note(w, "save %llu%s\n", (unsigned long long)seq, final ? " final" : "");
+        CHECK(!w->save_runs && !w->terminating);
+        CHECK(w->home_complete);
+        /* The last save sees a home that nobody writes to. */
+        CHECK(!final || w->app == CONTROL_APP_NONE);
+        /* One request, one save; and never the one that init may use by itself. */
+        CHECK(seq > w->uploaded_seq);
+        CHECK(seq != w->held_seq);
+        w->save_runs = true;
+        w->save_is_final = final;
+        w->save_seq = seq;
+        w->saves++;
+        w->finals += final;
+        world_later(w, w->save_ms, WORLD_SAVED, 0);
+}
+
+static void take_order(struct world *w, const struct state_action *a)
+{
+        switch ((enum control_type)a->control.type) {
+        case CONTROL_APP_START:
+                start_app(w, a->control.flags);
+                return;
+        case CONTROL_APP_STOP:
+                note(w, "app-stop\n");
+                w->stops++;
+                if (w->app != CONTROL_APP_STOPPING)
+                        world_later(w, w->stop_ms, WORLD_APP_STOPPED, 0);
+                w->app = CONTROL_APP_STOPPING;
+                return;
+        case CONTROL_RESTORE:
+                note(w, "restore\n");
+                CHECK(a->control.blob && !w->restore_runs);
+                /* Never over files that the student has worked on. */
+                CHECK(!w->student_ran);
+                w->restore_runs = true;
+                w->home_complete = false;
+                world_later(w, w->restore_ms, WORLD_RESTORED, 0);
+                return;
+        case CONTROL_SAVE:
+                start_save(w, a->control.flags, a->control.blob);
+                return;
+        case CONTROL_HOLD:
+                CHECK(w->home_complete);
+                w->held_seq = a->control.blob ? seq_of(a->control.blob) : 0;
+                CHECK(w->held_seq == 0 || w->held_seq > w->uploaded_seq);
+                CHECK(!w->save_runs || w->held_seq != w->save_seq);
+                return;
+        case CONTROL_SAVED:
+                note(w, "saved\n");
+                w->saved_told++;
+                return;
+        case CONTROL_STATE:
+        case CONTROL_APP_EXITED:
+        case CONTROL_APP_STOPPED:
+        case CONTROL_RESTORE_DONE:
+        case CONTROL_SAVE_DONE:
+        case CONTROL_TERMINATING:
+        case CONTROL_REFUSED:
+                break;
+        }
+        CHECK(!"an order");
+}
+
+static void end_restore(struct world *w)
+{
+        char blob[512];
+
+        w->restore_runs = false;
+        if (w->restore_error)
+                snprintf(blob, sizeof(blob),
+                         "{\"ok\":false,\"code\":\"%s\",\"message\":\"planned\"}",
+                         w->restore_error);
+        else
+                snprintf(blob, sizeof(blob),
+                         "{\"ok\":true,\"seq\":0,\"generation\":0,\"files\":0,\"bytes\":0,"
+                         "\"ms\":1,\"fell_back\":false}");
+        w->home_complete = !w->restore_error;
+        tell(w, CONTROL_RESTORE_DONE, w->restore_error ? 1 : 0, 0, 0, blob);
+}
+
+static void end_save(struct world *w, uint32_t flags)
+{
+        char blob[768];
+        const char *error = w->save_error;
+
+        w->save_runs = false;
+        if (w->save_is_final)
+                flags |= CONTROL_FINAL;
+        if (error && w->save_errors_left > 0 && --w->save_errors_left == 0)
+                w->save_error = NULL;
+        if (error) {
+                snprintf(blob, sizeof(blob),
+                         "{\"ok\":false,\"seq\":%llu,\"code\":\"%s\",\"message\":\"planned\","
+                         "\"retry\":true}",
+                         (unsigned long long)w->save_seq, error);
+        } else if (w->save_unchanged && w->committed_seq > 0) {
+                snprintf(blob, sizeof(blob),
+                         "{\"ok\":true,\"seq\":%llu,\"final\":%s,\"unchanged\":true,"
+                         "\"length\":0,\"sha256\":\"\",\"data_length\":0,\"files\":1,\"ms\":1}",
+                         (unsigned long long)w->save_seq, flags & CONTROL_FINAL ? "true" : "false");
+        } else {
+                w->uploaded_seq = w->save_seq;
+                snprintf(blob, sizeof(blob),
+                         "{\"ok\":true,\"seq\":%llu,\"final\":%s,\"unchanged\":false,"
+                         "\"length\":100,\"sha256\":\"%064d\",\"data_length\":5000,\"files\":3,"
+                         "\"ms\":1}",
+                         (unsigned long long)w->save_seq, flags & CONTROL_FINAL ? "true" : "false",
+                         7);
+        }
+        tell(w, CONTROL_SAVE_DONE, error ? 1 : 0, flags, 0, blob);
+}
+
+static void end_stop(struct world *w)
+{
+        w->app = CONTROL_APP_NONE;
+        if (!w->terminating) {
+                tell(w, CONTROL_APP_STOPPED, 0, 0, 0, "");
+                return;
+        }
+        if (w->held_seq == 0)
+                return;
+        w->save_runs = w->save_is_final = true;
+        w->save_seq = w->held_seq;
+        end_save(w, CONTROL_HELD | CONTROL_FINAL);
+}
+
+/* ---- gate and sense ---- */
+
+void world_channel(struct world *w, const struct channel_msg *m)
+{
+        give(w, &(struct state_event){.type = STATE_GATE, .channel = m});
+}
+
+static void take_channel(struct world *w, const struct channel_msg *m)
+{
+        switch (m->type) {
+        case CHANNEL_GATE_CONFIG:
+                note(w, "config %s%s%s\n", m->u.config.phase, *m->u.config.message ? " " : "",
+                     m->u.config.message);
+                CHECK(*m->u.config.key && m->u.config.generation == w->generation);
+                return;
+        case CHANNEL_GATE_PROBE:
+                note(w, "probe%s\n", m->u.probe.prime ? " prime" : "");
+                forget(w, WORLD_APP_UP);
+                if (!w->app_never_up)
+                        world_later(w, w->start_ms, WORLD_APP_UP, m->u.probe.id);
+                return;
+        case CHANNEL_GATE_APP_DOWN:
+                note(w, "down\n");
+                forget(w, WORLD_APP_UP);
+                return;
+        case CHANNEL_SENSE_BEGIN:
+                note(w, "sense\n");
+                return;
+        default:
+                CHECK(!"a message to gate or sense");
+        }
+}
+
+void world_change(struct world *w)
+{
+        struct channel_msg m = {.type = CHANNEL_SENSE_FILES};
+
+        m.u.files.workspace_events = 1;
+        world_channel(w, &m);
+}
+
+void world_file_stream(struct world *w, int64_t every_ms)
+{
+        world_later(w, every_ms, WORLD_CHANGE, every_ms);
+}
+
+/* ---- controller ---- */
+
+static void grant(struct world *w, struct wire_save *saves, uint32_t *n, uint64_t above)
+{
+        w->granted_seq = MAX(w->granted_seq, above);
+        for (*n = 0; *n < GRANTS; ++*n) {
+                struct wire_save *to = &saves[*n];
+
+                to->seq = ++w->granted_seq;
+                snprintf(to->request, sizeof(to->request),
+                         "{\"workspace\":\"ws-a\",\"generation\":%llu,\"seq\":%llu}",
+                         (unsigned long long)w->generation, (unsigned long long)to->seq);
+        }
+}
+
+static void fill_claim(struct world *w, struct wire_claim *c)
+{
+        STR_CUT(c->workspace, "ws-a");
+        c->generation = w->generation;
+        STR_CUT(c->host, "ws-a.localhost:8080");
+        memset(c->gate_key, 'a', sizeof(c->gate_key) - 1);
+        c->idle_ms = 1800000;
+        STR_CUT(c->restore, "{\"restore\":1}");
+        grant(w, c->saves, &c->n_saves, 0);
+}
+
+static void answer(struct world *w, enum state_line line, const struct wire_msg *m)
+{
+        give(w, &(struct state_event){.type = STATE_ANSWER, .answer.line = line, .answer.msg = m});
+}
+
+static void on_hello(struct world *w, const struct wire_hello *m, struct wire_msg *reply)
+{
+        w->hellos++;
+        note(w, "> hello %llu\n", (unsigned long long)m->generation);
+        CHECK_STR(m->nonce, "0123456789abcdef0123456789abcdef");
+        reply->type = WIRE_WELCOME;
+        reply->welcome.re = m->seq;
+        reply->welcome.v = 1;
+        reply->welcome.heartbeat_ms = 5000;
+        if (w->claimed)
+                fill_claim(w, &reply->welcome.claim);
+}
+
+static void on_report(struct world *w, const struct wire_report *m, struct wire_msg *reply)
+{
+        CHECK(m->acted_id >= w->report.acted_id || w->hellos > 1);
+        w->report = *m;
+        w->reports++;
+        w->unsaved_ms_max = MAX(w->unsaved_ms_max, m->unsaved_age_ms);
+        reply->type = WIRE_OK;
+        reply->ok.re = m->seq;
+        reply->ok.heartbeat_ms = 5000;
+        if (m->generation > 0 && m->grants_left < 4)
+                grant(w, reply->ok.saves, &reply->ok.n_saves, m->grant_seq);
+}
+
+static void on_saved(struct world *w, const struct wire_saved *m, struct wire_msg *reply)
+{
+        note(w, "> saved %llu%s%s\n", (unsigned long long)m->save_seq, m->final ? " final" : "",
+             m->unchanged ? " unchanged" : "");
+        CHECK(m->generation == w->generation);
+        CHECK(m->unchanged || m->save_seq <= w->uploaded_seq);
+        reply->type = WIRE_SAVED_ACK;
+        reply->saved_ack.re = m->seq;
+        reply->saved_ack.generation = m->generation;
+        reply->saved_ack.save_seq = m->save_seq;
+        reply->saved_ack.commit = w->answer == WORLD_COMMIT    ? WIRE_COMMIT_COMMITTED
+                                  : w->answer == WORLD_PENDING ? WIRE_COMMIT_PENDING
+                                                               : WIRE_COMMIT_REFUSED;
+        if (w->answer != WORLD_COMMIT)
+                return;
+        if (!m->unchanged)
+                w->committed_seq = MAX(w->committed_seq, m->save_seq);
+        w->final_committed = w->final_committed || m->final;
+}
+
+static bool send_one(struct world *w, enum state_line line)
+{
+        static struct wire_msg reply;
+
+        if (!state_message(&w->s, line, w->now, &w->msg))
+                return false;
+        memset(&reply, 0, sizeof(reply));
+        CHECK(w->reachable);
+        if (w->answer == WORLD_SILENT)
+                return false;
+        if (line == STATE_AWAIT_LINE) {
+                w->await_open = true;
+                w->await_seq = w->msg.await.seq;
+                w->await_acted = w->msg.await.acted_id;
+                if (w->command.id > w->await_acted) {
+                        world_deliver(w);
+                } else {
+                        forget(w, WORLD_NONE);
+                        world_later(w, 25000, WORLD_NONE, 0);
+                }
+                return false;
+        }
+        if (w->msg.type == WIRE_HELLO)
+                on_hello(w, &w->msg.hello, &reply);
+        else if (w->msg.type == WIRE_SAVED)
+                on_saved(w, &w->msg.saved, &reply);
+        else
+                on_report(w, &w->msg.report, &reply);
+        answer(w, line, &reply);
+        return true;
+}
+
+void world_deliver(struct world *w)
+{
+        static struct wire_msg m;
+
+        if (!w->await_open)
+                return;
+        w->await_open = false;
+        forget(w, WORLD_NONE);
+        memset(&m, 0, sizeof(m));
+        m.type = WIRE_COMMAND;
+        m.command = w->command;
+        m.command.re = w->await_seq;
+        answer(w, STATE_AWAIT_LINE, &m);
+}
+
+uint64_t world_command(struct world *w, enum wire_verb verb)
+{
+        memset(&w->command, 0, sizeof(w->command));
+        w->command.id = ++w->last_command;
+        w->command.verb = verb;
+        w->command.idle_ms = 1800000;
+        if (verb == WIRE_VERB_CLAIM) {
+                w->claimed = true;
+                w->generation = 3;
+                fill_claim(w, &w->command.claim);
+        }
+        w->command.generation = w->generation;
+        world_deliver(w);
+        return w->last_command;
+}
+
+/* ---- time ---- */
+
+static void after(struct world *w)
+{
+        static struct state_actions mine;
+
+        mine = w->fx;
+        w->fx.n = 0;
+        for (size_t i = 0; i < mine.n; i++) {
+                if (mine.v[i].type == STATE_ACT_CONTROL)
+                        take_order(w, &mine.v[i]);
+                else if (mine.v[i].type == STATE_ACT_REDIAL)
+                        note(w, "redial\n");
+                else
+                        take_channel(w, &mine.v[i].channel);
+        }
+        (void)(send_one(w, STATE_REPORT_LINE) || send_one(w, STATE_SAVED_LINE) ||
+               send_one(w, STATE_AWAIT_LINE));
+}
+
+static void happen(struct world *w, enum world_thing what, int64_t value)
+{
+        struct channel_msg m = {.type = CHANNEL_GATE_APP_UP};
+
+        switch (what) {
+        case WORLD_APP_STARTED:
+                if (w->app == CONTROL_APP_RUNNING)
+                        tell(w, CONTROL_STATE, 0, 0, 0, "");
+                return;
+        case WORLD_APP_UP:
+                m.u.app_up.id = (uint32_t)value;
+                if (w->app == CONTROL_APP_RUNNING)
+                        world_channel(w, &m);
+                return;
+        case WORLD_APP_STOPPED:
+                end_stop(w);
+                return;
+        case WORLD_RESTORED:
+                end_restore(w);
+                return;
+        case WORLD_SAVED:
+                end_save(w, 0);
+                return;
+        case WORLD_CHANGE:
+                if (w->app == CONTROL_APP_RUNNING && !w->app_primed)
+                        world_change(w);
+                world_file_stream(w, value);
+                return;
+        case WORLD_NONE:
+                w->await_open = false;
+                w->msg = (struct wire_msg){.type = WIRE_NONE, .none.re = w->await_seq};
+                answer(w, STATE_AWAIT_LINE, &w->msg);
+                return;
+        case WORLD_FREE:
+                return;
+        }
+}
+
+void world_run(struct world *w, int64_t ms)
+{
+        mono_t end = mono_add_ms(w->now, ms);
+
+        for (int turns = 0;; turns++) {
+                mono_t due = state_deadline(&w->s);
+                size_t first = WORLD_PENDING_MAX;
+
+                /* link must never ask to be called again without getting anywhere */
+                CHECK(turns < 200000);
+                for (size_t i = 0; i < WORLD_PENDING_MAX; i++) {
+                        if (w->pending[i].what != WORLD_FREE &&
+                            (first == WORLD_PENDING_MAX ||
+                             mono_before(w->pending[i].at, w->pending[first].at)))
+                                first = i;
+                }
+                if (first < WORLD_PENDING_MAX && !mono_before(due, w->pending[first].at)) {
+                        enum world_thing what = w->pending[first].what;
+
+                        if (mono_before(end, w->pending[first].at))
+                                break;
+                        w->now.us = MAX(w->now.us, w->pending[first].at.us);
+                        w->pending[first].what = WORLD_FREE;
+                        happen(w, what, w->pending[first].value);
+                        continue;
+                }
+                if (mono_before(end, due))
+                        break;
+                w->now.us = MAX(w->now.us, due.us);
+                give(w, &(struct state_event){.type = STATE_DEADLINE});
+        }
+        w->now = end;
+}
+
+void world_until(struct world *w, enum wire_phase phase, int64_t ms)
+{
+        for (int64_t t = 0; t < ms && w->s.phase != phase; t += 50)
+                world_run(w, 50);
+        if (w->s.phase != phase)
+                fprintf(stderr, "phase %s instead of %s, error \"%s\"\n%s",
+                        wire_phase_name(w->s.phase), wire_phase_name(phase), w->s.error, w->trace);
+        CHECK(w->s.phase == phase);
+        world_run(w, 0);
+}
+
+/* ---- crashes ---- */
+
+static void boot_link(struct world *w)
+{
+        struct state_config config = {
+                .save_after_ms = 20000,
+                .seed = 12345,
+                .first_seq = (uint64_t)w->now.us,
+        };
+
+        STR_CUT(config.task, "t-0000000001");
+        STR_CUT(config.nonce, "0123456789abcdef0123456789abcdef");
+        memset(config.secret, 'b', sizeof(config.secret) - 1);
+        STR_CUT(config.agent, "test");
+        STR_CUT(config.health_path, "/healthz");
+        STR_CUT(config.prime_path, "/");
+        STR_CUT(config.workspace, "/home/student/workspace");
+        STR_CUT(config.home, "/home/student");
+        state_init(&w->s, &config, w->now);
+        state_set_addr(&w->s, "127.0.0.1:1234");
+        w->await_open = false;
+        forget(w, WORLD_NONE);
+}
+
+void world_init(struct world *w)
+{
+        memset(w, 0, sizeof(*w));
+        w->now = (mono_t){1000000};
+        w->start_ms = 400;
+        w->stop_ms = 4000;
+        w->restore_ms = 700;
+        w->save_ms = 500;
+        w->reachable = true;
+        boot_link(w);
+        tell(w, CONTROL_STATE, 0, 0, 0, "");
+        world_reconnect(w);
+}
+
+void world_crash_link(struct world *w)
+{
+        note(w, "! link\n");
+        boot_link(w);
+        tell(w, CONTROL_STATE, 0, 0, 0, "");
+        if (w->reachable)
+                world_reconnect(w);
+}
+
+void world_crash_gate(struct world *w)
+{
+        struct channel_msg m = {.type = CHANNEL_GATE_HELLO};
+
+        note(w, "! gate\n");
+        forget(w, WORLD_APP_UP);
+        m.u.hello.port = 1234;
+        world_channel(w, &m);
+}
+
+void world_crash_sense(struct world *w)
+{
+        note(w, "! sense\n");
+        world_channel(w, &(struct channel_msg){.type = CHANNEL_SENSE_HELLO});
+}
+
+void world_crash_app(struct world *w)
+{
+        if (w->app != CONTROL_APP_RUNNING)
+                return;
+        note(w, "! app\n");
+        w->app = w->app_primed ? CONTROL_APP_NONE : CONTROL_APP_BACKOFF;
+        tell(w, CONTROL_APP_EXITED, 1, 0, 0, "");
+        if (w->app == CONTROL_APP_BACKOFF)
+                w->app = CONTROL_APP_RUNNING;
+}
+
+void world_sigterm(struct world *w)
+{
+        note(w, "! term\n");
+        w->terminating = true;
+        tell(w, CONTROL_TERMINATING, 0, 0, 0, "");
+        if (w->app != CONTROL_APP_STOPPING)
+                world_later(w, w->stop_ms, WORLD_APP_STOPPED, 0);
+        w->app = CONTROL_APP_STOPPING;
+}
+
+void world_cut(struct world *w)
+{
+        w->reachable = false;
+        w->await_open = false;
+        forget(w, WORLD_NONE);
+        give(w, &(struct state_event){.type = STATE_DISCONNECTED});
+}
+
+void world_reconnect(struct world *w)
+{
+        w->reachable = true;
+        give(w, &(struct state_event){.type = STATE_CONNECTED});
+}
+
+void world_to(struct world *w, enum wire_phase phase)
+{
+        world_init(w);
+        if (phase == WIRE_PHASE_STARTING || phase == WIRE_PHASE_PRIMING)
+                return;
+        world_until(w, WIRE_PHASE_WARM, 20000);
+        if (phase == WIRE_PHASE_WARM)
+                return;
+        world_command(w, WIRE_VERB_CLAIM);
+        if (phase == WIRE_PHASE_RESTORING)
+                return;
+        world_until(w, WIRE_PHASE_APP_STARTING, 20000);
+        if (phase == WIRE_PHASE_APP_STARTING)
+                return;
+        world_until(w, WIRE_PHASE_READY, 20000);
+        if (phase == WIRE_PHASE_READY)
+                return;
+        world_run(w, 30000);
+        if (phase == WIRE_PHASE_SAVE_FAILED) {
+                w->save_error = "network";
+                w->save_errors_left = 1;
+        }
+        world_command(w, WIRE_VERB_PREPARE_STOP);
+        world_until(w, phase, 60000);
+}

@@ -1,0 +1,105 @@
+/*
+ * Everything around link in virtual time: init with the app and its saves, gate, sense, and a
+ * controller that commits. It checks with every order that link may give it now, and keeps a trace.
+ */
+#pragma once
+
+#include "link/state.h"
+
+#define WORLD_PENDING_MAX 64
+#define WORLD_TRACE_MAX 16384
+
+enum world_thing {
+        WORLD_FREE,
+        WORLD_APP_STARTED,
+        WORLD_APP_UP, /* the gate's answer; value: probe id */
+        WORLD_APP_STOPPED,
+        WORLD_RESTORED,
+        WORLD_SAVED,
+        WORLD_CHANGE, /* sense tells a change in the workspace, again every value ms */
+        WORLD_NONE,   /* the await comes back empty */
+};
+
+enum world_answer {
+        WORLD_COMMIT,
+        WORLD_PENDING,
+        WORLD_REFUSE,
+        WORLD_SILENT, /* messages to the controller are lost */
+};
+
+struct world {
+        struct state s;
+        mono_t now;
+        struct state_actions fx;
+        struct wire_msg msg;
+        struct {
+                mono_t at;
+                enum world_thing what;
+                int64_t value;
+        } pending[WORLD_PENDING_MAX];
+        char trace[WORLD_TRACE_MAX];
+        size_t trace_len;
+
+        /* init */
+        enum control_app_state app;
+        bool app_primed, save_runs, restore_runs, terminating;
+        bool home_complete; /* restored, or nothing to restore */
+        bool student_ran;   /* the student's app ran on the home */
+        bool save_is_final;
+        uint64_t save_seq, held_seq;
+        uint64_t uploaded_seq; /* highest ever */
+        uint64_t saved_told;   /* CONTROL_SAVED orders */
+        uint32_t stops, starts, saves, finals;
+
+        /* knobs */
+        int64_t start_ms, stop_ms, restore_ms, save_ms;
+        const char *save_error; /* code of every save from now on; NULL: they succeed */
+        int save_errors_left;   /* so many, then they succeed; 0: no end */
+        const char *restore_error;
+        bool save_unchanged;
+        bool app_never_up;
+
+        /* controller */
+        enum world_answer answer;
+        bool reachable;
+        bool claimed;
+        uint64_t generation, granted_seq, committed_seq;
+        bool final_committed;
+        struct wire_command command; /* given while its id is above what the agent has seen */
+        uint64_t last_command;
+        struct wire_report report; /* the last one */
+        uint64_t reports, hellos;
+        int64_t unsaved_ms_max;
+        bool await_open;
+        uint64_t await_seq, await_acted;
+};
+
+void world_init(struct world *w);
+/* Let time pass; everything that comes due happens in order. */
+void world_run(struct world *w, int64_t ms);
+/* Run until the phase is reached; fails after `ms`. */
+void world_until(struct world *w, enum wire_phase phase, int64_t ms);
+/* From nothing to that phase. */
+void world_to(struct world *w, enum wire_phase phase);
+
+/* Give a command; returns its id. */
+uint64_t world_command(struct world *w, enum wire_verb verb);
+/* The answer of an await comes (again): whatever is in w->command. */
+void world_deliver(struct world *w);
+void world_change(struct world *w);
+void world_file_stream(struct world *w, int64_t every_ms);
+void world_later(struct world *w, int64_t ms, enum world_thing what, int64_t value);
+
+void world_crash_link(struct world *w);
+void world_crash_gate(struct world *w);
+void world_crash_sense(struct world *w);
+void world_crash_app(struct world *w);
+void world_sigterm(struct world *w);
+void world_cut(struct world *w);
+void world_reconnect(struct world *w);
+
+void world_channel(struct world *w, const struct channel_msg *m);
+
+/* Forget the trace; then compare what came since with `lines` (each ends with a newline). */
+void world_forget(struct world *w);
+void world_expect(struct world *w, const char *lines);

@@ -1,0 +1,176 @@
+/* Configuration: order of the sources, and what each mistake is called. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "config.h"
+#include "test.h"
+
+static char dir[] = "/tmp/test_config.XXXXXX";
+static char file[64], profile[64];
+static char error[CONFIG_ERROR_SIZE];
+static enum config_action action;
+
+static void write_file(const char *path, const char *text)
+{
+        CHECK(file_write_atomic(path, text, strlen(text), 0644) == 0);
+}
+
+#define MAX_ARGS 8
+
+static int load(struct config **c, char **env, const char *const *args)
+{
+        static char words[MAX_ARGS][256];
+        char *argv[MAX_ARGS + 1] = {words[0]};
+        int n = 1;
+
+        (void)snprintf(words[0], sizeof(words[0]), "wscontroller");
+        for (; args && args[n - 1]; n++) {
+                (void)snprintf(words[n], sizeof(words[n]), "%s", args[n - 1]);
+                argv[n] = words[n];
+        }
+        argv[n] = NULL;
+        error[0] = 0;
+        return config_load(n, argv, env, error, &action, c);
+}
+
+#define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static char *no_env[] = {NULL};
+
+static void expect_error(const char *content, const char *says)
+{
+        struct config *c = NULL;
+
+        write_file(file, content);
+        CHECK_INT(load(&c, no_env, ARGS("--config", file)), -EINVAL);
+        CHECK(!c);
+        if (!strstr(error, says)) {
+                fprintf(stderr, "expected \"%s\" in \"%s\"\n", says, error);
+                exit(1);
+        }
+}
+
+static void test_sources(void)
+{
+        char text[512];
+        char *env[] = {(char[]){"WS_POOL=5"}, (char[]){"WS_QUIET=3s"}, (char[]){"OTHER=1"}, NULL};
+        struct config *c = NULL;
+        struct core_config core;
+
+        (void)snprintf(text, sizeof(text),
+                       "# a comment\n\n heartbeat = 2s \r\nquiet=1s\ntasks_max = 40 # the machine\n"
+                       "[type vscode]\nprofile = %s\npool = 3\nidle = 10m\n"
+                       "[type other]\nprofile = %s\nbind = /opt/app:/run/ws/app/dist\n",
+                       profile, profile);
+        write_file(file, text);
+        CHECK_INT(load(&c, env, ARGS("--config", file, "--idle=7m", "--log-level", "debug")), 0);
+        CHECK_INT(action, CONFIG_RUN);
+        config_core(c, &core);
+        CHECK_INT(core.n_types, 2);
+        CHECK_STR(core.types[0].name, "vscode");
+        CHECK_INT(core.types[0].pool_size, 5); /* the environment is stronger than the file */
+        CHECK_INT(core.types[1].pool_size, 5);
+        CHECK_INT(core.types[1].idle_ms, 7 * 60000); /* a flag is for every type */
+        CHECK_INT(core.heartbeat_ms, 2000);
+        CHECK_INT(core.quiet_ms, 3000);
+        CHECK_INT(core.tasks_max, 40);
+        CHECK_INT(core.agent_lost_ms, 30000);
+        CHECK_STR(config_text(c, CONFIG_LOG_LEVEL), "debug");
+        CHECK_STR(c->v[CONFIG_LOG_LEVEL].source, "--log-level");
+        CHECK_STR(c->v[CONFIG_QUIET].source, "WS_QUIET");
+        CHECK_STR(c->v[CONFIG_SAVE_RETRY].source, "default");
+        CHECK(strstr(c->v[CONFIG_HEARTBEAT].source, "/c.conf:3"));
+        CHECK_STR(config_type_text(c, 1, CONFIG_TYPE_BIND), "/opt/app:/run/ws/app/dist");
+        c = config_free(c);
+}
+
+static void test_addr(void)
+{
+        char text[256];
+        char host[32];
+        uint16_t port = 0;
+        struct config *c = NULL;
+
+        (void)snprintf(text, sizeof(text), "[type a]\nprofile=%s\n", profile);
+        write_file(file, text);
+        CHECK_INT(load(&c, no_env, ARGS("--config", file, "--listen-http", "0.0.0.0:80")), 0);
+        config_addr(c, CONFIG_LISTEN_HTTP, host, sizeof(host), &port);
+        CHECK_STR(host, "0.0.0.0");
+        CHECK_INT(port, 80);
+        c = config_free(c);
+}
+
+static void test_actions(void)
+{
+        struct config *c = NULL;
+
+        CHECK_INT(load(&c, no_env, ARGS("--help")), 0); /* needs no file */
+        CHECK_INT(action, CONFIG_HELP);
+        c = config_free(c);
+        CHECK_INT(load(&c, no_env, ARGS("--config", file, "--check")), 0);
+        CHECK_INT(action, CONFIG_CHECK);
+        c = config_free(c);
+        CHECK_INT(load(&c, no_env, ARGS("--config", file, "--print-config")), 0);
+        CHECK_INT(action, CONFIG_PRINT);
+        c = config_free(c);
+}
+
+static void test_errors(void)
+{
+        struct config *c = NULL;
+
+        expect_error("", "no workspace type is configured");
+        expect_error("nonsense\n", "c.conf:1: \"nonsense\": write NAME = VALUE");
+        expect_error("\nwrong = 1\n", "c.conf:2: no such option \"wrong\"");
+        expect_error("heartbeat = soon\n", "give a duration such as");
+        expect_error("heartbeat = 1ms\n", "is out of range; give 100 to 600000 ms");
+        expect_error("tasks_max = -1\n", "c.conf:1: tasks_max");
+        expect_error("listen_http = 7701\n", "ADDRESS:PORT");
+        expect_error("listen_http = 127.0.0.1:70000\n", "ADDRESS:PORT");
+        expect_error("listen_agents = 127.0.0.1\n", "tcp://");
+        expect_error("public_scheme = ftp\n", "http or https");
+        expect_error("log_level = loud\n", "debug, info, warn or error");
+        expect_error("storage_max_bytes = 1T\n", "a size such as");
+        expect_error("pool = 3\n", "belongs to a type; move it below [type NAME]");
+        expect_error("[type a]\nquiet = 1s\n", "belongs to no type; move it above");
+        expect_error("[type a\n", "a section ends with ]");
+        expect_error("[class a]\n", "no such section \"class a\"");
+        expect_error("[type a/b]\n", "is no name for a type");
+        expect_error("[type a]\n[type a]\n", "is there twice");
+        expect_error("[type a]\npool = 1\n", "[type a]: profile is not set");
+        expect_error("[type a]\nprofile = /nonexistent\n",
+                     "c.conf:2: profile: /nonexistent: No such");
+        expect_error("[type a]\nbind = app:/run/ws/x\n", "SRC:DST");
+        expect_error("[type a]\nbind = /app:/etc\n", "SRC:DST");
+        CHECK_INT(load(&c, no_env, ARGS("--pool")), -EINVAL);
+        CHECK(strstr(error, "--pool: a value is missing"));
+        CHECK_INT(load(&c, no_env, ARGS("stray")), -EINVAL);
+        CHECK(strstr(error, "\"stray\": not an option"));
+        CHECK_INT(load(&c, no_env, ARGS("--config", "/nonexistent")), -EINVAL);
+        CHECK(strstr(error, "/nonexistent: cannot be read"));
+}
+
+static void test_pools_and_tasks(void)
+{
+        char text[256];
+
+        (void)snprintf(text, sizeof(text), "tasks_max = 3\n[type a]\nprofile = %s\npool = 4\n",
+                       profile);
+        expect_error(text, "tasks_max is 3, but the pools keep 4 tasks warm");
+}
+
+int main(void)
+{
+        CHECK(mkdtemp(dir));
+        (void)snprintf(file, sizeof(file), "%s/c.conf", dir);
+        (void)snprintf(profile, sizeof(profile), "%s/profile.json", dir);
+        write_file(profile, "{}");
+        RUN(test_sources);
+        RUN(test_addr);
+        RUN(test_actions);
+        RUN(test_errors);
+        RUN(test_pools_and_tasks);
+        CHECK(unlink(file) == 0 && unlink(profile) == 0 && rmdir(dir) == 0);
+        return 0;
+}

@@ -1,0 +1,80 @@
+/* Keys: made once, the same ever after, each derived one depends on every argument. */
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "keys.h"
+#include "test.h"
+
+static char dir[] = "/tmp/test_keys.XXXXXX";
+
+static void test_load(void)
+{
+        char path[64];
+        struct keys a, b;
+        struct stat st;
+
+        (void)snprintf(path, sizeof(path), "%s/master.key", dir);
+        CHECK(keys_load(path, &a) == 0);
+        CHECK(keys_load(path, &b) == 0);
+        CHECK(memcmp(&a, &b, sizeof(a)) == 0);
+        CHECK(stat(path, &st) == 0);
+        CHECK_INT(st.st_mode & 0777, 0600);
+        CHECK_INT(st.st_size, 32);
+        CHECK(file_write_atomic(path, "short", 5, 0600) == 0);
+        CHECK_INT(keys_load(path, &b), -EBADMSG);
+        CHECK(memcmp(&a, &b, sizeof(a)) == 0); /* untouched on failure */
+        CHECK(file_write_atomic(path,
+                                "0123456789012345678901234567890123456789012345678901234567890", 60,
+                                0600) == 0);
+        CHECK_INT(keys_load(path, &b), -EBADMSG);
+        CHECK(unlink(path) == 0);
+        CHECK_INT(keys_load("/nonexistent/master.key", &b), -ENOENT);
+}
+
+static void test_derive(void)
+{
+        struct keys k = {{1, 2, 3}};
+        struct keys other = {{1, 2, 4}};
+        char a[KEYS_HEX], b[KEYS_HEX];
+
+        keys_task_secret(&k, "t-0000000001", a);
+        keys_task_secret(&k, "t-0000000001", b);
+        CHECK(keys_equal(a, b));
+        keys_task_secret(&other, "t-0000000001", b);
+        CHECK(!keys_equal(a, b));
+        keys_task_secret(&k, "t-0000000002", b);
+        CHECK(!keys_equal(a, b));
+        keys_gate(&k, "t-0000000001", 0, b); /* another label */
+        CHECK(!keys_equal(a, b));
+        keys_gate(&k, "ws-a", 1, a);
+        keys_gate(&k, "ws-a", 2, b);
+        CHECK(!keys_equal(a, b));
+        keys_access(&k, "ws-a", 1, b);
+        CHECK(!keys_equal(a, b));
+        keys_storage(&k, "get", "ws/1-1/data", 10, 0, a);
+        keys_storage(&k, "put", "ws/1-1/data", 10, 0, b);
+        CHECK(!keys_equal(a, b));
+        keys_storage(&k, "get", "ws/1-1/data", 1, 0, b);
+        CHECK(!keys_equal(a, b));
+        keys_storage(&k, "get", "ws/1-1/data", 10, 1, b);
+        CHECK(!keys_equal(a, b));
+        /* Where one argument ends and the next begins is part of the text. */
+        keys_storage(&k, "get", "x\n1", 1, 0, a);
+        keys_storage(&k, "get\nx", "1", 1, 0, b);
+        CHECK(!keys_equal(a, b));
+        keys_gateway(&k, a);
+        CHECK(!keys_equal(a, ""));
+        CHECK(!keys_equal(a, "00"));
+        CHECK_INT((long long)strlen(a), 64);
+}
+
+int main(void)
+{
+        CHECK(mkdtemp(dir));
+        RUN(test_load);
+        RUN(test_derive);
+        CHECK(rmdir(dir) == 0);
+        return 0;
+}

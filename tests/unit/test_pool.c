@@ -1,0 +1,95 @@
+/* The numbers of a pool: target, launches, stops, and the breaker's pauses. */
+#include "pool/pool.h"
+#include "test.h"
+
+static struct pool_plan plan(uint32_t size, uint32_t waiting, uint32_t warm, uint32_t launching,
+                             uint32_t capacity, bool draining)
+{
+        struct pool_breaker closed;
+        struct pool_plan ret = {0};
+        struct pool_input in = {.size = size,
+                                .waiting = waiting,
+                                .warm = warm,
+                                .launching = launching,
+                                .capacity = capacity,
+                                .draining = draining,
+                                .breaker = &closed};
+
+        pool_breaker_init(&closed);
+        pool_plan(&in, &ret);
+        return ret;
+}
+
+static void test_plan(void)
+{
+        struct pool_plan p = plan(2, 0, 0, 0, 10, false);
+
+        CHECK_INT(p.target, 2);
+        CHECK_INT(p.launch, 2);
+        CHECK_STR(p.reason, "fixed size 2");
+        p = plan(2, 0, 1, 1, 10, false); /* in flight counts */
+        CHECK_INT(p.launch, 0);
+        CHECK_INT(p.stop, 0);
+        p = plan(2, 3, 0, 2, 10, false); /* people who wait come on top */
+        CHECK_INT(p.target, 5);
+        CHECK_INT(p.launch, 3);
+        CHECK_STR(p.reason, "fixed size 2, 3 waiting");
+        p = plan(2, 3, 0, 0, 1, false);
+        CHECK_INT(p.launch, 1);
+        CHECK_STR(p.reason, "fixed size 2, 3 waiting, held by tasks_max");
+        p = plan(1, 0, 4, 0, 10, false);
+        CHECK_INT(p.stop, 3);
+        p = plan(2, 0, 2, 1, 10, true);
+        CHECK_INT(p.target, 0);
+        CHECK_INT(p.launch, 0);
+        CHECK_INT(p.stop, 2);
+        CHECK_STR(p.reason, "shutting down");
+}
+
+static void test_claim_first(void)
+{
+        struct pool_breaker closed;
+        struct pool_plan p;
+        struct pool_input in = {.size = 2, .capacity = 10, .claiming = true, .breaker = &closed};
+
+        pool_breaker_init(&closed);
+        pool_plan(&in, &p);
+        CHECK_INT(p.launch, 0); /* the claim has the machine */
+        CHECK_STR(p.reason, "fixed size 2, after the claim that runs");
+        in.waiting = 1; /* people who wait go first */
+        pool_plan(&in, &p);
+        CHECK_INT(p.launch, 3);
+}
+
+static void test_breaker(void)
+{
+        struct pool_breaker b;
+        mono_t now = {0};
+        int64_t pauses[] = {5000, 10000, 20000, 40000, 80000, 160000, 300000, 300000};
+
+        pool_breaker_init(&b);
+        pool_breaker_failed(&b, now);
+        pool_breaker_failed(&b, now);
+        CHECK(pool_breaker_allows(&b, now, 5) == UINT32_MAX);
+        for (size_t i = 0; i < ARRAY_LEN(pauses); i++) {
+                pool_breaker_failed(&b, now);
+                CHECK_INT(b.pause_ms, pauses[i]);
+                /* A launch from before it opened changes nothing. */
+                pool_breaker_failed(&b, now);
+                CHECK_INT(b.pause_ms, pauses[i]);
+                CHECK_INT(pool_breaker_allows(&b, mono_add_ms(now, pauses[i] - 1), 0), 0);
+                now = mono_add_ms(now, pauses[i]);
+                CHECK_INT(pool_breaker_allows(&b, now, 0), 1);
+                CHECK_INT(pool_breaker_allows(&b, now, 1), 0);
+        }
+        pool_breaker_succeeded(&b);
+        CHECK(pool_breaker_allows(&b, now, 5) == UINT32_MAX);
+}
+
+int main(void)
+{
+        RUN(test_plan);
+        RUN(test_claim_first);
+        RUN(test_breaker);
+        return 0;
+}

@@ -1,0 +1,355 @@
+/*
+ * The store's contract: what was committed is there after a new open, a batch is all or nothing,
+ * counters only grow; and what cannot be opened says why.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+#include "store/store.h"
+#include "test.h"
+
+static char dir[] = "/tmp/test_store.XXXXXX";
+static char path[64];
+static char error[STORE_ERROR_SIZE];
+
+static struct store *opened(void)
+{
+        struct store *s = NULL;
+
+        if (store_open_sqlite(path, error, &s) != 0) {
+                fprintf(stderr, "%s\n", error);
+                exit(1);
+        }
+        return s;
+}
+
+static struct workspace_row workspace(const char *id)
+{
+        struct workspace_row row = {.state = WS_ATTENTION,
+                                    .generation = 7,
+                                    .head = {.generation = 7,
+                                             .seq = 3,
+                                             .length = 10,
+                                             .data_length = UINT64_C(1) << 40,
+                                             .sha256 = "abc",
+                                             .at = {5}},
+                                    .created_at = {1},
+                                    .active_at = {2},
+                                    .stopped_at = {3},
+                                    .erase_at = {4}};
+
+        STR_CUT(row.id, id);
+        STR_CUT(row.key.tenant, "default");
+        STR_CUT(row.key.user_id, "o'brien\"; --");
+        STR_CUT(row.key.name, "default");
+        STR_CUT(row.key.type, "vscode");
+        STR_CUT(row.labels, "{\"course\":\"c\xc3\xa4t\"}");
+        STR_CUT(row.task, "t-0000000001");
+        STR_CUT(row.reason, "disk full");
+        return row;
+}
+
+static struct task_row task(const char *id)
+{
+        struct task_row row = {
+                .state = TASK_STOPPING, .generation = 7, .launched_at = {1}, .state_at = {2}};
+
+        STR_CUT(row.id, id);
+        STR_CUT(row.type, "vscode");
+        STR_CUT(row.workspace, "ws-a");
+        STR_CUT(row.nonce, "n");
+        STR_CUT(row.addr, "127.0.0.1:1");
+        STR_CUT(row.reason, "r");
+        return row;
+}
+
+struct seen {
+        size_t workspaces, tasks, audits;
+        struct workspace_row workspace;
+        struct task_row task;
+        struct audit_row first, last;
+};
+
+static void on_workspace(void *ctx, const struct workspace_row *row)
+{
+        struct seen *s = ctx;
+
+        s->workspaces++;
+        s->workspace = *row;
+}
+
+static void on_task(void *ctx, const struct task_row *row)
+{
+        struct seen *s = ctx;
+
+        s->tasks++;
+        s->task = *row;
+}
+
+static void on_audit(void *ctx, const struct audit_row *row)
+{
+        struct seen *s = ctx;
+
+        if (s->audits++ == 0)
+                s->first = *row;
+        s->last = *row;
+}
+
+static struct seen load(struct store *s)
+{
+        struct seen seen = {0};
+        struct store_visitor v = {&seen, on_workspace, on_task};
+
+        CHECK(store_load(s, &v) == 0);
+        return seen;
+}
+
+static void test_rows(void)
+{
+        struct store *s = opened();
+        struct workspace_row w = workspace("ws-a");
+        struct task_row t = task("t-0000000001");
+        struct seen seen;
+
+        CHECK(store_begin(s) == 0);
+        CHECK(store_put_workspace(s, &w) == 0);
+        CHECK(store_put_task(s, &t) == 0);
+        w.previous = w.head;
+        w.head.seq = 4;
+        CHECK(store_put_workspace(s, &w) == 0); /* the last one counts */
+        CHECK(store_commit(s) == 0);
+        s = store_free(s);
+        s = opened();
+        seen = load(s);
+        CHECK_INT((long long)seen.workspaces, 1);
+        CHECK_INT((long long)seen.tasks, 1);
+        CHECK(memcmp(&seen.workspace, &w, sizeof(w)) == 0);
+        CHECK(memcmp(&seen.task, &t, sizeof(t)) == 0);
+        CHECK(store_begin(s) == 0);
+        CHECK(store_del_workspace(s, "ws-a") == 0);
+        CHECK(store_del_task(s, "t-0000000001") == 0);
+        CHECK(store_del_task(s, "t-unknown") == 0);
+        store_rollback(s); /* nothing of it happened */
+        CHECK_INT((long long)load(s).workspaces, 1);
+        CHECK(store_begin(s) == 0);
+        CHECK(store_del_workspace(s, "ws-a") == 0);
+        CHECK(store_del_task(s, "t-0000000001") == 0);
+        CHECK(store_commit(s) == 0);
+        seen = load(s);
+        CHECK_INT((long long)(seen.workspaces + seen.tasks), 0);
+        store_free(s);
+}
+
+static void test_counters(void)
+{
+        struct store *s = opened();
+        uint64_t n[STORE_COUNTER_MAX];
+
+        CHECK(store_begin(s) == 0);
+        CHECK(store_raise_counter(s, STORE_COMMAND_ID, 9) == 0);
+        CHECK(store_raise_counter(s, STORE_COMMAND_ID, 4) == 0);
+        CHECK(store_raise_counter(s, STORE_TASK_NUMBER, 2) == 0);
+        CHECK(store_commit(s) == 0);
+        s = store_free(s);
+        s = opened();
+        CHECK(store_counters(s, n) == 0);
+        CHECK_INT((long long)n[STORE_COMMAND_ID], 9);
+        CHECK_INT((long long)n[STORE_TASK_NUMBER], 2);
+        store_free(s);
+}
+
+static void test_history(void)
+{
+        struct store *s = opened();
+        struct seen seen = {0};
+        uint64_t n[STORE_COUNTER_MAX];
+
+        CHECK(store_begin(s) == 0);
+        for (uint64_t i = 1; i <= 100; i++) {
+                struct audit_row row = {.seq = i, .at = {(int64_t)i}};
+
+                STR_CUT(row.workspace, i % 2 ? "ws-a" : "");
+                STR_CUT(row.what, "saved");
+                STR_CUT(row.actor, "core");
+                CHECK(store_audit(s, &row) == 0);
+        }
+        CHECK(store_commit(s) == 0);
+        CHECK(store_audit_after(s, 90, NULL, 1000, on_audit, &seen) == 0);
+        CHECK_INT((long long)seen.audits, 10);
+        CHECK_INT((long long)seen.first.seq, 91);
+        seen = (struct seen){0};
+        CHECK(store_audit_after(s, 0, "ws-a", 3, on_audit, &seen) == 0);
+        CHECK_INT((long long)seen.audits, 3);
+        CHECK_INT((long long)seen.last.seq, 5);
+        seen = (struct seen){0};
+        CHECK(store_audit_newest(s, "ws-a", 2, on_audit, &seen) == 0);
+        CHECK_INT((long long)seen.first.seq, 97);
+        CHECK_INT((long long)seen.last.seq, 99);
+        CHECK(store_audit_prune(s, (utc_t){1000}) == 0);
+        seen = (struct seen){0};
+        CHECK(store_audit_newest(s, NULL, 10, on_audit, &seen) == 0);
+        CHECK_INT((long long)seen.audits, 0);
+        CHECK(store_counters(s, n) == 0);
+        CHECK_INT((long long)n[STORE_AUDIT_SEQ], 100); /* numbers are not given again */
+        store_free(s);
+}
+
+static void sql(const char *text)
+{
+        sqlite3 *db = NULL;
+
+        CHECK(sqlite3_open(path, &db) == SQLITE_OK);
+        CHECK(sqlite3_exec(db, text, NULL, NULL, NULL) == SQLITE_OK);
+        sqlite3_close(db);
+}
+
+static void test_newer_schema(void)
+{
+        struct store *s = NULL;
+
+        sql("PRAGMA user_version = 99");
+        CHECK_INT(store_open_sqlite(path, error, &s), -EPROTO);
+        CHECK(strstr(error, "newer version") && strstr(error, path));
+        sql("PRAGMA user_version = 1");
+}
+
+static void test_bad_row(void)
+{
+        struct store *s = opened();
+        struct seen seen = {0};
+        struct store_visitor v = {&seen, on_workspace, on_task};
+
+        sql("INSERT INTO task VALUES ('t-1','x','dancing',0,'','','',0,0,'')");
+        CHECK_INT(store_load(s, &v), -EUCLEAN);
+        CHECK(strstr(store_error(s), "\"t-1\" of the table task"));
+        sql("DELETE FROM task");
+        store_free(s);
+}
+
+static void test_corrupt(void)
+{
+        char bad[80];
+        struct store *s = NULL;
+        char garbage[8192];
+
+        (void)snprintf(bad, sizeof(bad), "%s/bad.db", dir);
+        memset(garbage, 'x', sizeof(garbage));
+        CHECK(file_write_atomic(bad, garbage, sizeof(garbage), 0600) == 0);
+        CHECK_INT(store_open_sqlite(bad, error, &s), -EUCLEAN);
+        CHECK(strstr(error, "restore it from a copy"));
+        CHECK(unlink(bad) == 0);
+}
+
+/* As nobody, because root may write everywhere. */
+static void test_read_only(void)
+{
+        int status = 0;
+        pid_t pid;
+
+        if (geteuid() != 0) {
+                fprintf(stderr, "    skipped: needs root\n");
+                return;
+        }
+        CHECK(chmod(dir, 0755) == 0 && chmod(path, 0644) == 0);
+        pid = fork();
+        if (pid == 0) {
+                struct store *s = NULL;
+                char other[80];
+
+                (void)snprintf(other, sizeof(other), "%s/other.db", dir);
+                if (setuid(65534) < 0)
+                        _exit(2);
+                if (store_open_sqlite(path, error, &s) != -EACCES ||
+                    !strstr(error, "make the folder and the file writable"))
+                        _exit(3);
+                _exit(store_open_sqlite(other, error, &s) == -EACCES ? 0 : 4);
+        }
+        CHECK(waitpid(pid, &status, 0) == pid);
+        CHECK_INT(status, 0);
+}
+
+/* On a file system of 300 KiB: the batch fails as a whole, and works once there is room again. */
+static void test_disk_full(void)
+{
+        char mount_dir[80], db[96], filler[96];
+        struct store *s = NULL;
+        struct workspace_row w;
+        char block[4096] = {0};
+        size_t before;
+        int r = 0;
+        int fd;
+
+        (void)snprintf(mount_dir, sizeof(mount_dir), "%s/small", dir);
+        (void)snprintf(db, sizeof(db), "%s/state.db", mount_dir);
+        (void)snprintf(filler, sizeof(filler), "%s/filler", mount_dir);
+        CHECK(mkdir(mount_dir, 0700) == 0);
+        if (mount("none", mount_dir, "tmpfs", 0, "size=300k") < 0) {
+                fprintf(stderr, "    skipped: cannot mount\n");
+                CHECK(rmdir(mount_dir) == 0);
+                return;
+        }
+        CHECK(store_open_sqlite(db, error, &s) == 0);
+        before = load(s).workspaces;
+        fd = open(filler, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        CHECK(fd >= 0);
+        while (write(fd, block, sizeof(block)) > 0)
+                ;
+        CHECK(store_begin(s) == 0);
+        for (int i = 0; r == 0 && i < 200; i++) {
+                char id[CORE_ID_SIZE];
+
+                (void)snprintf(id, sizeof(id), "ws-%d", i);
+                w = workspace(id);
+                r = store_put_workspace(s, &w);
+        }
+        if (r == 0)
+                r = store_commit(s);
+        CHECK_INT(r, -ENOSPC);
+        store_rollback(s);
+        CHECK_INT((long long)load(s).workspaces, (long long)before);
+        fd_close(fd);
+        CHECK(unlink(filler) == 0);
+        w = workspace("ws-a");
+        CHECK(store_begin(s) == 0);
+        CHECK(store_put_workspace(s, &w) == 0);
+        CHECK(store_commit(s) == 0);
+        CHECK_INT((long long)load(s).workspaces, (long long)before + 1);
+        store_free(s);
+        CHECK(umount(mount_dir) == 0);
+        CHECK(rmdir(mount_dir) == 0);
+}
+
+static void remove_all(void)
+{
+        char file[80];
+        const char *suffixes[] = {"", "-wal", "-shm"};
+
+        for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
+                (void)snprintf(file, sizeof(file), "%s%s", path, suffixes[i]);
+                (void)unlink(file);
+        }
+        (void)rmdir(dir);
+}
+
+int main(void)
+{
+        CHECK(mkdtemp(dir));
+        (void)snprintf(path, sizeof(path), "%s/state.db", dir);
+        RUN(test_rows);
+        RUN(test_counters);
+        RUN(test_history);
+        RUN(test_newer_schema);
+        RUN(test_bad_row);
+        RUN(test_corrupt);
+        RUN(test_read_only);
+        RUN(test_disk_full);
+        remove_all();
+        return 0;
+}
