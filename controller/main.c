@@ -121,11 +121,33 @@ static int load_token(struct app *a)
         return r;
 }
 
+/* With a new key no running task could enrol or save: a database without its key is a mistake. */
+static int load_keys(struct app *a)
+{
+        char key[PATH_SIZE];
+        char db[PATH_SIZE];
+        int r;
+
+        (void)state_path(a, "master.key", key);
+        (void)state_path(a, "state.db", db);
+        if (access(key, F_OK) < 0 && errno == ENOENT && access(db, F_OK) == 0) {
+                log_error("the master key is missing beside the database; put it back, or move the "
+                          "database away to begin anew",
+                          LOG_STR("path", key));
+                return -ENOKEY;
+        }
+        r = keys_load(key, &a->keys);
+        if (r < 0)
+                log_error("the master key cannot be read or made; without it running tasks cannot "
+                          "be trusted",
+                          LOG_STR("path", key), LOG_ERR(r));
+        return r;
+}
+
 static int prepare_state(struct app *a)
 {
         const char *dir = config_text(a->config, CONFIG_STATE_DIR);
-        char path[PATH_SIZE];
-        int r = dir_make(dir, 0711);
+        int r = dir_make(dir, 0700);
 
         if (r < 0) {
                 log_error("the state folder cannot be made; give --state-dir", LOG_STR("path", dir),
@@ -135,14 +157,8 @@ static int prepare_state(struct app *a)
         r = lock_state(a);
         if (r < 0)
                 return r;
-        r = keys_load(state_path(a, "master.key", path), &a->keys);
-        if (r < 0) {
-                log_error("the master key cannot be read or made; without it running tasks cannot "
-                          "be trusted",
-                          LOG_STR("path", path), LOG_ERR(r));
-                return r;
-        }
-        return load_token(a);
+        r = load_keys(a);
+        return r < 0 ? r : load_token(a);
 }
 
 /* ---- the inside: loop, store, core, shell ---- */
@@ -159,9 +175,17 @@ static void on_signal(void *ctx, const struct signalfd_siginfo *info)
 static void on_drained(void *ctx, const struct core_effect *fx)
 {
         struct app *a = ctx;
+        const struct task_row *t;
+        size_t pos = 0, left = 0;
 
         (void)fx;
-        log_info("everything is saved and stopped");
+        while ((t = core_next_task(a->core, &pos)))
+                left += t->state != TASK_LOST;
+        if (left > 0)
+                log_warn("ending; what could not be saved and stopped in time keeps running",
+                         LOG_INT("tasks", left));
+        else
+                log_info("everything is saved and stopped");
         loop_exit(a->loop, EXIT_GOOD);
 }
 

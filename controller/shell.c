@@ -48,6 +48,7 @@ struct shell {
         struct store *store;
         struct loop_timer deadline, retry, prune;
         bool writable;
+        bool broken;              /* effects were lost: nothing more is committed or carried out */
         struct core_effects step; /* of the step that runs */
         struct queue queue;       /* not committed yet, or not carried out yet */
         struct queue running;     /* committed, being carried out */
@@ -173,6 +174,8 @@ static void step(struct shell *s, struct core_event *ev)
 {
         int r;
 
+        if (s->broken)
+                return;
         ev->now = loop_now(s->loop);
         ev->utc = loop_utc(s->loop);
         s->step.n = 0;
@@ -184,6 +187,7 @@ static void step(struct shell *s, struct core_event *ev)
                 /* What is lost in memory is in the store and in the provider: start again. */
                 log_error("too many effects wait for the store; ending, a restart recovers",
                           LOG_ERR(r), LOG_INT("waiting", s->queue.n));
+                s->broken = true;
                 loop_exit(s->loop, 1);
         }
 }
@@ -334,8 +338,11 @@ static void commit_succeeded(struct shell *s)
 static void end_of_turn(struct shell *s)
 {
         struct queue batch;
-        int r = commit(s);
+        int r;
 
+        if (s->broken)
+                return;
+        r = commit(s);
         if (r < 0) {
                 commit_failed(s, r);
                 return;
@@ -474,6 +481,7 @@ int shell_boot(struct shell *s)
         ev.boot.task_number_max = counters[STORE_TASK_NUMBER];
         ev.boot.audit_seq_max = counters[STORE_AUDIT_SEQ];
         ev.boot.command_id_max = counters[STORE_COMMAND_ID];
+        ev.boot.generation_max = counters[STORE_GENERATION];
         step(s, &ev);
         loop_timer_set_in(&s->prune, COMMIT_RETRY_MS);
         log_info("state loaded", LOG_INT("workspaces", b.workspaces), LOG_INT("tasks", b.tasks));

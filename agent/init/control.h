@@ -16,7 +16,7 @@ enum control_type {
         CONTROL_APP_START =
                 1,        /* flags: CONTROL_PRIME; -> CONTROL_STATE (running), later APP_EXITED */
         CONTROL_APP_STOP, /* end everything of the student; -> CONTROL_APP_STOPPED */
-        CONTROL_RESTORE,  /* blob: request; -> CONTROL_RESTORE_DONE */
+        CONTROL_RESTORE,  /* blob: request; drops what is held; -> CONTROL_RESTORE_DONE */
         CONTROL_SAVE,     /* blob: request; flags: CONTROL_FINAL; -> CONTROL_SAVE_DONE */
         CONTROL_HOLD,     /* blob: the request for a last save that init makes by itself on
                              SIGTERM; replaces the one held; len 0 drops it; no answer */
@@ -54,6 +54,7 @@ struct control_msg {
         uint32_t count;
         uint32_t app_state;  /* enum control_app_state, in every report */
         uint32_t app_primed; /* 1: what runs (or ran last) was the priming run */
-        uint32_t busy;       /* bit 0: a save runs, bit 1: a restore runs, bit 2: terminating */
+        uint32_t busy;       /* bit 0: a save runs, bit 1: a restore runs, bit 2: terminating,
+                                bit 3: the student's app was started, so the home is complete */
         uint32_t len;        /* of the blob behind this header; at most ROLE_BLOB_MAX */
 };

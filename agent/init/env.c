@@ -68,13 +68,3 @@ int env_copy(struct env *e, const char *prefix)
         }
         return 0;
 }
-
-void env_unset(struct env *e, const char *name)
-{
-        char **var = env_find(e, name, strlen(name));
-
-        if (!var)
-                return;
-        *var = e->vars[--e->n];
-        e->vars[e->n] = NULL;
-}

@@ -21,4 +21,3 @@ NODISCARD int env_set(struct env *e, const char *name, const char *value);
 NODISCARD int env_put(struct env *e, const char *assignment);
 /* Copy every variable of our own environment whose name starts with `prefix`. 0 or -ENOBUFS. */
 NODISCARD int env_copy(struct env *e, const char *prefix);
-void env_unset(struct env *e, const char *name);

@@ -64,6 +64,7 @@ static struct {
         int held;   /* the request for a last save, or -1 */
         bool saved; /* see struct term_facts */
         bool final_ok;
+        bool worked; /* the student's app was started here */
         struct term_sup term;
         int exit_code; /* -1: go on */
 } init;
@@ -99,7 +100,7 @@ static struct control_msg report(uint32_t type, uint32_t id)
                 .app_state = app_state(),
                 .app_primed = init.app.prime,
                 .busy = (init.save.pid ? 1U : 0U) | (init.restore.pid ? 2U : 0U) |
-                        (terminating() ? 4U : 0U),
+                        (terminating() ? 4U : 0U) | (init.worked ? 8U : 0U),
         };
 }
 
@@ -207,14 +208,16 @@ static void app_act_spawn(void)
 {
         int r = app_spawn();
 
+        if (!init.app.prime) {
+                init.saved = init.final_ok = false;
+                init.worked = true;
+        }
         if (r < 0) {
                 log_error("app not started", LOG_ERR(r));
                 app_exited(EXIT_OS);
                 return;
         }
         log_info("app started", LOG_INT("pid", init.app_pid), LOG_INT("prime", init.app.prime));
-        if (!init.app.prime)
-                init.saved = init.final_ok = false;
         tell_simple(CONTROL_STATE, init.order_id);
 }
 
@@ -326,6 +329,17 @@ static void job_done(struct job *j, uint32_t type, int code)
         tell(&m, j->blob);
 }
 
+/* It could not even be started. */
+static void job_failed(const char *role, uint32_t type, uint32_t id, uint32_t flags, int error)
+{
+        struct control_msg m = report(type, id);
+
+        log_error("not started", LOG_STR("role", role), LOG_ERR(error));
+        m.flags = flags;
+        m.status = EXIT_OS;
+        tell(&m, NULL);
+}
+
 static mono_t job_deadline(const struct job *j)
 {
         return j->pid ? j->limit : MONO_NEVER;
@@ -357,7 +371,6 @@ static void order_job(const struct control_msg *o, const void *blob)
         bool is_save = o->type == CONTROL_SAVE;
         bool needs_rest = !is_save || (o->flags & CONTROL_FINAL);
         struct job *j = is_save ? &init.save : &init.restore;
-        struct control_msg m;
         int request, r;
 
         if (terminating() || init.save.pid || init.restore.pid ||
@@ -365,17 +378,17 @@ static void order_job(const struct control_msg *o, const void *blob)
                 refuse(o);
                 return;
         }
+        /* Until it is done the home is not complete: nothing to save by itself on SIGTERM. */
+        if (!is_save)
+                init.held = fd_close(init.held);
         request = job_request(blob, o->len);
         r = request < 0 ? request
                         : job_run(j, is_save ? "save" : "restore", request, o->id,
                                   o->flags & CONTROL_FINAL);
-        if (r == 0)
-                return;
-        log_error("not started", LOG_STR("role", is_save ? "save" : "restore"), LOG_ERR(r));
-        m = report(is_save ? CONTROL_SAVE_DONE : CONTROL_RESTORE_DONE, o->id);
-        m.flags = o->flags & CONTROL_FINAL;
-        m.status = EXIT_OS;
-        tell(&m, NULL);
+        if (r < 0)
+                job_failed(is_save ? "save" : "restore",
+                           is_save ? CONTROL_SAVE_DONE : CONTROL_RESTORE_DONE, o->id,
+                           o->flags & CONTROL_FINAL, r);
 }
 
 static void order_start(const struct control_msg *o)
@@ -451,7 +464,7 @@ static void terminate(int sig)
                 return;
         }
         log_info("ending", LOG_INT("signal", sig), LOG_INT("held", init.held >= 0));
-        term_sup_begin(&init.term);
+        term_sup_begin(&init.term, mono_add_ms(init.now, init.start.config.term_grace_ms));
         tell_simple(CONTROL_TERMINATING, 0);
         /* A restore cut short leaves nothing to save: link holds no request before it is done. */
         if (init.restore.pid)
@@ -533,6 +546,7 @@ static void term_tick(void)
                 .app_gone = init.app.phase == APP_NONE,
                 .busy = init.save.pid || init.restore.pid,
                 .held = init.held >= 0,
+                .worked = init.worked,
                 .saved = init.saved,
                 .final_ok = init.final_ok,
         };
@@ -548,7 +562,7 @@ static void term_tick(void)
                 r = job_run(&init.save, "save", STEAL(init.held, -1), 0,
                             CONTROL_FINAL | CONTROL_HELD);
                 if (r < 0)
-                        log_error("last save not started", LOG_ERR(r));
+                        job_failed("save", CONTROL_SAVE_DONE, 0, CONTROL_FINAL | CONTROL_HELD, r);
                 return;
         }
 }

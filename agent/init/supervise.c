@@ -177,9 +177,9 @@ void app_sup_hurry(struct app_sup *a, int64_t grace_ms, mono_t now)
                 a->due = mono_min(a->due, mono_add_ms(now, a->kill_grace_ms));
 }
 
-void term_sup_begin(struct term_sup *t)
+void term_sup_begin(struct term_sup *t, mono_t give_up)
 {
-        *t = (struct term_sup){.phase = TERM_STOP, .due = MONO_NEVER};
+        *t = (struct term_sup){.phase = TERM_STOP, .due = MONO_NEVER, .give_up = give_up};
 }
 
 static enum term_action term_exit(struct term_sup *t, int code)
@@ -217,11 +217,18 @@ static enum term_action term_once(struct term_sup *t, const struct term_facts *f
                         return term_exit(t, 0);
                 if (f->final_ok)
                         return term_wait(t, TERM_WAIT_SAVED, now);
-                return f->held ? term_save(t) : term_exit(t, 0);
+                if (f->held)
+                        return term_save(t);
+                /* link may be about to give a request: its own last save may just have failed. */
+                return f->worked ? term_wait(t, TERM_WAIT_HOLD, now) : term_exit(t, 0);
         case TERM_SAVE:
                 if (f->busy)
                         return TERM_ACT_NONE;
-                return term_wait(t, f->final_ok ? TERM_WAIT_SAVED : TERM_WAIT_HOLD, now);
+                if (f->final_ok)
+                        return term_wait(t, TERM_WAIT_SAVED, now);
+                if (mono_due(t->give_up, now))
+                        return term_exit(t, TERM_EXIT_UNSAVED);
+                return term_wait(t, TERM_WAIT_HOLD, now);
         case TERM_WAIT_SAVED:
                 return f->saved || mono_due(t->due, now) ? term_exit(t, 0) : TERM_ACT_NONE;
         case TERM_WAIT_HOLD:

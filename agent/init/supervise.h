@@ -109,6 +109,7 @@ struct term_facts {
         bool app_gone; /* no process of the student is left */
         bool busy;     /* a save or a restore runs */
         bool held;     /* there is a request for a last save */
+        bool worked;   /* the student's app ran here: there is something to save */
         bool saved;    /* the final save is committed */
         bool final_ok; /* the last save was final, it succeeded, and no app ran since */
 };
@@ -116,10 +117,12 @@ struct term_facts {
 struct term_sup {
         enum term_phase phase;
         mono_t due;
+        mono_t give_up;
         int code; /* exit code, with TERM_ACT_EXIT */
 };
 
-void term_sup_begin(struct term_sup *t);
+/* A save that fails after `give_up` is not tried again. */
+void term_sup_begin(struct term_sup *t, mono_t give_up);
 /* Level-triggered: call after everything that may have changed a fact or reached the deadline. */
 enum term_action term_sup_step(struct term_sup *t, const struct term_facts *f, mono_t now);
 mono_t term_sup_deadline(const struct term_sup *t);

@@ -41,7 +41,7 @@ void backup_hold(struct state *s, struct state_actions *fx)
 void backup_grant(struct state *s, const struct wire_save *saves, size_t n,
                   struct state_actions *fx)
 {
-        saves_grant(&s->saves, saves, n);
+        saves_grant(&s->saves, saves, n, s->now);
         backup_hold(s, fx);
 }
 
@@ -201,6 +201,9 @@ static void save_failed(struct state *s, struct saves_out *out, const char *code
         saves_fail(&s->saves, out);
         if (seq > 0 && !request_is_good(code))
                 saves_use(&s->saves, seq);
+        /* The answer to a report brings more. init waits 2 s for one to make its last save with. */
+        if (!saves_highest(&s->saves))
+                s->report_at = s->now;
         backup_hold(s, fx);
         quick = quick && s->save_failures < QUICK_MAX;
         s->save_at = quick ? s->now : mono_add_ms(s->now, state_backoff_ms(s, s->save_failures));
@@ -286,6 +289,7 @@ void backup_done(struct state *s, const struct control_msg *msg, const void *blo
 {
         struct saves_out *out = entry_of(s, msg);
         struct blob_save_result result;
+        uint64_t held_seq = msg->flags & CONTROL_HELD ? s->held_seq : 0;
         char text[64];
 
         s->foreign_save = false;
@@ -299,9 +303,14 @@ void backup_done(struct state *s, const struct control_msg *msg, const void *blo
                 s->held_seq = 0;
         if (msg->len == 0 || blob_save_result_decode(blob, msg->len, &result) < 0) {
                 (void)snprintf(text, sizeof(text), "exit status %d without a result", msg->status);
+                if (out->seq == 0)
+                        out->seq = held_seq;
                 save_failed(s, out, BLOB_CODE_INTERNAL, text, fx);
                 return;
         }
+        /* Else init would be given the same request again. */
+        if (out->seq == 0)
+                out->seq = result.seq;
         if (s->save_final)
                 s->final_wanted = false;
         if (result.ok)

@@ -138,11 +138,20 @@ static void primed(struct state *s, struct state_actions *fx)
                 life_enter(s, WIRE_PHASE_WARM, fx);
 }
 
+/* 126 and 127 come from init: the app's program could not be executed. */
+static void describe_exit(int status, char *dst, size_t size)
+{
+        (void)snprintf(dst, size, "exit status %d%s", status,
+                       status == 127   ? ", its program was not found"
+                       : status == 126 ? ", its program cannot be executed"
+                                       : "");
+}
+
 static void prime_failed(struct state *s, int status, struct state_actions *fx)
 {
         char text[64];
 
-        (void)snprintf(text, sizeof(text), "exit status %d", status);
+        describe_exit(status, text, sizeof(text));
         state_trouble(s, STATE_TROUBLE_APP, "the app ended while it was primed", text);
         life_enter(s, WIRE_PHASE_FAILED, fx);
 }
@@ -151,10 +160,10 @@ static void prime_failed(struct state *s, int status, struct state_actions *fx)
 
 static void sync_unclaimed(struct state *s, struct state_actions *fx)
 {
-        bool strange = s->app != CONTROL_APP_NONE && !s->app_primed;
-
-        if (strange) {
-                state_trouble(s, STATE_TROUBLE_APP, "the app runs, but no claim is known", "");
+        /* Somebody's files are here: this must never look like a warm task. */
+        if (s->app_ran) {
+                state_trouble(s, STATE_TROUBLE_APP, "a student worked here, but no claim is known",
+                              "");
                 life_enter(s, WIRE_PHASE_FAILED, fx);
                 return;
         }
@@ -177,7 +186,7 @@ static void sync_unclaimed(struct state *s, struct state_actions *fx)
         }
 }
 
-/* Our app runs, ran or is being stopped, so the restore was complete. */
+/* The student's app runs, ran or is being stopped, so the restore was complete. */
 static void sync_running(struct state *s, struct state_actions *fx)
 {
         s->restored = true;
@@ -208,13 +217,13 @@ void life_sync(struct state *s, struct state_actions *fx)
                 return;
         s->synced = true;
         if (s->terminating) {
-                s->restored = s->generation > 0;
+                s->restored = s->generation > 0 && s->app_ran;
                 life_enter(s, WIRE_PHASE_STOPPING, fx);
         } else if (s->generation == 0) {
                 sync_unclaimed(s, fx);
         } else if (s->restoring) {
                 life_enter(s, WIRE_PHASE_RESTORING, fx);
-        } else if (!s->app_primed) {
+        } else if (s->app_ran) {
                 sync_running(s, fx);
         } else if (s->app == CONTROL_APP_NONE) {
                 begin_claim(s, fx);
@@ -289,7 +298,7 @@ static void on_app_exited(struct state *s, int status, struct state_actions *fx)
         }
         if (s->phase != WIRE_PHASE_READY && s->phase != WIRE_PHASE_APP_STARTING)
                 return;
-        (void)snprintf(text, sizeof(text), "exit status %d", status);
+        describe_exit(status, text, sizeof(text));
         state_trouble(s, STATE_TROUBLE_APP, "the app ended and is being started again", text);
         life_enter(s, WIRE_PHASE_APP_STARTING, fx);
         tell_probe(s, fx);
@@ -362,6 +371,7 @@ static void on_control_state(struct state *s, const struct control_msg *msg,
         s->foreign_save = (msg->busy & 1) != 0;
         s->restoring = (msg->busy & 2) != 0;
         s->terminating = (msg->busy & 4) != 0;
+        s->app_ran = (msg->busy & 8) != 0;
         life_sync(s, fx);
 }
 
@@ -479,7 +489,8 @@ static bool person_is_there(const struct state *s, int64_t idle_ms)
         struct presence_verdict v;
 
         presence_judge(&s->presence, s->now, &v);
-        return v.person_age_ms != PRESENCE_NEVER && v.person_age_ms < idle_ms;
+        /* Without a time to go by, whoever is here now is still not cut off. */
+        return v.person_age_ms != PRESENCE_NEVER && v.person_age_ms < MAX(idle_ms, 1);
 }
 
 static void prepare_stop(struct state *s, const struct wire_command *cmd, struct state_actions *fx)
@@ -487,7 +498,8 @@ static void prepare_stop(struct state *s, const struct wire_command *cmd, struct
         switch (s->phase) {
         case WIRE_PHASE_APP_STARTING:
         case WIRE_PHASE_READY:
-                if (cmd->recheck && person_is_there(s, cmd->idle_ms))
+                if (cmd->recheck &&
+                    person_is_there(s, cmd->idle_ms > 0 ? cmd->idle_ms : s->claim.idle_ms))
                         s->declined = true;
                 else
                         start_stop(s, fx);

@@ -50,6 +50,7 @@ struct session {
         int dial_result;
 
         uint32_t seen_removed;
+        int told_result; /* of dialling, as the log was told last; 0 none */
 };
 
 /* ---- in other threads: note and wake ---- */
@@ -141,8 +142,11 @@ static void after_dial(struct session *s, int result)
         s->dial_thread = false;
         if (result == 0)
                 return;
-        log_debug("the controller cannot be reached", LOG_STR("url", s->url),
-                  LOG_STR("reason", nng_strerror(result)));
+        /* Once for each reason: attempts go on for as long as it takes. */
+        if (result != s->told_result)
+                log_warn("the controller cannot be reached; it is tried again and again",
+                         LOG_STR("url", s->url), LOG_STR("reason", nng_strerror(result)));
+        s->told_result = result;
         redial_later(s);
 }
 
@@ -221,6 +225,7 @@ static void set_connected(struct session *s, bool connected)
                 return;
         s->connected = connected;
         if (connected) {
+                s->told_result = 0;
                 s->config.connected(s->config.ctx);
                 return;
         }

@@ -32,7 +32,7 @@ void report_build(const struct state *s, uint64_t seq, struct wire_report *ret_r
                 .unsaved_age_ms = saves_unsaved_ms(&s->saves, s->now),
                 .saved_seq = s->saves.committed_seq,
                 .grant_seq = s->saves.grant_seq,
-                .grants_left = (uint32_t)s->saves.n_grants,
+                .grants_left = (uint32_t)saves_fresh(&s->saves, s->now),
         };
         struct presence_verdict v;
 
@@ -70,6 +70,6 @@ void report_saved(const struct state *s, const struct saves_out *out, uint64_t s
         m.seq = seq;
         m.generation = s->generation;
         m.grant_seq = s->saves.grant_seq;
-        m.grants_left = (uint32_t)s->saves.n_grants;
+        m.grants_left = (uint32_t)saves_fresh(&s->saves, s->now);
         *ret_saved = m;
 }

@@ -16,50 +16,74 @@ void saves_use(struct saves *s, uint64_t seq)
         size_t used = 0;
 
         s->used_seq = MAX(s->used_seq, seq);
-        while (used < s->n_grants && s->grants[used].seq <= seq)
+        while (used < s->n_grants && s->grants[used].save.seq <= seq)
                 used++;
         s->n_grants -= used;
         memmove(&s->grants[0], &s->grants[used], s->n_grants * sizeof(s->grants[0]));
 }
 
-static void put_grant(struct saves *s, const struct wire_save *grant)
+static void put_grant(struct saves *s, const struct wire_save *grant, mono_t now)
 {
         size_t at = 0;
 
-        while (at < s->n_grants && s->grants[at].seq < grant->seq)
+        while (at < s->n_grants && s->grants[at].save.seq < grant->seq)
                 at++;
-        if (at < s->n_grants && s->grants[at].seq == grant->seq) {
-                s->grants[at] = *grant;
+        if (at < s->n_grants && s->grants[at].save.seq == grant->seq) {
+                s->grants[at] = (struct saves_grant){.save = *grant, .at = now};
                 return;
         }
         if (s->n_grants == SAVES_GRANTS_MAX) {
                 if (at == 0)
                         return;
-                saves_use(s, s->grants[0].seq);
+                saves_use(s, s->grants[0].save.seq);
                 at--;
         }
         memmove(&s->grants[at + 1], &s->grants[at], (s->n_grants - at) * sizeof(s->grants[0]));
-        s->grants[at] = *grant;
+        s->grants[at] = (struct saves_grant){.save = *grant, .at = now};
         s->n_grants++;
 }
 
-void saves_grant(struct saves *s, const struct wire_save *saves, size_t n)
+static bool is_fresh(const struct saves_grant *g, mono_t now)
+{
+        return mono_diff_ms(g->at, now) < SAVES_FRESH_MS;
+}
+
+size_t saves_fresh(const struct saves *s, mono_t now)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < s->n_grants; i++)
+                n += is_fresh(&s->grants[i], now);
+        return n;
+}
+
+/* What is old may still work, so it goes only when there is something better. */
+static void drop_old(struct saves *s, mono_t now)
+{
+        if (saves_fresh(s, now) == 0)
+                return;
+        while (!is_fresh(&s->grants[0], now))
+                saves_use(s, s->grants[0].save.seq);
+}
+
+void saves_grant(struct saves *s, const struct wire_save *saves, size_t n, mono_t now)
 {
         for (size_t i = 0; i < n; i++) {
                 s->grant_seq = MAX(s->grant_seq, saves[i].seq);
                 if (saves[i].seq > s->used_seq)
-                        put_grant(s, &saves[i]);
+                        put_grant(s, &saves[i], now);
         }
+        drop_old(s, now);
 }
 
 const struct wire_save *saves_pick(const struct saves *s, bool last)
 {
-        return s->n_grants > (last ? 0 : 1) ? &s->grants[0] : NULL;
+        return s->n_grants > (last ? 0 : 1) ? &s->grants[0].save : NULL;
 }
 
 const struct wire_save *saves_highest(const struct saves *s)
 {
-        return s->n_grants > 0 ? &s->grants[s->n_grants - 1] : NULL;
+        return s->n_grants > 0 ? &s->grants[s->n_grants - 1].save : NULL;
 }
 
 static mono_t *last_interval(struct saves *s)

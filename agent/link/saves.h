@@ -18,6 +18,16 @@
 
 #define SAVES_GRANTS_MAX 16
 #define SAVES_OUT_MAX 10
+/*
+ * A request is a signed URL, which expires. Nobody tells us when, so what is older than this is
+ * asked for anew: the one that init holds must work when there is nobody left to ask.
+ */
+#define SAVES_FRESH_MS INT64_C(3600000)
+
+struct saves_grant {
+        struct wire_save save;
+        mono_t at; /* when it came */
+};
 
 struct saves_out {
         uint64_t seq;
@@ -30,9 +40,9 @@ struct saves_out {
 
 struct saves {
         size_t n_grants;
-        struct wire_save grants[SAVES_GRANTS_MAX]; /* seq ascending */
-        uint64_t grant_seq;                        /* highest ever received */
-        uint64_t used_seq;                         /* highest ever used up */
+        struct saves_grant grants[SAVES_GRANTS_MAX]; /* seq ascending */
+        uint64_t grant_seq;                          /* highest ever received */
+        uint64_t used_seq;                           /* highest ever used up */
         uint64_t committed_seq;
         mono_t since; /* first change before the start of out[0]; NEVER */
         size_t n_out;
@@ -42,8 +52,10 @@ struct saves {
 void saves_init(struct saves *s);
 
 /* Requests from the controller; known ones are refreshed, used ones ignored, too many oust the
- * lowest. */
-void saves_grant(struct saves *s, const struct wire_save *saves, size_t n);
+ * lowest, and old ones make way for fresh ones. */
+void saves_grant(struct saves *s, const struct wire_save *saves, size_t n, mono_t now);
+/* How many are held that are not too old. */
+size_t saves_fresh(const struct saves *s, mono_t now);
 /* The request to use next, or NULL. The highest is kept for init's own last save, unless `last`. */
 const struct wire_save *saves_pick(const struct saves *s, bool last);
 /* The highest unused one, or NULL. */

@@ -135,6 +135,7 @@ struct state {
         bool have_control, synced, terminating;
         enum control_app_state app;
         bool app_primed;
+        bool app_ran;      /* the student's, before this link began */
         bool foreign_save; /* one that an earlier link ordered */
         uint32_t order_id;
 

@@ -239,10 +239,13 @@ static void describe(struct save *s)
         s->result.data_length = s->info.length;
         s->result.racy = s->info.changed > 0 || s->fingerprint.racy;
         s->result.unreadable = s->info.notes.unreadable;
-        if (s->info.notes.unreadable > 0)
-                (void)snprintf(s->result.message, sizeof(s->result.message),
-                               "%" PRIu64 " could not be read, first: %s", s->info.notes.unreadable,
-                               s->info.notes.first);
+        if (s->info.notes.unreadable == 0)
+                return;
+        (void)snprintf(s->result.message, sizeof(s->result.message),
+                       "%" PRIu64 " could not be read, first: %s", s->info.notes.unreadable,
+                       s->info.notes.first);
+        log_warn("the save lacks files that could not be read",
+                 LOG_INT("files", s->info.notes.unreadable), LOG_STR("first", s->info.notes.first));
 }
 
 static int upload_new(struct save *s, const char *committed_sha256)

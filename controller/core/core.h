@@ -80,6 +80,7 @@ struct core_event {
                         uint64_t task_number_max; /* highest number ever given to a task id */
                         uint64_t audit_seq_max;
                         uint64_t command_id_max;
+                        uint64_t generation_max; /* of any workspace that was erased */
                 } boot;
                 struct {
                         char task[CORE_ID_SIZE];
@@ -215,6 +216,7 @@ struct core_effect {
                         char workspace[CORE_ID_SIZE];
                         uint64_t generation;
                         uint64_t after_seq;
+                        bool has_saves; /* there must be older ones, else it is the wrong storage */
                 } salvage;
                 struct {
                         char workspace[CORE_ID_SIZE];
@@ -222,6 +224,10 @@ struct core_effect {
                         struct save_ref keep[2];
                         uint64_t before_generation, before_seq; /* only saves older than this go */
                 } sweep;
+                struct {
+                        char workspace[CORE_ID_SIZE];
+                        uint64_t generation; /* what a later workspace of this key saves stays */
+                } erase;
                 struct {
                         uint64_t token;
                         enum reply_status status;

@@ -37,12 +37,15 @@ static void boot_workspace(struct core *c, const struct core_event *ev)
 static void boot_task(struct core *c, const struct core_event *ev)
 {
         const struct task_row *row = &ev->task_row;
+        struct task *t;
 
         if (c->booted || !row->id[0] || (size_t)row->state >= TASK_STATE_MAX ||
-            task_find(c, row->id) || !task_add(c, row)) {
+            task_find(c, row->id) || !(t = task_add(c, row))) {
                 ignore(c);
                 return;
         }
+        /* How far it had come is not stored; its agent may speak before the inventory is in. */
+        t->app_started = task_may_hold_work(t);
         c->task_number = MAX(c->task_number, core_task_number(row->id));
 }
 
@@ -56,6 +59,7 @@ static void boot_done(struct core *c, const struct core_event *ev)
         c->task_number = MAX(c->task_number, ev->boot.task_number_max);
         c->audit_seq = MAX(c->audit_seq, ev->boot.audit_seq_max);
         c->command_id = MAX(c->command_id, ev->boot.command_id_max);
+        c->generation_erased = MAX(c->generation_erased, ev->boot.generation_max);
 }
 
 static void task_seen(struct core *c, const struct core_event *ev)
@@ -91,11 +95,7 @@ static void resume_task(struct core *c, struct task *t)
 
         t->launched = true;
         switch (t->row.state) {
-        case TASK_CLAIMED:
-                t->app_started = true; /* it may have been; then there may be work in it */
-                break;
         case TASK_STOPPING:
-                t->app_started = true;
                 if (w)
                         task_command(c, t, COMMAND_PREPARE_STOP, w->row.erase_at.us == 0,
                                      t->row.reason);
@@ -118,6 +118,7 @@ static void resume_task(struct core *c, struct task *t)
                 break;
         case TASK_LAUNCHING:
         case TASK_WARM:
+        case TASK_CLAIMED:
         case TASK_READY:
         case TASK_STATE_MAX:
                 break;
@@ -129,12 +130,16 @@ static void resume_task(struct core *c, struct task *t)
 
 static void resume_unseen(struct core *c, struct task *t)
 {
+        static const char gone[] = "it was gone when the controller came back";
+
         if (t->row.state == TASK_LAUNCHING)
                 task_enter(c, t, TASK_GONE, "it was not launched before the restart");
+        else if (t->row.state == TASK_WARM) /* no failed launch: the machine may be a new one */
+                task_enter(c, t, TASK_GONE, gone);
         else if (t->row.state == TASK_LOST && !workspace_of(c, t))
                 task_enter(c, t, TASK_GONE, t->row.reason);
         else
-                task_ended(c, t, "it was gone when the controller came back");
+                task_ended(c, t, gone);
 }
 
 static void resume_workspace(struct core *c, struct workspace *w)
@@ -211,9 +216,14 @@ static const char *actor_of(const char *actor)
         return actor[0] ? actor : "core";
 }
 
+/*
+ * The same key may have had a workspace that was erased. What was signed for that one, upload
+ * addresses and keys of its gate, names workspace and generation: they must not fit again.
+ */
 static struct workspace *create(struct core *c, const struct core_event *ev)
 {
-        struct workspace_row row = {.state = WS_STOPPED, .created_at = c->utc};
+        struct workspace_row row = {
+                .state = WS_STOPPED, .generation = c->generation_erased, .created_at = c->utc};
         struct workspace *w;
 
         STR_CUT(row.id, ev->launch.id);
@@ -246,9 +256,11 @@ static void launch_known(struct core *c, struct workspace *w, const struct core_
         case WS_SAVING:
         case WS_ATTENTION:
         case WS_RECOVERING:
-                if (!w->wanted)
-                        w->requested_at = c->now;
-                w->wanted = w->row.erase_at.us == 0;
+                if (w->row.wanted)
+                        break;
+                w->requested_at = c->now;
+                w->row.wanted = true;
+                fx_put_workspace(c, w);
                 break;
         case WS_STARTING:
         case WS_DELETED:
@@ -344,6 +356,7 @@ static void erased(struct core *c, const struct core_event *ev)
                 ignore(c);
                 return;
         }
+        c->generation_erased = MAX(c->generation_erased, w->row.generation);
         fx = fx_add(c, FX_DEL_WORKSPACE);
         STR_CUT(fx->id.id, w->row.id);
         fx_audit(c, w->row.id, "", "core", "erased", "");

@@ -58,8 +58,8 @@ void idle_deadline(struct core *c, struct workspace *w)
         const struct task *t = task_of(c, w);
         char reason[CORE_REASON_SIZE];
 
-        /* Silence is no evidence of absence. */
-        if (!t || task_is_silent(c, t, c->config.heartbeat_ms * SILENT_HEARTBEATS)) {
+        /* Silence is no evidence of absence, nor is not having been heard since a restart. */
+        if (!t || !t->heard || task_is_silent(c, t, c->config.heartbeat_ms * SILENT_HEARTBEATS)) {
                 w->hold_until = mono_add_ms(c->now, c->config.heartbeat_ms);
                 return;
         }

@@ -58,7 +58,6 @@ struct workspace {
         uint32_t type; /* number in the configuration; n_types when it is not configured any more */
         bool waiting;  /* in the queue of its pool */
         uint32_t wait_next;
-        bool wanted;  /* someone asked for it while it was being stopped or recovered */
         bool drain;   /* the shutdown has not reached it yet */
         bool resume;  /* it comes from the store and was not looked at yet */
         bool erasing; /* ERASE was asked for */
@@ -84,7 +83,7 @@ struct task {
         bool heard;       /* its agent has spoken since start */
         bool silent;      /* said so in the history */
         bool app_started; /* the student's files may have changed in it */
-        bool empty;       /* it holds nothing of a student's: SIGKILL is fine */
+        bool empty;       /* it surely holds nothing of a student's: SIGKILL is fine */
         mono_t since;     /* entered its state */
         mono_t ask_at;    /* next repetition of what this state asks for */
         mono_t alert_at;  /* next alert may be written */
@@ -102,7 +101,8 @@ struct pool {
         uint32_t waiting;
         uint64_t hits, misses;
         uint32_t target;
-        char reason[POOL_REASON_SIZE];
+        char failure[CORE_REASON_SIZE]; /* of the last launch that failed */
+        char reason[POOL_REASON_SIZE + CORE_REASON_SIZE];
 };
 
 struct core {
@@ -125,6 +125,7 @@ struct core {
         mono_t stops_window; /* start of the minute that idle stops are counted in */
         uint32_t stops;
         uint64_t task_number, audit_seq, command_id;
+        uint64_t generation_erased; /* highest; new workspaces begin above it */
         uint64_t ignored;
         /* of the step that runs */
         mono_t now;
@@ -216,7 +217,7 @@ void pools_run(struct core *c);
 void pools_count(const struct core *c, uint32_t type, struct pool_view *view);
 void pools_wait(struct core *c, struct workspace *w);
 void pools_unwait(struct core *c, struct workspace *w);
-void pools_launch_failed(struct core *c, uint32_t type);
+void pools_launch_failed(struct core *c, uint32_t type, const char *reason);
 void pools_launch_succeeded(struct core *c, uint32_t type);
 bool pools_has_warm(const struct core *c, uint32_t type);
 

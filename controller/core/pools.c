@@ -1,4 +1,5 @@
 /* The pools: who waits, which warm task to give, what to launch or end. Numbers: pool/pool.c. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -43,11 +44,12 @@ void pools_unwait(struct core *c, struct workspace *w)
         c->pool_dirty = true;
 }
 
-void pools_launch_failed(struct core *c, uint32_t type)
+void pools_launch_failed(struct core *c, uint32_t type, const char *reason)
 {
         if (type >= c->config.n_types)
                 return;
         pool_breaker_failed(&c->pools[type].breaker, c->now);
+        STR_CUT(c->pools[type].failure, reason);
         c->pool_dirty = true;
 }
 
@@ -154,7 +156,6 @@ static void carry_out(struct core *c, uint32_t type, const struct pool_plan *pla
                         c->pool_due = c->now;
                         return;
                 }
-                t->empty = true;
                 task_enter(c, t, TASK_TERMINATING, "more warm than wanted");
         }
 }
@@ -187,6 +188,7 @@ static void pool_run(struct core *c, uint32_t type, bool refill)
         struct pool_view view;
         struct pool_input in;
         struct pool_plan plan;
+        char reason[sizeof(p->reason)];
         mono_t claim = claim_until(c, type);
 
         pools_count(c, type, &view);
@@ -208,7 +210,10 @@ static void pool_run(struct core *c, uint32_t type, bool refill)
         if (!refill)
                 return;
         p->target = plan.target;
-        STR_CUT(p->reason, plan.reason);
+        (void)snprintf(reason, sizeof(reason), "%s%s%s", plan.reason,
+                       mono_is_never(p->breaker.until) ? "" : ": ",
+                       mono_is_never(p->breaker.until) ? "" : p->failure);
+        STR_CUT(p->reason, reason);
         c->pool_due = mono_min(c->pool_due, claim);
         /* A half-open breaker waits for its probe, not for a time. */
         if (!mono_is_never(p->breaker.until) && mono_before(c->now, p->breaker.until))

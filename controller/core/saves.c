@@ -117,6 +117,10 @@ static const char *objection(const struct core_event *ev, const struct task *t,
                 return "older than the committed save";
         if (w->save.active && ev->saved.seq < w->save.ref.seq)
                 return "older than the save that is being checked";
+        /* Storage answers for a number, so there is one upload for each while it is asked. */
+        if (w->save.active && ev->saved.seq == w->save.ref.seq &&
+            strcmp(ev->saved.sha256, w->save.ref.sha256) != 0)
+                return "another save with this number is being checked";
         return NULL;
 }
 
@@ -143,11 +147,9 @@ static void announce_upload(struct core *c, const struct core_event *ev, struct 
                             struct workspace *w)
 {
         struct pending_save *p = &w->save;
-        bool same = p->active && p->ref.seq == ev->saved.seq;
-        bool final = ev->saved.final || (same && p->final);
 
-        if (same && strcmp(p->ref.sha256, ev->saved.sha256) == 0) {
-                p->final = final;
+        if (p->active && p->ref.seq == ev->saved.seq) {
+                p->final |= ev->saved.final;
                 p->conn = ev->saved.conn;
                 return; /* the question to storage is open */
         }
@@ -155,7 +157,7 @@ static void announce_upload(struct core *c, const struct core_event *ev, struct 
                 ack_pending(c, t, p, false, "a newer save came before it was checked");
         saves_forget(w);
         p->active = true;
-        p->final = final;
+        p->final = ev->saved.final;
         p->conn = ev->saved.conn;
         p->ref = (struct save_ref){.generation = ev->saved.generation,
                                    .seq = ev->saved.seq,
@@ -163,7 +165,7 @@ static void announce_upload(struct core *c, const struct core_event *ev, struct 
                                    .data_length = ev->saved.data_length,
                                    .at = c->utc};
         STR_CUT(p->ref.sha256, ev->saved.sha256);
-        if (final && t->row.state != TASK_STOPPING) {
+        if (p->final && t->row.state != TASK_STOPPING) {
                 task_enter(c, t, TASK_STOPPING, "it ends by itself");
                 workspace_enter(c, w, WS_SAVING, "it ends by itself");
         }

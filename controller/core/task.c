@@ -5,7 +5,8 @@
  *   launching, warm, claimed without a restore -> failed -> gone
  *   claimed, ready, stopping, and the task is gone -> lost -> gone
  *
- * A task that may hold work is asked to end only from `saved`.
+ * A task that may hold work is asked to end only from `saved`. One that is warm and stays silent
+ * holds none and is ended.
  */
 #include <stdio.h>
 #include <string.h>
@@ -61,8 +62,8 @@ static void ask_stop(struct core *c, struct task *t)
 
         STR_CUT(fx->stop_task.task, t->row.id);
         STR_CUT(fx->stop_task.reason, t->row.reason);
-        fx->stop_task.at_once = t->empty || t->row.state == TASK_FAILED ||
-                                mono_due(mono_add_ms(t->since, END_PATIENCE_MS), c->now);
+        fx->stop_task.at_once =
+                t->empty || mono_due(mono_add_ms(t->since, END_PATIENCE_MS), c->now);
         t->ask_at = mono_add_ms(c->now, STOP_AGAIN_MS);
 }
 
@@ -247,7 +248,7 @@ static const char *report_error(const struct core_event *ev, const char *otherwi
 
 static void warmup_failed(struct core *c, struct task *t, const char *reason)
 {
-        pools_launch_failed(c, t->type);
+        pools_launch_failed(c, t->type, reason);
         task_enter(c, t, TASK_FAILED, reason);
 }
 
@@ -361,7 +362,7 @@ void task_ended(struct core *c, struct task *t, const char *reason)
         switch (t->row.state) {
         case TASK_LAUNCHING:
         case TASK_WARM:
-                pools_launch_failed(c, t->type);
+                pools_launch_failed(c, t->type, reason);
                 task_enter(c, t, TASK_GONE, reason);
                 break;
         case TASK_CLAIMED:
@@ -408,6 +409,9 @@ static mono_t state_limit(const struct core *c, const struct task *t)
                 return w && w->row.state == WS_SAVING ? mono_add_ms(t->since, type->stop_timeout_ms)
                                                       : MONO_NEVER;
         case TASK_WARM:
+                return t->silent ? mono_add_ms(t->live.heard_at,
+                                               c->config.agent_lost_ms + type->launch_timeout_ms)
+                                 : MONO_NEVER;
         case TASK_READY:
         case TASK_SAVED:
         case TASK_TERMINATING:
@@ -500,6 +504,8 @@ static void over_limit(struct core *c, struct task *t)
 
         if (t->row.state == TASK_LAUNCHING)
                 warmup_failed(c, t, "it did not become warm in time");
+        else if (t->row.state == TASK_WARM)
+                warmup_failed(c, t, "its agent is not heard any more");
         else if (t->row.state == TASK_CLAIMED && w)
                 workspace_task_failed(c, w, t,
                                       t->live.error[0] ? t->live.error
@@ -519,16 +525,16 @@ void task_deadline(struct core *c, struct task *t)
         }
         if (t->drain) {
                 t->drain = false;
-                if (t->row.state == TASK_LAUNCHING || t->row.state == TASK_WARM) {
-                        t->empty = true;
+                if (t->row.state == TASK_LAUNCHING || t->row.state == TASK_WARM)
                         task_enter(c, t, TASK_TERMINATING, "shutting down");
-                }
                 task_arm(c, t);
                 return;
         }
         if (mono_due(silence_limit(c, t), c->now)) {
                 t->silent = true;
-                audit_task(c, t, "agent-silent", "it is kept; silence alone ends nothing");
+                audit_task(c, t, "agent-silent",
+                           t->row.state == TASK_WARM ? "it is given to nobody"
+                                                     : "it is kept; silence alone ends nothing");
                 c->pool_dirty |= t->row.state == TASK_WARM;
         }
         if (mono_due(state_limit(c, t), c->now))

@@ -62,6 +62,7 @@ static void add_workspace(struct text *x, const struct workspace_row *row)
         add_save(x, "head", &row->head);
         add_save(x, "previous", &row->previous);
         add_flag(x, "deleted", row->erase_at.us != 0);
+        add_flag(x, "wanted", row->wanted);
         add_str(x, "reason", row->reason);
 }
 
@@ -141,10 +142,11 @@ static void add_event(struct text *x, const struct core_event *ev)
                 add_task(x, &ev->task_row);
                 break;
         case EV_BOOT_DONE:
-                add(x, " tasks=%llu audit=%llu commands=%llu",
+                add(x, " tasks=%llu audit=%llu commands=%llu erased=%llu",
                     (unsigned long long)ev->boot.task_number_max,
                     (unsigned long long)ev->boot.audit_seq_max,
-                    (unsigned long long)ev->boot.command_id_max);
+                    (unsigned long long)ev->boot.command_id_max,
+                    (unsigned long long)ev->boot.generation_max);
                 break;
         case EV_TASK_SEEN:
                 add(x, " %s", ev->task_seen.task);
@@ -257,8 +259,11 @@ static void add_effect(struct text *x, const struct core_effect *fx)
                 break;
         case FX_DEL_WORKSPACE:
         case FX_DEL_TASK:
-        case FX_ERASE:
                 add(x, " %s", fx->id.id);
+                break;
+        case FX_ERASE:
+                add(x, " %s", fx->erase.workspace);
+                add_u64(x, "gen", fx->erase.generation);
                 break;
         case FX_AUDIT:
                 add_audit(x, &fx->audit_row);
@@ -293,6 +298,7 @@ static void add_effect(struct text *x, const struct core_effect *fx)
                 add(x, " %s gen=%llu after=%llu", fx->salvage.workspace,
                     (unsigned long long)fx->salvage.generation,
                     (unsigned long long)fx->salvage.after_seq);
+                add_flag(x, "has-saves", fx->salvage.has_saves);
                 break;
         case FX_SWEEP:
                 add_sweep(x, fx);

@@ -76,6 +76,7 @@ struct workspace_row {
         utc_t active_at;               /* last evidence of a person */
         utc_t stopped_at;              /* 0 while never stopped */
         utc_t erase_at;                /* 0 unless deleted; objects and row go at that time */
+        bool wanted;                   /* asked for while it was being stopped or recovered */
         char reason[CORE_REASON_SIZE]; /* why it is in this state, one sentence for people */
 };
 

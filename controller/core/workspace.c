@@ -24,6 +24,7 @@ static void ask_salvage(struct core *c, struct workspace *w)
 
         STR_CUT(fx->salvage.workspace, w->row.id);
         fx->salvage.generation = w->row.generation;
+        fx->salvage.has_saves = w->row.head.seq != 0;
         if (w->row.head.generation == w->row.generation)
                 fx->salvage.after_seq = w->row.head.seq;
         w->ask_at = mono_add_ms(c->now, SALVAGE_AGAIN_MS);
@@ -37,10 +38,8 @@ static mono_t erase_due(const struct core *c, const struct workspace *w)
         return left_us <= 0 ? c->now : (mono_t){c->now.us + left_us};
 }
 
-static void after_stop(struct core *c, struct workspace *w)
+static void after_stop(struct core *c, struct workspace *w, bool wanted)
 {
-        bool wanted = STEAL(w->wanted, false);
-
         if (w->row.erase_at.us)
                 workspace_enter(c, w, WS_DELETED, "waits for its erasure");
         else if (wanted && !c->draining && w->type < c->config.n_types)
@@ -49,6 +48,7 @@ static void after_stop(struct core *c, struct workspace *w)
 
 void workspace_enter(struct core *c, struct workspace *w, enum ws_state state, const char *reason)
 {
+        bool wanted = w->row.wanted;
         char why[CORE_REASON_SIZE];
 
         STR_CUT(why, reason); /* it may be the row's own text */
@@ -57,6 +57,8 @@ void workspace_enter(struct core *c, struct workspace *w, enum ws_state state, c
         STR_CUT(w->row.reason, why);
         w->ask_at = MONO_NEVER;
         w->tries = 0;
+        if (state == WS_STOPPED || state == WS_RUNNING)
+                w->row.wanted = false;
         if (state == WS_STOPPED) {
                 w->row.stopped_at = c->utc;
                 w->row.task[0] = 0;
@@ -66,15 +68,13 @@ void workspace_enter(struct core *c, struct workspace *w, enum ws_state state, c
         switch (state) {
         case WS_STOPPED:
                 audit_workspace(c, w, "stopped", why);
-                after_stop(c, w);
+                after_stop(c, w, wanted);
                 break;
         case WS_STARTING:
                 if (!w->row.task[0])
                         pools_wait(c, w);
                 break;
         case WS_RUNNING:
-                w->wanted = false;
-                break;
         case WS_SAVING:
                 break;
         case WS_ATTENTION:
@@ -157,7 +157,8 @@ void workspace_stop(struct core *c, struct workspace *w, bool recheck, const cha
 {
         struct task *t = task_of(c, w);
 
-        w->wanted = false;
+        if (STEAL(w->row.wanted, false))
+                fx_put_workspace(c, w);
         switch (w->row.state) {
         case WS_STARTING:
         case WS_RUNNING:
@@ -198,6 +199,9 @@ void workspace_task_ready(struct core *c, struct workspace *w, struct task *t)
         (void)snprintf(detail, sizeof(detail), "%lld ms after it was asked for",
                        (long long)mono_diff_ms(w->requested_at, c->now));
         audit_workspace(c, w, "ready", detail);
+        /* It serves, and yet something is wrong: an older save was restored. */
+        if (t->live.error[0])
+                audit_workspace(c, w, "trouble", t->live.error);
 }
 
 void workspace_task_declined(struct core *c, struct workspace *w, struct task *t)
@@ -224,6 +228,7 @@ void workspace_task_useless(struct core *c, struct workspace *w, struct task *t,
         /* It stays with its workspace until it is gone, so that there is never a second one. */
         STR_CUT(w->row.reason, reason);
         fx_put_workspace(c, w);
+        t->empty = true;
         task_enter(c, t, TASK_FAILED, reason);
 }
 
@@ -318,7 +323,8 @@ static void deleted_deadline(struct core *c, struct workspace *w)
                 return;
         }
         fx = fx_add(c, FX_ERASE);
-        STR_CUT(fx->id.id, w->row.id);
+        STR_CUT(fx->erase.workspace, w->row.id);
+        fx->erase.generation = w->row.generation;
         w->erasing = true;
         w->ask_at = mono_add_ms(c->now, ERASE_AGAIN_MS);
 }

@@ -174,7 +174,8 @@ static enum ctl_exit ask_until(const struct ctl *c, const char *cmd, const struc
 
         left -= ONE_WAIT_MS;
         while (r == CTL_OK && left > 0 && !has_status(answer, status) &&
-               !has_status(answer, "attention") && !has_status(answer, "gone")) {
+               !has_status(answer, "attention") && !has_status(answer, "stopped") &&
+               !has_status(answer, "gone")) {
                 AUTO_DOC *request = request_new(cmd, doc_str(answer, "id"));
                 doc_set_num(request, "wait_ms", (double)MIN(left, ONE_WAIT_MS));
                 answer = doc_free(answer);

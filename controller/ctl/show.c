@@ -65,8 +65,7 @@ static void add_workspace_row(struct table *t, const struct doc *w)
 {
         const char *state = doc_str(w, "state"), *name = doc_str(w, "name");
         const char *tenant = doc_str(w, "tenant");
-        bool notable = strcmp(state, "attention") == 0 || strcmp(state, "recovering") == 0 ||
-                       strcmp(state, "starting") == 0;
+        bool running = strcmp(state, "running") == 0;
 
         table_add(t, doc_str(w, "id"), TABLE_PLAIN);
         table_printf(t, "%s%s%s%s%s", strcmp(tenant, "default") == 0 ? "" : tenant,
@@ -79,7 +78,7 @@ static void add_workspace_row(struct table *t, const struct doc *w)
         add_age(t, doc_num(w, "idle_s", -1));
         add_age(t, doc_num(w, "unsaved_s", -1));
         add_time(t, doc_str(w, "since"));
-        table_add(t, notable ? doc_str(w, "reason") : "",
+        table_add(t, running ? "" : doc_str(w, "reason"),
                   strcmp(state, "attention") == 0 ? TABLE_BAD : TABLE_PLAIN);
 }
 

@@ -48,15 +48,18 @@ static bool goal_reached(const struct pending *p)
         return false;
 }
 
-/* A stop that failed, or a workspace that needs an operator, will not get better by waiting. */
+/*
+ * A stop that failed, or a workspace that needs an operator, will not get better by waiting; nor
+ * does a launch that was accepted and led back to "stopped": its files cannot be restored, or
+ * somebody stopped it.
+ */
 static bool hopeless(const struct pending *p)
 {
-        const struct workspace_row *w;
+        const struct workspace_row *w = row_of(p);
 
-        if (p->kind != PENDING_STOP)
-                return false;
-        w = row_of(p);
-        return w && w->state == WS_ATTENTION;
+        if (p->kind == PENDING_LAUNCH)
+                return !w || w->state == WS_STOPPED || w->state == WS_DELETED;
+        return p->kind == PENDING_STOP && w && w->state == WS_ATTENTION;
 }
 
 static void finish(struct pending *p, enum pending_end end)

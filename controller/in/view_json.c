@@ -201,7 +201,7 @@ int view_launched(const struct view *v, const struct workspace_row *w, int64_t w
                 return -ENOMEM;
         if (view_ready(v, w)) {
                 add_seconds(o, "startup_time", MAX(waited_ms, 0));
-        } else if (w->state != WS_ATTENTION) {
+        } else if (w->state != WS_ATTENTION && w->state != WS_STOPPED && w->state != WS_DELETED) {
                 /* Whatever it does at the moment, it is on its way to being ready. */
                 cJSON_ReplaceItemInObject(o, "status", cJSON_CreateString("starting"));
         }

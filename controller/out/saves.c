@@ -209,13 +209,15 @@ static int salvage_one(int root_fd, const char *workspace, const struct listed *
 }
 
 int saves_salvage(int root_fd, const char *workspace, uint64_t generation, uint64_t after_seq,
-                  struct save_ref *ret_found)
+                  bool has_saves, struct save_ref *ret_found)
 {
         struct save_ref found = {0};
         struct listed *list = NULL;
         size_t n = 0;
         int r = list_saves(root_fd, workspace, &list, &n);
 
+        if (r == 0 && n == 0 && has_saves)
+                r = -ENXIO;
         for (size_t i = 0; r == 0 && found.seq == 0 && i < n; i++) {
                 if (list[i].generation != generation || list[i].seq <= after_seq)
                         continue;
@@ -287,20 +289,25 @@ int saves_discard(int root_fd, const char *workspace, const struct save_ref *kee
         return r;
 }
 
-int saves_erase(int root_fd, const char *workspace)
+int saves_erase(int root_fd, const char *workspace, uint64_t generation)
 {
         AUTO_CLOSE dir = objects_open_workspace(root_fd, workspace);
         struct listed *list = NULL;
+        bool newer = false;
         size_t n = 0;
         int r;
 
         if (dir < 0)
                 return dir == -ENOENT ? 0 : dir;
         r = list_saves(root_fd, workspace, &list, &n);
-        for (size_t i = 0; r == 0 && i < n; i++)
-                r = remove_save(dir, &list[i]);
+        for (size_t i = 0; r == 0 && i < n; i++) {
+                if (list[i].generation > generation)
+                        newer = true;
+                else
+                        r = remove_save(dir, &list[i]);
+        }
         free(list);
-        if (r == 0 && unlinkat(root_fd, workspace, AT_REMOVEDIR) < 0)
+        if (r == 0 && !newer && unlinkat(root_fd, workspace, AT_REMOVEDIR) < 0)
                 r = -errno;
         if (r == 0 && fsync(root_fd) < 0)
                 r = -errno;

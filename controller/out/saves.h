@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/macro.h"
@@ -19,15 +20,20 @@ NODISCARD int saves_inspect(int root_fd, const char *workspace, const struct sav
                             char reason[static CORE_REASON_SIZE]);
 /*
  * The newest save of that generation with a seq above `after_seq` that verifies; unfinished ones
- * are passed over. 0 (ret_found->seq 0: there is none) or -errno.
+ * are passed over. 0 (ret_found->seq 0: there is none) or -errno; -ENXIO: the workspace has saves,
+ * and there is nothing of it here (a disk that is not mounted).
  */
 NODISCARD int saves_salvage(int root_fd, const char *workspace, uint64_t generation,
-                            uint64_t after_seq, struct save_ref *ret_found);
+                            uint64_t after_seq, bool has_saves, struct save_ref *ret_found);
 /*
  * Remove every save older than (before_generation, before_seq) but for those in `keep`. What was
  * removed partly is no save any more (the manifest goes first). 0 or the last -errno.
  */
 NODISCARD int saves_discard(int root_fd, const char *workspace, const struct save_ref *keep,
                             uint32_t n_keep, uint64_t before_generation, uint64_t before_seq);
-/* Remove all of a workspace; none there is fine. 0 or -errno. */
-NODISCARD int saves_erase(int root_fd, const char *workspace);
+/*
+ * Remove every save of a workspace up to that generation; none there is fine. An erasure that is
+ * asked for twice may be done when the key has a new workspace, with higher generations. 0 or
+ * -errno.
+ */
+NODISCARD int saves_erase(int root_fd, const char *workspace, uint64_t generation);

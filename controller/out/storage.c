@@ -62,13 +62,13 @@ static void job_do(const struct storage *s, struct job *j)
                                           j->reason);
         else if (fx->type == FX_SALVAGE)
                 j->result = saves_salvage(s->root_fd, fx->salvage.workspace, fx->salvage.generation,
-                                          fx->salvage.after_seq, &j->found);
+                                          fx->salvage.after_seq, fx->salvage.has_saves, &j->found);
         else if (fx->type == FX_SWEEP)
                 j->result = saves_discard(s->root_fd, fx->sweep.workspace, fx->sweep.keep,
                                           MIN(fx->sweep.n_keep, ARRAY_LEN(fx->sweep.keep)),
                                           fx->sweep.before_generation, fx->sweep.before_seq);
         else
-                j->result = saves_erase(s->root_fd, fx->id.id);
+                j->result = saves_erase(s->root_fd, fx->erase.workspace, fx->erase.generation);
 }
 
 /* The next job, copied; false when the storage ends. Waits also for room among the results. */
@@ -140,7 +140,7 @@ static void post_erased(struct storage *s, const struct job *j)
 {
         struct core_event ev = {.type = EV_ERASED};
 
-        STR_CUT(ev.req_workspace.id, j->fx.id.id);
+        STR_CUT(ev.req_workspace.id, j->fx.erase.workspace);
         STR_CUT(ev.req_workspace.actor, "storage");
         shell_post(s->shell, &ev);
 }
@@ -212,7 +212,8 @@ static bool same_job(const struct core_effect *a, const struct core_effect *b)
                        a->salvage.generation == b->salvage.generation &&
                        a->salvage.after_seq == b->salvage.after_seq;
         if (a->type == FX_ERASE)
-                return strcmp(a->id.id, b->id.id) == 0;
+                return strcmp(a->erase.workspace, b->erase.workspace) == 0 &&
+                       a->erase.generation == b->erase.generation;
         return false; /* a repeated SWEEP is cheap */
 }
 

@@ -28,6 +28,7 @@ const char *const schema_migrations[] = {
         "CREATE INDEX audit_workspace ON audit (workspace, seq);"
         "CREATE INDEX audit_at ON audit (at);"
         "CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;",
+        "ALTER TABLE workspace ADD COLUMN wanted INTEGER NOT NULL DEFAULT 0;",
 };
 
 const int schema_version = ARRAY_LEN(schema_migrations);

@@ -24,6 +24,7 @@ enum statement {
         ST_LOAD_TASKS,
         ST_COUNTERS,
         ST_PUT_WORKSPACE,
+        ST_ERASED,
         ST_DEL_WORKSPACE,
         ST_PUT_TASK,
         ST_DEL_TASK,
@@ -44,12 +45,15 @@ static const char *const statements[ST_MAX] = {
                 " head_generation, head_seq, head_length, head_data_length, head_sha256, head_at,"
                 " previous_generation, previous_seq, previous_length, previous_data_length,"
                 " previous_sha256, previous_at, created_at, active_at, stopped_at, erase_at,"
-                " reason FROM workspace ORDER BY id",
+                " reason, wanted FROM workspace ORDER BY id",
         [ST_LOAD_TASKS] = "SELECT id, type, state, generation, workspace, nonce, addr, launched_at,"
                           " state_at, reason FROM task ORDER BY id",
         [ST_COUNTERS] = "SELECT name, value FROM counter",
-        [ST_PUT_WORKSPACE] = "INSERT OR REPLACE INTO workspace VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,"
-                             "?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24,?25,?26)",
+        [ST_PUT_WORKSPACE] =
+                "INSERT OR REPLACE INTO workspace VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,"
+                "?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24,?25,?26,?27)",
+        [ST_ERASED] = "INSERT INTO counter SELECT ?1, generation FROM workspace WHERE id = ?2"
+                      " ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
         [ST_DEL_WORKSPACE] = "DELETE FROM workspace WHERE id = ?1",
         [ST_PUT_TASK] = "INSERT OR REPLACE INTO task VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
         [ST_DEL_TASK] = "DELETE FROM task WHERE id = ?1",
@@ -70,6 +74,7 @@ static const char *const counter_names[STORE_COUNTER_MAX] = {
         [STORE_TASK_NUMBER] = "task_number",
         [STORE_AUDIT_SEQ] = "audit_seq",
         [STORE_COMMAND_ID] = "command_id",
+        [STORE_GENERATION] = "generation",
 };
 
 struct store {
@@ -358,6 +363,7 @@ static void read_workspace(struct cursor *x, struct workspace_row *row)
         row->stopped_at.us = get_int(x);
         row->erase_at.us = get_int(x);
         GET_TEXT(x, row->reason);
+        row->wanted = get_int(x) != 0;
         if (!ws_state_parse(state, &row->state))
                 x->bad = true;
 }
@@ -512,13 +518,21 @@ int store_put_workspace(struct store *s, const struct workspace_row *row)
         bind_int(&x, row->stopped_at.us);
         bind_int(&x, row->erase_at.us);
         bind_text(&x, row->reason);
+        bind_int(&x, row->wanted);
         return run(s, &x);
 }
 
 int store_del_workspace(struct store *s, const char *id)
 {
-        struct cursor x = bind_start(s, ST_DEL_WORKSPACE);
+        struct cursor x = bind_start(s, ST_ERASED);
+        int r;
 
+        bind_text(&x, counter_names[STORE_GENERATION]);
+        bind_text(&x, id);
+        r = run(s, &x);
+        if (r < 0)
+                return r;
+        x = bind_start(s, ST_DEL_WORKSPACE);
         bind_text(&x, id);
         return run(s, &x);
 }

@@ -1,5 +1,5 @@
 /*
- * What the controller remembers: workspace rows, task rows, the event history and three counters.
+ * What the controller remembers: workspace rows, task rows, the event history and a few counters.
  *
  * One writer (the shell), one thread. All changes of one turn are one transaction: store_begin,
  * puts, store_commit. After store_commit returned 0 the changes survive a crash and a power cut
@@ -20,6 +20,7 @@ enum store_counter {
         STORE_TASK_NUMBER, /* highest number ever in a task id */
         STORE_AUDIT_SEQ,
         STORE_COMMAND_ID,
+        STORE_GENERATION, /* highest of any workspace that was removed */
         STORE_COUNTER_MAX
 };
 
@@ -49,6 +50,7 @@ NODISCARD int store_counters(struct store *s, uint64_t ret_counters[static STORE
 
 NODISCARD int store_begin(struct store *s);
 NODISCARD int store_put_workspace(struct store *s, const struct workspace_row *row);
+/* Raises STORE_GENERATION too. */
 NODISCARD int store_del_workspace(struct store *s, const char *id);
 NODISCARD int store_put_task(struct store *s, const struct task_row *row);
 NODISCARD int store_del_task(struct store *s, const char *id);

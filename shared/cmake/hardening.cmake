@@ -5,7 +5,11 @@ string(REPLACE "-DNDEBUG" "" CMAKE_C_FLAGS_RELWITHDEBINFO "${CMAKE_C_FLAGS_RELWI
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 target_compile_options(ws_hardening INTERFACE -fstack-protector-strong -fno-strict-overflow
         -ffile-prefix-map=${CMAKE_SOURCE_DIR}=.)
-foreach(flag -fstack-clash-protection -fcf-protection=full -ftrivial-auto-var-init=zero)
+set(ws_flags -fstack-clash-protection -fcf-protection=full)
+if(NOT WS_ANALYZE) # the analyser reads the zeroing as a use of what is not initialised
+        list(APPEND ws_flags -ftrivial-auto-var-init=zero)
+endif()
+foreach(flag IN LISTS ws_flags)
         string(MAKE_C_IDENTIFIER "HAVE${flag}" var)
         check_c_compiler_flag(${flag} ${var})
         if(${var})

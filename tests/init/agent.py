@@ -37,7 +37,8 @@ class Agent:
         self.app_script = app
         worker = os.path.join(self.dir, "worker")
         shutil.copy(os.path.join(here, "fake_worker"), worker)
-        os.symlink(bin_dir + "/wsagent-worker", os.path.join(self.dir, "real_worker"))
+        # A copy: the roles' users cannot enter a build folder below /root.
+        shutil.copy(bin_dir + "/wsagent-worker", os.path.join(self.dir, "real_worker"))
         shutil.copy(bin_dir + "/init_child", os.path.join(self.dir, "init_child"))
         content = {"name": "test", "app": {"argv": ["/bin/sh", "-c", app], "env": {"X": "${HOME}"},
                                            "defaults": {".config/app.json": {"a": 1}}},
@@ -354,7 +355,7 @@ def check_jobs(make):
         a.mode("save", "hold")
         a.send(SAVE, 7, blob=b"b" * 32768)
         a.send(SAVE, 8, blob=b"x")
-        a.expect(REFUSED, id=8, count=SAVE, busy=1)
+        a.expect(REFUSED, id=8, count=SAVE, busy=1 | 8)
         a.send(STOP, 9)
         a.expect(STOPPED, id=9)  # a save is no process of the student
         open(a.test + "/save.go", "w").close()
@@ -411,7 +412,13 @@ def check_term(make, case):
             a.wait_exit(0)
             need(a.seen("save")["request"] == "held request", "request")
             return
-        if case in ("nothing held", "saved before"):
+        if case == "nothing held":
+            a.terminate()  # someone worked here: link has 2 s to give a request
+            a.expect(STOPPED)
+            a.wait_exit(75)
+            need(not os.path.exists(a.test + "/save.seen"), "a save was made")
+            return
+        if case == "saved before":
             os.kill(a.pid, signal.SIGTERM)
             a.wait_exit(0)  # at once, and link with it
             need(not os.path.exists(a.test + "/save.seen"), "a save was made")
@@ -430,6 +437,20 @@ def check_term(make, case):
         a.send(SAVED)
         a.wait_exit(0)
         need(time.monotonic() - start < 1.5, "did not end at once")
+
+
+def check_term_restore(make):
+    # What was held before a restore is not used to save what the restore left.
+    with make(APP + WAIT) as a:
+        a.accept()
+        a.send(HOLD, 0, blob=b"held request")
+        a.mode("restore", "hold")
+        a.send(RESTORE, 1, blob=b"request")
+        a.settle()
+        a.seen("restore")
+        os.kill(a.pid, signal.SIGTERM)
+        a.wait_exit(0)
+        need(not os.path.exists(a.test + "/save.seen"), "a half-restored home was saved")
 
 
 def check_term_retry(make):
@@ -520,6 +541,8 @@ def check_all(report, bin_dir, prefix):
     for case in ("link commits", "save fails", "nothing held", "saved before", "link is dead",
                  "twice"):
         report.check(f"init: SIGTERM: {case}", lambda c=case: check_term(make, c))
+    report.check("init: SIGTERM: during a restore nothing is saved",
+                 lambda: check_term_restore(make))
     report.check("init: SIGTERM: another request, another try", lambda: check_term_retry(make))
     report.check("init: one user for all: stop waits", lambda: check_stop_waits(shared))
     report.check("init: one user for all: app", lambda: check_app(shared))

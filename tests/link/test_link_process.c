@@ -214,6 +214,7 @@ static void tell_control(uint32_t type, enum control_app_state app, bool primed,
         struct control_msg m = {.type = type,
                                 .flags = flags,
                                 .app_state = app,
+                                .busy = app == CONTROL_APP_RUNNING && !primed ? 8 : 0,
                                 .app_primed = primed,
                                 .len = (uint32_t)strlen(blob)};
         uint8_t data[sizeof(m) + 2048];

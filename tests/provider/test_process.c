@@ -443,6 +443,27 @@ static void test_adoption(void)
         CHECK(wait_until_true(is_removed, "t-0000000051"));
 }
 
+/* More removals than run at once, and a controller that ends: they are made all the same. */
+static void test_end_while_removing(void)
+{
+        static const char *const tasks[] = {"t-0000000061", "t-0000000062", "t-0000000063",
+                                            "t-0000000064"};
+
+        for (size_t i = 0; i < ARRAY_LEN(tasks); i++)
+                launch(tasks[i], "plain");
+        for (size_t i = 0; i < ARRAY_LEN(tasks); i++)
+                CHECK(wait_until_true(has_facts, tasks[i]));
+        for (size_t i = 0; i < ARRAY_LEN(tasks); i++)
+                stop(tasks[i], true);
+        for (size_t i = 0; i < ARRAY_LEN(tasks); i++)
+                CHECK(wait_until_true(is_ended, tasks[i]));
+        provider_close();
+        provider_open(); /* no inventory: nothing but the children can remove them */
+        for (size_t i = 0; i < ARRAY_LEN(tasks); i++)
+                CHECK(wait_until_true(is_removed, tasks[i]));
+        CHECK(process_inventory(provider) == 0);
+}
+
 static void test_all_gone(void)
 {
         DIR *d = opendir(tasks_dir);
@@ -531,6 +552,7 @@ int main(int argc, char **argv)
         RUN(test_stop);
         RUN(test_removal);
         RUN(test_adoption);
+        RUN(test_end_while_removing);
         RUN(test_all_gone);
         provider_close();
         world_remove();

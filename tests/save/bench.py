@@ -115,7 +115,8 @@ class Bench:
         self.dir = tempfile.mkdtemp(prefix="save-test-")
         os.chmod(self.dir, 0o755)
         self.tool = os.path.join(bin_dir, "save_tool")
-        self.worker = os.path.join(bin_dir, worker)
+        # A copy: the student cannot enter a build folder below /root.
+        self.worker = shutil.copy(os.path.join(bin_dir, worker), self.dir)
         self.root = os.path.join(self.dir, "storage")
         self.key = os.path.join(self.dir, "master.key")
         self.run_dir = os.path.join(self.dir, "run")

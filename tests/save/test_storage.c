@@ -230,6 +230,22 @@ static struct save_ref salvage(uint64_t generation, uint64_t after_seq)
         return posted[0].salvaged.found;
 }
 
+/* The folder of the saves is not there, though there have been some: no reason to give one up. */
+static void test_salvage_elsewhere(void)
+{
+        struct core_effect fx = {.type = FX_SALVAGE, .salvage = {.generation = 1}};
+
+        CHECK(STR_SET(fx.salvage.workspace, "ws-nothing") == 0);
+        for (int i = 0; i < 2; i++) {
+                fx.salvage.has_saves = i == 1;
+                n_posted = 0;
+                give(&fx);
+                await(1);
+                CHECK_INT(posted[0].salvaged.result, i == 1 ? -ENXIO : 0);
+                CHECK_INT(posted[0].salvaged.found.seq, 0);
+        }
+}
+
 static void test_salvage(void)
 {
         struct save_ref two, found;
@@ -279,16 +295,19 @@ static void test_sweep(void)
 
 static void test_erase(void)
 {
-        struct core_effect fx = {.type = FX_ERASE};
+        struct core_effect fx = {.type = FX_ERASE, .erase.generation = 12};
 
-        CHECK(STR_SET(fx.id.id, WS) == 0);
-        for (int i = 0; i < 2; i++) { /* the second time there is nothing */
+        CHECK(STR_SET(fx.erase.workspace, WS) == 0);
+        (void)put_save(WS, 13, 1); /* of a later workspace with the same key */
+        for (int i = 0; i < 3; i++) {
+                if (i == 1) /* the third time there is nothing */
+                        fx.erase.generation = 13;
                 n_posted = 0;
                 give(&fx);
                 await(1);
                 CHECK_INT(posted[0].type, EV_ERASED);
                 CHECK_STR(posted[0].req_workspace.id, WS);
-                CHECK(!there(WS, 12, 1));
+                CHECK(!there(WS, 12, 1) && there(WS, 13, 1) == (i == 0));
                 CHECK(there("ws-other", 1, 1));
         }
 }
@@ -425,6 +444,7 @@ int main(void)
         setup();
         RUN(test_verify);
         RUN(test_salvage);
+        RUN(test_salvage_elsewhere);
         RUN(test_sweep);
         RUN(test_erase);
         RUN(test_queue);

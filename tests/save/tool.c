@@ -58,7 +58,7 @@ static int salvage(char **a)
         uint64_t generation, after;
 
         if (root < 0 || number(a[2], &generation) < 0 || number(a[3], &after) < 0 ||
-            saves_salvage(root, a[1], generation, after, &found) < 0)
+            saves_salvage(root, a[1], generation, after, false, &found) < 0)
                 return 2;
         printf("%" PRIu64 " %" PRIu64 " %s\n", found.seq, found.length, found.sha256);
         return 0;

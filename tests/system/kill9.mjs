@@ -12,6 +12,7 @@
 // At the end the workspace is stopped while the writer writes: then not one line may be lost.
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
+import path from 'node:path';
 import { check, Failure, follow, main, now, openWebSocket, random, request, sleep, until } from './lib.mjs';
 
 // Background saves start 2 s after a change here (20 s by default), so that rounds are short. A save
@@ -47,7 +48,11 @@ function options() {
 // The journal as it is on disk; a gap or a torn line is a failure. {last, at}: number and ms of its end.
 function readJournal(world, task) {
   const file = world.home(task, 'workspace/journal.txt');
-  const lines = fs.existsSync(file) ? fs.readFileSync(file, 'utf8').split('\n').slice(0, -1) : [];
+  return parseJournal(fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '');
+}
+
+function parseJournal(text) {
+  const lines = text.split('\n').slice(0, -1);
   lines.forEach((line, i) => check(Number(line.split(' ')[0]) === i + 1, `journal line ${i + 1} is "${line}"`));
   const end = lines.at(-1)?.split(' ') ?? ['0', '0'];
   return { last: Number(end[0]), at: Number(end[1]) * 1000 };
@@ -116,6 +121,8 @@ async function goesOn(world, student, before, { app = true, socket = true }) {
   const ws = await world.workspace(student.id);
   check(ws.task === before.task, `it moved from ${before.task} to ${ws.task}`);
   await until('the page is served again', 30, () => student.serves());
+  // What an app's last life left behind must not take the socket away from the next one.
+  check(fs.existsSync(path.join(world.taskDir(ws.task), 'run/app/app.sock')), "the app's socket is gone");
   if (app) check(world.app(ws.task)?.pid === before.app, 'the app was started again');
   if (socket) check(student.socket.open, 'the open WebSocket was cut');
   await student.writes();
@@ -186,6 +193,20 @@ async function round(world, student, name, delayMs) {
   return result;
 }
 
+// A checker that finds nothing proves nothing: each must find a planted defect first.
+async function checkTheChecks(world) {
+  for (const text of ['1 1.0\n3 2.0\n', '1 1.0\n2\n\n', '2 1.0\n']) {
+    let found = false;
+    try { parseJournal(text); } catch { found = true; }
+    check(found, `the journal check does not see the defect in ${JSON.stringify(text)}`);
+  }
+  const uid = String(world.uidBase + 399);
+  const stray = spawn('setpriv', ['--reuid', uid, '--regid', uid, '--clear-groups', 'sleep', '1000'], { stdio: 'ignore' });
+  await until('the orphan check finds a planted orphan', 5, () => world.orphans().some((p) => p.pid === stray.pid));
+  stray.kill('SIGKILL');
+  await until('and does not see it any more', 5, () => world.orphans().length === 0);
+}
+
 const o = options();
 console.log(`seed ${o.seed}, ${o.rounds} rounds`);
 
@@ -193,6 +214,7 @@ await main({ name: 'kill9', pool: 1, saveAfter: SAVE_AFTER }, async (world) => {
   const rnd = random(o.seed);
   const student = new Student(world);
   let bag = [], lossMax = 0;
+  await checkTheChecks(world);
   await world.start();
   await world.warm();
   await student.enter();

@@ -1,5 +1,5 @@
-"""A small app in the place of code-server: standin.py SOCKET. Says 200 to everything, and echoes what
-comes through a WebSocket, byte for byte."""
+"""A small app in the place of code-server: standin.py SOCKET. Says 200 to everything, and echoes
+what comes through a WebSocket, byte for byte."""
 import base64
 import hashlib
 import os
@@ -26,13 +26,16 @@ def serve(s):
         key = re.search(rb"(?i)\r\nsec-websocket-key: *(\S+)", head)
         if key:
             accept = base64.b64encode(hashlib.sha1(key.group(1) + MAGIC).digest())
-            s.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                      b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n")
+            s.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                      b"Connection: Upgrade\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n")
             while data := s.recv(4096):
                 s.sendall(data)
             return
         body = b"<title>stand-in</title>process %d\n" % os.getpid()
-        s.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        s.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+                  b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        if b"\r\nconnection: close\r\n" in head.lower():
+            return
 
 
 def thread(s):

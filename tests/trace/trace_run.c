@@ -19,7 +19,7 @@ struct rows {
         struct workspace_row workspaces[ROWS_MAX];
         struct task_row tasks[ROWS_MAX];
         size_t n_workspaces, n_tasks;
-        uint64_t tasks_max, audit_max, commands_max;
+        uint64_t tasks_max, audit_max, commands_max, generation_max;
 };
 
 struct run {
@@ -67,8 +67,10 @@ static void rows_put_task(struct rows *rows, const struct task_row *row)
 static void rows_del(struct rows *rows, const char *id)
 {
         for (size_t i = 0; i < rows->n_workspaces; i++) {
-                if (strcmp(rows->workspaces[i].id, id) == 0)
-                        rows->workspaces[i] = rows->workspaces[--rows->n_workspaces];
+                if (strcmp(rows->workspaces[i].id, id) != 0)
+                        continue;
+                rows->generation_max = MAX(rows->generation_max, rows->workspaces[i].generation);
+                rows->workspaces[i] = rows->workspaces[--rows->n_workspaces];
         }
         for (size_t i = 0; i < rows->n_tasks; i++) {
                 if (strcmp(rows->tasks[i].id, id) == 0)
@@ -151,7 +153,8 @@ static void boot(struct run *r)
         ev = (struct core_event){.type = EV_BOOT_DONE,
                                  .boot = {.task_number_max = r->rows.tasks_max,
                                           .audit_seq_max = r->rows.audit_max,
-                                          .command_id_max = r->rows.commands_max}};
+                                          .command_id_max = r->rows.commands_max,
+                                          .generation_max = r->rows.generation_max}};
         step(r, &ev);
 }
 

@@ -227,6 +227,7 @@ static bool on_saved(const struct words *w, struct core_event *ev)
         ev->saved.unchanged = flag(w, "unchanged");
         ev->saved.length = 100;
         hash_of(ev->saved.generation, ev->saved.seq, ev->saved.sha256, sizeof(ev->saved.sha256));
+        value(w, "hash", ev->saved.sha256, sizeof(ev->saved.sha256));
         return true;
 }
 

@@ -114,7 +114,8 @@ static void boot(struct world *w)
         ev = (struct core_event){.type = EV_BOOT_DONE,
                                  .boot = {.task_number_max = w->task_number,
                                           .audit_seq_max = w->audit_seq,
-                                          .command_id_max = w->command_id}};
+                                          .command_id_max = w->command_id,
+                                          .generation_max = w->generation_erased}};
         step(w, &ev);
         for (size_t i = 0; i < TASKS_MAX; i++) {
                 ev = (struct core_event){.type = EV_TASK_SEEN};

@@ -72,8 +72,7 @@ void world_store_effect(struct world *w, const struct core_effect *fx)
         } else if (fx->type == FX_DEL_WORKSPACE) {
                 workspace = world_stored_workspace(w, fx->id.id, false);
                 if (workspace) {
-                        w->claimed_generation[workspace - w->workspaces] = 0;
-                        w->claimed_by[workspace - w->workspaces][0] = 0;
+                        w->generation_erased = MAX(w->generation_erased, workspace->generation);
                         memset(workspace, 0, sizeof(*workspace));
                 }
         } else if (fx->type == FX_PUT_TASK) {
@@ -318,7 +317,7 @@ static void do_erase(struct world *w, const struct core_effect *fx)
 {
         struct core_event ev = {.type = EV_ERASED};
 
-        STR_CUT(ev.req_workspace.id, fx->id.id);
+        STR_CUT(ev.req_workspace.id, fx->erase.workspace);
         later(w, &ev);
 }
 

@@ -44,7 +44,7 @@ struct world {
         /* the store */
         struct workspace_row workspaces[WORKSPACES_MAX];
         struct task_row tasks[TASKS_MAX];
-        uint64_t task_number, audit_seq, command_id;
+        uint64_t task_number, audit_seq, command_id, generation_erased;
         uint64_t claimed_generation[WORKSPACES_MAX]; /* highest that was ever given out */
         char claimed_by[WORKSPACES_MAX][CORE_ID_SIZE];
         struct body bodies[TASKS_MAX];

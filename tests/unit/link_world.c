@@ -78,7 +78,7 @@ static void tell(struct world *w, uint32_t type, int32_t status, uint32_t flags,
                 .app_state = w->app,
                 .app_primed = w->app_primed,
                 .busy = (uint32_t)(w->save_runs ? 1 : 0) | (uint32_t)(w->restore_runs ? 2 : 0) |
-                        (uint32_t)(w->terminating ? 4 : 0),
+                        (uint32_t)(w->terminating ? 4 : 0) | (uint32_t)(w->student_ran ? 8 : 0),
                 .len = (uint32_t)strlen(blob),
         };
 
@@ -162,6 +162,8 @@ static void take_order(struct world *w, const struct state_action *a)
                 w->held_seq = a->control.blob ? seq_of(a->control.blob) : 0;
                 CHECK(w->held_seq == 0 || w->held_seq > w->uploaded_seq);
                 CHECK(!w->save_runs || w->held_seq != w->save_seq);
+                if (w->held_seq > 0 && w->held_failed)
+                        world_later(w, 0, WORLD_HELD, 0);
                 return;
         case CONTROL_SAVED:
                 note(w, "saved\n");
@@ -196,10 +198,26 @@ static void end_restore(struct world *w)
         tell(w, CONTROL_RESTORE_DONE, w->restore_error ? 1 : 0, 0, 0, blob);
 }
 
+/* The code that a save ends with, or NULL. */
+static const char *save_fault(const struct world *w)
+{
+        mono_t granted = w->granted_at[w->save_seq % WORLD_GRANTS_MAX];
+
+        if (w->save_error)
+                return w->save_error;
+        if (w->save_unchanged && w->committed_seq > 0)
+                return NULL;
+        if (w->save_seq <= w->taken_seq)
+                return BLOB_CODE_EXISTS;
+        if (w->url_ttl_ms > 0 && mono_diff_ms(granted, w->now) >= w->url_ttl_ms)
+                return BLOB_CODE_REFUSED;
+        return NULL;
+}
+
 static void end_save(struct world *w, uint32_t flags)
 {
         char blob[768];
-        const char *error = w->save_error;
+        const char *error = save_fault(w);
 
         w->save_runs = false;
         if (w->save_is_final)
@@ -228,6 +246,18 @@ static void end_save(struct world *w, uint32_t flags)
         tell(w, CONTROL_SAVE_DONE, error ? 1 : 0, flags, 0, blob);
 }
 
+static void save_held(struct world *w)
+{
+        if (w->held_seq == 0)
+                return;
+        w->save_runs = w->save_is_final = true;
+        w->save_seq = w->held_seq;
+        w->held_seq = 0;
+        w->held_failed = save_fault(w) != NULL;
+        w->held_saves++;
+        world_later(w, w->save_ms, WORLD_SAVED, 1);
+}
+
 static void end_stop(struct world *w)
 {
         w->app = CONTROL_APP_NONE;
@@ -235,11 +265,7 @@ static void end_stop(struct world *w)
                 tell(w, CONTROL_APP_STOPPED, 0, 0, 0, "");
                 return;
         }
-        if (w->held_seq == 0)
-                return;
-        w->save_runs = w->save_is_final = true;
-        w->save_seq = w->held_seq;
-        end_save(w, CONTROL_HELD | CONTROL_FINAL);
+        save_held(w);
 }
 
 /* ---- gate and sense ---- */
@@ -297,6 +323,7 @@ static void grant(struct world *w, struct wire_save *saves, uint32_t *n, uint64_
                 struct wire_save *to = &saves[*n];
 
                 to->seq = ++w->granted_seq;
+                w->granted_at[to->seq % WORLD_GRANTS_MAX] = w->now;
                 snprintf(to->request, sizeof(to->request),
                          "{\"workspace\":\"ws-a\",\"generation\":%llu,\"seq\":%llu}",
                          (unsigned long long)w->generation, (unsigned long long)to->seq);
@@ -469,7 +496,10 @@ static void happen(struct world *w, enum world_thing what, int64_t value)
                 end_restore(w);
                 return;
         case WORLD_SAVED:
-                end_save(w, 0);
+                end_save(w, value ? CONTROL_HELD : 0);
+                return;
+        case WORLD_HELD:
+                save_held(w);
                 return;
         case WORLD_CHANGE:
                 if (w->app == CONTROL_APP_RUNNING && !w->app_primed)
@@ -613,6 +643,14 @@ void world_sigterm(struct world *w)
         if (w->app != CONTROL_APP_STOPPING)
                 world_later(w, w->stop_ms, WORLD_APP_STOPPED, 0);
         w->app = CONTROL_APP_STOPPING;
+}
+
+void world_restart_init(struct world *w)
+{
+        memset(w->pending, 0, sizeof(w->pending));
+        w->app = CONTROL_APP_NONE;
+        w->app_primed = w->restore_runs = w->save_runs = false;
+        w->held_seq = 0;
 }
 
 void world_cut(struct world *w)

@@ -8,6 +8,7 @@
 
 #define WORLD_PENDING_MAX 64
 #define WORLD_TRACE_MAX 16384
+#define WORLD_GRANTS_MAX 1024 /* more seqs than one life uses at a time */
 
 enum world_thing {
         WORLD_FREE,
@@ -16,6 +17,7 @@ enum world_thing {
         WORLD_APP_STOPPED,
         WORLD_RESTORED,
         WORLD_SAVED,
+        WORLD_HELD,   /* init makes the last save by itself */
         WORLD_CHANGE, /* sense tells a change in the workspace, again every value ms */
         WORLD_NONE,   /* the await comes back empty */
 };
@@ -46,10 +48,11 @@ struct world {
         bool home_complete; /* restored, or nothing to restore */
         bool student_ran;   /* the student's app ran on the home */
         bool save_is_final;
+        bool held_failed; /* init waits for another request */
         uint64_t save_seq, held_seq;
         uint64_t uploaded_seq; /* highest ever */
         uint64_t saved_told;   /* CONTROL_SAVED orders */
-        uint32_t stops, starts, saves, finals;
+        uint32_t stops, starts, saves, finals, held_saves;
 
         /* knobs */
         int64_t start_ms, stop_ms, restore_ms, save_ms;
@@ -57,6 +60,8 @@ struct world {
         int save_errors_left;   /* so many, then they succeed; 0: no end */
         const char *restore_error;
         bool save_unchanged;
+        int64_t url_ttl_ms; /* how long a request can be used; 0: for ever */
+        uint64_t taken_seq; /* requests up to this one were used before */
         bool app_never_up;
 
         /* controller */
@@ -64,6 +69,7 @@ struct world {
         bool reachable;
         bool claimed;
         uint64_t generation, granted_seq, committed_seq;
+        mono_t granted_at[WORLD_GRANTS_MAX]; /* by seq */
         bool final_committed;
         struct wire_command command; /* given while its id is above what the agent has seen */
         uint64_t last_command;
@@ -95,6 +101,8 @@ void world_crash_gate(struct world *w);
 void world_crash_sense(struct world *w);
 void world_crash_app(struct world *w);
 void world_sigterm(struct world *w);
+/* init knows of nothing that ran before; what it ran is gone. */
+void world_restart_init(struct world *w);
 void world_cut(struct world *w);
 void world_reconnect(struct world *w);
 

@@ -170,6 +170,10 @@ static void files_are_replaced_whole(void)
         b.max = 5;
         CHECK_INT(file_read(path, &b), -ENOBUFS);
         CHECK_INT(unlink(path), 0);
+        for (int depth = 0; depth < 3; depth++) {
+                *strrchr(path, '/') = 0;
+                CHECK_INT(rmdir(path), 0);
+        }
 }
 
 static void log_is_one_escaped_line(void)

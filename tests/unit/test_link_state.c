@@ -410,6 +410,82 @@ static void sigterm_of_the_container(void)
         CHECK_INT(w.saved_told, 0);
 }
 
+/* A URL is signed for a day; nobody changes anything for longer than that. */
+static void requests_are_renewed_before_they_expire(void)
+{
+        world_to(&w, WIRE_PHASE_READY);
+        world_run(&w, 30000);
+        w.url_ttl_ms = INT64_C(86400000);
+        w.save_unchanged = true;
+        world_run(&w, 2 * w.url_ttl_ms + 3600000);
+        w.save_unchanged = false;
+        world_forget(&w);
+        world_change(&w);
+        world_run(&w, 25000);
+        CHECK_STR(w.report.error, "");
+        CHECK_INT(w.report.unsaved_age_ms, 0);
+        /* and init's own save, with nobody there to give it a newer request */
+        world_run(&w, w.url_ttl_ms);
+        world_cut(&w);
+        world_change(&w);
+        world_sigterm(&w);
+        world_run(&w, 10000);
+        CHECK_INT(w.held_saves, 1);
+        CHECK(!w.held_failed);
+}
+
+/* The request that init holds may be of no use: link must give another one, not the same again. */
+static void a_used_up_held_request_is_replaced(void)
+{
+        world_to(&w, WIRE_PHASE_READY);
+        world_run(&w, 30000);
+        w.taken_seq = w.held_seq;
+        world_change(&w);
+        world_sigterm(&w);
+        world_run(&w, 10000);
+        CHECK_INT(w.held_saves, 2);
+        CHECK(w.final_committed);
+        CHECK_INT(w.s.phase, WIRE_PHASE_SAVED);
+}
+
+/* A new link while init ends: what init has of a home is not complete before the app has run. */
+static void a_half_restored_home_is_never_held(void)
+{
+        world_to(&w, WIRE_PHASE_RESTORING);
+        w.terminating = true; /* the restore does not end: it sits in a dead disk */
+        world_crash_link(&w);
+        world_run(&w, 60000); /* link_world checks each HOLD */
+        CHECK_INT(w.held_seq, 0);
+        /* nor is one that was never there: neither primed nor restored */
+        world_to(&w, WIRE_PHASE_WARM);
+        w.restore_ms = 3600000; /* and the restore is lost with its init's memory of the priming */
+        world_command(&w, WIRE_VERB_CLAIM);
+        world_restart_init(&w);
+        w.restore_ms = 700;
+        world_crash_link(&w);
+        world_run(&w, 20000);
+        CHECK_INT(w.s.phase, WIRE_PHASE_READY);
+        CHECK(w.home_complete);
+}
+
+static void a_stop_without_an_idle_time_does_not_cut_off(void)
+{
+        struct channel_msg traffic = {.type = CHANNEL_GATE_TRAFFIC};
+
+        world_to(&w, WIRE_PHASE_READY);
+        traffic.u.traffic.websockets = 1;
+        world_channel(&w, &traffic);
+        world_command(&w, WIRE_VERB_SAVE_NOW);
+        w.command.verb = WIRE_VERB_PREPARE_STOP;
+        w.command.recheck = true;
+        w.command.idle_ms = 0; /* not known: the claim's counts */
+        w.command.id = ++w.last_command;
+        world_deliver(&w);
+        world_run(&w, 1000);
+        CHECK(w.report.declined);
+        CHECK_INT(w.s.phase, WIRE_PHASE_READY);
+}
+
 static const enum wire_phase life[] = {
         WIRE_PHASE_PRIMING,      WIRE_PHASE_WARM,        WIRE_PHASE_RESTORING,
         WIRE_PHASE_APP_STARTING, WIRE_PHASE_READY,       WIRE_PHASE_STOPPING,
@@ -573,6 +649,10 @@ int main(void)
         RUN(a_deaf_controller_is_dialled_anew);
         RUN(a_refusal_is_asked_again_slowly);
         RUN(sigterm_of_the_container);
+        RUN(requests_are_renewed_before_they_expire);
+        RUN(a_used_up_held_request_is_replaced);
+        RUN(a_half_restored_home_is_never_held);
+        RUN(a_stop_without_an_idle_time_does_not_cut_off);
         RUN(every_neighbour_dies_in_every_phase);
         RUN(the_app_dies);
         RUN(a_new_link_while_the_controller_is_away);

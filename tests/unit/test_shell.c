@@ -222,6 +222,21 @@ static void test_commit_fails(void)
         rig_close(&r);
 }
 
+/* Effects that find no room are lost; then nothing of what came after them may happen either. */
+static void test_too_much(void)
+{
+        struct rig r;
+
+        rig_open(&r);
+        for (int i = 0; i < 20000; i++)
+                post_launch(&r);
+        CHECK_INT(loop_turn(r.loop), 1);
+        CHECK_INT(loop_exit_code(r.loop), 1);
+        CHECK_INT((long long)r.replies, 0);
+        CHECK_INT((long long)r.changes, 0);
+        rig_close(&r);
+}
+
 static void remove_all(void)
 {
         char file[80];
@@ -241,6 +256,7 @@ int main(void)
         RUN(test_commit_then_act);
         RUN(test_boot);
         RUN(test_commit_fails);
+        RUN(test_too_much);
         remove_all();
         return 0;
 }

@@ -43,7 +43,8 @@ static struct workspace_row workspace(const char *id)
                                     .created_at = {1},
                                     .active_at = {2},
                                     .stopped_at = {3},
-                                    .erase_at = {4}};
+                                    .erase_at = {4},
+                                    .wanted = true};
 
         STR_CUT(row.id, id);
         STR_CUT(row.key.tenant, "default");
@@ -134,6 +135,7 @@ static void test_rows(void)
         CHECK(memcmp(&seen.task, &t, sizeof(t)) == 0);
         CHECK(store_begin(s) == 0);
         CHECK(store_del_workspace(s, "ws-a") == 0);
+        CHECK(store_del_workspace(s, "ws-unknown") == 0);
         CHECK(store_del_task(s, "t-0000000001") == 0);
         CHECK(store_del_task(s, "t-unknown") == 0);
         store_rollback(s); /* nothing of it happened */
@@ -162,6 +164,7 @@ static void test_counters(void)
         CHECK(store_counters(s, n) == 0);
         CHECK_INT((long long)n[STORE_COMMAND_ID], 9);
         CHECK_INT((long long)n[STORE_TASK_NUMBER], 2);
+        CHECK_INT((long long)n[STORE_GENERATION], 7); /* of the workspace that test_rows removed */
         store_free(s);
 }
 
@@ -217,7 +220,30 @@ static void test_newer_schema(void)
         sql("PRAGMA user_version = 99");
         CHECK_INT(store_open_sqlite(path, error, &s), -EPROTO);
         CHECK(strstr(error, "newer version") && strstr(error, path));
-        sql("PRAGMA user_version = 1");
+        sql("PRAGMA user_version = 2");
+}
+
+/* Rows of an earlier layout are there after the file was brought up to this one. */
+static void test_older_schema(void)
+{
+        struct store *s = opened();
+        struct workspace_row w = workspace("ws-old");
+        struct seen seen;
+
+        CHECK(store_begin(s) == 0);
+        CHECK(store_put_workspace(s, &w) == 0);
+        CHECK(store_commit(s) == 0);
+        store_free(s);
+        sql("ALTER TABLE workspace DROP COLUMN wanted; PRAGMA user_version = 1");
+        s = opened();
+        seen = load(s);
+        w.wanted = false;
+        CHECK_INT((long long)seen.workspaces, 1);
+        CHECK(memcmp(&seen.workspace, &w, sizeof(w)) == 0);
+        CHECK(store_begin(s) == 0);
+        CHECK(store_del_workspace(s, "ws-old") == 0);
+        CHECK(store_commit(s) == 0);
+        store_free(s);
 }
 
 static void test_bad_row(void)
@@ -346,6 +372,7 @@ int main(void)
         RUN(test_counters);
         RUN(test_history);
         RUN(test_newer_schema);
+        RUN(test_older_schema);
         RUN(test_bad_row);
         RUN(test_corrupt);
         RUN(test_read_only);

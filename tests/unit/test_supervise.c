@@ -126,7 +126,7 @@ static void end_without_anything_to_save(void)
         struct term_facts f = {0};
 
         CHECK_INT(term_sup_step(&t, &f, T(0)), TERM_ACT_NONE);
-        term_sup_begin(&t);
+        term_sup_begin(&t, T(30000));
         CHECK_INT(term_sup_step(&t, &f, T(0)), TERM_ACT_NONE); /* the app is not gone */
         f.app_gone = true;
         CHECK_INT(term_sup_step(&t, &f, T(1)), TERM_ACT_EXIT);
@@ -139,7 +139,7 @@ static void end_saves_with_the_held_request(void)
         struct term_sup t = {0};
         struct term_facts f = {.app_gone = true, .held = true, .busy = true};
 
-        term_sup_begin(&t);
+        term_sup_begin(&t, T(30000));
         CHECK_INT(term_sup_step(&t, &f, T(0)), TERM_ACT_NONE); /* a background save runs */
         f.busy = false;
         CHECK_INT(term_sup_step(&t, &f, T(1)), TERM_ACT_SAVE);
@@ -160,7 +160,7 @@ static void end_reports_a_failed_save(void)
         struct term_sup t = {0};
         struct term_facts f = {.app_gone = true, .held = true};
 
-        term_sup_begin(&t);
+        term_sup_begin(&t, T(30000));
         CHECK_INT(term_sup_step(&t, &f, T(0)), TERM_ACT_SAVE);
         f.held = false;
         CHECK_INT(term_sup_step(&t, &f, T(1)), TERM_ACT_NONE);
@@ -178,13 +178,13 @@ static void end_after_a_final_save(void)
         struct term_sup t = {0};
         struct term_facts f = {.app_gone = true, .held = true, .final_ok = true};
 
-        term_sup_begin(&t);
+        term_sup_begin(&t, T(30000));
         CHECK_INT(term_sup_step(&t, &f, T(0)), TERM_ACT_NONE); /* its commit may be on the way */
         CHECK_INT(term_sup_step(&t, &f, T(TERM_WAIT_MS)), TERM_ACT_EXIT);
         CHECK_INT(t.code, 0);
 
         f = (struct term_facts){.app_gone = true, .held = true, .saved = true};
-        term_sup_begin(&t);
+        term_sup_begin(&t, T(30000));
         CHECK_INT(term_sup_step(&t, &f, T(0)), TERM_ACT_EXIT);
         CHECK_INT(t.code, 0);
 }
@@ -194,20 +194,53 @@ static void end_when_all_comes_at_once(void)
         struct term_sup t = {0};
         struct term_facts f = {.app_gone = true, .held = true};
 
-        term_sup_begin(&t);
+        term_sup_begin(&t, T(30000));
         CHECK_INT(term_sup_step(&t, &f, T(0)), TERM_ACT_SAVE);
         /* The end of the save and the word that it is committed, seen in one turn. */
         f = (struct term_facts){.app_gone = true, .final_ok = true, .saved = true};
         CHECK_INT(term_sup_step(&t, &f, T(1)), TERM_ACT_EXIT);
 
         f = (struct term_facts){.app_gone = true, .held = true};
-        term_sup_begin(&t);
+        term_sup_begin(&t, T(30000));
         CHECK_INT(term_sup_step(&t, &f, T(0)), TERM_ACT_SAVE);
         CHECK_INT(term_sup_step(&t, &f, T(1)), TERM_ACT_SAVE); /* failed, and a new request */
 }
 
+static void end_waits_for_a_request_where_work_was_done(void)
+{
+        struct term_sup t = {0};
+        struct term_facts f = {.app_gone = true, .worked = true, .busy = true};
+
+        term_sup_begin(&t, T(30000));
+        CHECK_INT(term_sup_step(&t, &f, T(0)), TERM_ACT_NONE);
+        f.busy = false; /* link's own last save has failed; it is about to give another request */
+        CHECK_INT(term_sup_step(&t, &f, T(1)), TERM_ACT_NONE);
+        f.held = true;
+        CHECK_INT(term_sup_step(&t, &f, T(2)), TERM_ACT_SAVE);
+
+        f.held = false;
+        term_sup_begin(&t, T(30000));
+        CHECK_INT(term_sup_step(&t, &f, T(0)), TERM_ACT_NONE);
+        CHECK_INT(term_sup_step(&t, &f, T(TERM_WAIT_MS)), TERM_ACT_EXIT);
+        CHECK_INT(t.code, TERM_EXIT_UNSAVED);
+}
+
+static void end_does_not_try_for_ever(void)
+{
+        struct term_sup t = {0};
+        struct term_facts f = {.app_gone = true, .held = true};
+
+        term_sup_begin(&t, T(30000));
+        CHECK_INT(term_sup_step(&t, &f, T(0)), TERM_ACT_SAVE);
+        CHECK_INT(term_sup_step(&t, &f, T(29999)), TERM_ACT_SAVE);
+        CHECK_INT(term_sup_step(&t, &f, T(30000)), TERM_ACT_EXIT);
+        CHECK_INT(t.code, TERM_EXIT_UNSAVED);
+}
+
 int main(void)
 {
+        RUN(end_waits_for_a_request_where_work_was_done);
+        RUN(end_does_not_try_for_ever);
         RUN(role_backs_off_and_starts_over);
         RUN(app_restarts_with_back_off);
         RUN(priming_app_is_not_restarted);

@@ -340,6 +340,7 @@ pid_t launch_errand(int (*fn)(const void *ctx), const void *ctx, int *ret_pidfd)
 
         if (pid == 0) {
                 reset_signals();
+                (void)setsid(); /* Ctrl-C is for the controller */
                 (void)close_range(3, ~0U, 0);
                 _exit(fn(ctx));
         }

@@ -24,6 +24,7 @@
 #include "out/providers/launch.h"
 #include "out/providers/plan.h"
 
+#define AGENT_EXIT_CONFIG 78 /* wsagent(8) */
 #define UID_BASE_DEFAULT 200000
 #define REMOVERS_MAX 2
 #define LOG_CHECK_MS 30000
@@ -282,6 +283,12 @@ static int end_status(const struct entry *e, char *ret_text, size_t size)
             info.si_pid == 0) {
                 (void)snprintf(ret_text, size, "ended; its exit status went to an earlier parent");
                 return -1;
+        }
+        if (info.si_code == CLD_EXITED && info.si_status == AGENT_EXIT_CONFIG) {
+                (void)snprintf(ret_text, size,
+                               "its configuration is wrong; wsagent-worker profile checks the "
+                               "type's profile");
+                return info.si_status;
         }
         if (info.si_code == CLD_EXITED) {
                 (void)snprintf(ret_text, size, "exited with %d", info.si_status);
@@ -729,8 +736,16 @@ int process_new(struct loop *l, struct shell *s, const struct process_config *co
 
 struct process *process_free(struct process *p)
 {
+        struct entry *e;
+
         if (!p)
                 return NULL;
+        /* What a drained controller leaves to remove is removed behind its back. */
+        for (e = p->entries; e; e = e->next) {
+                if (e->state == ENTRY_REMOVING && e->remover < 0 && remove_start(e) < 0)
+                        log_warn("a task folder stays until the next start",
+                                 LOG_STR("folder", e->path));
+        }
         loop_timer_cancel(&p->log_timer);
         loop_timer_cancel(&p->remove_timer);
         while (p->entries)

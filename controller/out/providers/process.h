@@ -57,7 +57,7 @@ struct process;
  */
 NODISCARD int process_new(struct loop *l, struct shell *s, const struct process_config *config,
                           struct process **ret_process);
-/* Forget everything; the tasks go on. Takes NULL. */
+/* Forget everything; the tasks go on, removals that wait are started. Takes NULL. */
 struct process *process_free(struct process *p);
 
 /*
