@@ -318,7 +318,10 @@ static int start_http(struct app *a)
 static int start_ops(struct app *a)
 {
         char path[PATH_SIZE];
-        struct ops_config config = {.url = a->ops_url, .http = a->http};
+        struct ops_config config = {.url = a->ops_url,
+                                    .http = a->http,
+                                    .counters = agents_counters,
+                                    .agents = a->agents};
 
         (void)snprintf(a->ops_url, sizeof(a->ops_url), "ipc://%s", state_path(a, "ops.sock", path));
         return ops_new(a->loop, a->shell, a->store, &config, &a->ops);

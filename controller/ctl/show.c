@@ -192,6 +192,7 @@ void show_status(const struct ctl *c, const struct doc *answer)
                 printf("%-12s %s\n", "shutdown", "under way");
         show_counts("workspaces", doc_get(answer, "workspaces"));
         show_counts("tasks", doc_get(answer, "tasks"));
+        show_counts("agents", doc_get(answer, "agents"));
         putchar('\n');
         show_pools(c, answer);
 }

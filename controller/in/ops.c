@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "in/agents.h"
 #include "in/http.h"
 #include "in/ops_socket.h"
 #include "in/pending.h"
@@ -33,6 +34,7 @@ struct ops {
         struct pending_set *pendings;
         struct view_links links;
         const struct http_config *front; /* NULL: no HTTP side */
+        struct ops_config config;
         uint16_t front_port;
         struct ask asks; /* list head: those that wait */
 };
@@ -191,9 +193,15 @@ static const struct workspace_row *find_workspace(struct ask *a)
 static void do_status(struct ask *a)
 {
         struct view v = view_of(a->ops);
+        struct agents_counters counters;
         AUTO_BUF out = BUF_INIT(VIEW_ANSWER_MAX);
-        int r = view_status(&v, shell_writable(a->ops->shell), &out);
+        int r;
 
+        if (a->ops->config.counters) {
+                a->ops->config.counters(a->ops->config.agents, &counters);
+                v.agents = &counters;
+        }
+        r = view_status(&v, shell_writable(a->ops->shell), &out);
         answer(a, r, &out);
 }
 
@@ -392,6 +400,7 @@ int ops_new(struct loop *l, struct shell *sh, struct store *store, const struct 
         o->loop = l;
         o->shell = sh;
         o->asks.next_ = o->asks.prev_ = &o->asks;
+        o->config = *config;
         if (config->http) {
                 o->front = http_config_of(config->http);
                 o->front_port = http_port(config->http);

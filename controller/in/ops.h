@@ -11,9 +11,15 @@
 
 struct http;
 
+struct agents;
+struct agents_counters;
+
 struct ops_config {
         const char *url; /* "ipc:///var/lib/wscontroller/ops.sock"; its folder becomes 0700 */
         const struct http *http; /* for URLs in answers and the gateway's settings; may be NULL */
+        /* For status: agents_counters and its argument; NULL: not shown. */
+        void (*counters)(const struct agents *agents, struct agents_counters *ret_counters);
+        const struct agents *agents;
 };
 
 struct ops;

@@ -80,11 +80,14 @@ struct view_links {
         const struct keys *keys;
 };
 
+struct agents_counters;
+
 struct view {
         const struct core *core;
         const struct view_links *links;
         mono_t now;
         utc_t utc;
+        const struct agents_counters *agents; /* for view_status; NULL: not shown */
 };
 
 struct view_filter {

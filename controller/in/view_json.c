@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/str.h"
+#include "in/agents.h"
 
 static void json_freep(cJSON **p)
 {
@@ -398,6 +399,21 @@ static void add_counts(const struct view *v, cJSON *o)
                 add_count(t, task_state_name((enum task_state)i), tasks[i]);
 }
 
+/* What the agents' door has seen since the start: a wrong secret is somebody trying. */
+static void add_agents(const struct view *v, cJSON *o)
+{
+        cJSON *a = v->agents ? cJSON_AddObjectToObject(o, "agents") : NULL;
+
+        if (!a)
+                return;
+        add_count(a, "sessions", v->agents->sessions);
+        add_count(a, "messages", v->agents->messages);
+        add_count(a, "bad-messages", v->agents->bad_messages);
+        add_count(a, "bad-secrets", v->agents->bad_secrets);
+        add_count(a, "not-enrolled", v->agents->not_enrolled);
+        add_count(a, "refused", v->agents->refused);
+}
+
 int view_status(const struct view *v, bool writable, struct buf *out)
 {
         AUTO_JSON *o = cJSON_CreateObject();
@@ -405,6 +421,7 @@ int view_status(const struct view *v, bool writable, struct buf *out)
         cJSON_AddBoolToObject(o, "store_writable", writable);
         cJSON_AddBoolToObject(o, "draining", core_draining(v->core));
         add_counts(v, o);
+        add_agents(v, o);
         add_pools(v, o);
         return print_to(o, out);
 }

@@ -393,6 +393,8 @@ async function wrongSecret() {
   const lines = f.readLog(w, from).split('\n').filter((l) => l.includes('wrong secret'));
   check(lines.length === 2 && lines[0].includes(task) && lines[0].includes('127.0.0.1'), `log: ${lines}`);
   check(!f.readLog(w, from).includes('abababab'), 'the secret is in the log');
+  const seen = JSON.parse((await f.ctl(w, '--json', 'status')).stdout).agents;
+  check(seen['bad-secrets'] >= 2 && seen['not-enrolled'] >= 1, `wsctl status counts ${JSON.stringify(seen)}`);
   const x = (await w.tasks()).find((t) => t.id === task);
   check(x.state === 'warm', `the real task is ${x.state}`);
   await f.stillServes(w);
