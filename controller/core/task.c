@@ -187,8 +187,7 @@ void task_launch(struct core *c, uint32_t type)
         struct task_row row = {.state = TASK_LAUNCHING, .launched_at = c->utc};
         struct task *t;
 
-        (void)snprintf(row.id, sizeof(row.id), "t-%010llu",
-                       (unsigned long long)c->task_number + 1);
+        (void)snprintf(row.id, sizeof(row.id), "t-%010llu", (unsigned long long)c->task_number + 1);
         STR_CUT(row.type, c->config.types[type].name);
         t = task_add(c, &row);
         if (!t)
