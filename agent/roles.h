@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include <stdlib.h>
+
 /* SOCK_SEQPACKET, init/control.h: init <-> link */
 #define ROLE_FD_CONTROL 3
 /* SOCK_SEQPACKET, channel.h: link <-> gate. In link and gate. */
@@ -34,8 +36,18 @@
  *   WS_HOME            the student's home, default /home/student
  *   WS_WORKSPACE       what the editor opens, default $WS_HOME/workspace
  *   WS_APP_SOCKET      the app's Unix socket, default $WS_RUN_DIR/app/app.sock
- *   WS_LOG_LEVEL       debug, info, warn, error
+ *   WS_LOG_LEVEL       debug, info, warn, error; worker.c sets it for every role
  */
+#define ROLE_RUN_DIR "/run/ws"
+#define ROLE_HOME "/home/student"
+
+/* The variable, or `otherwise` where it is absent or empty. */
+static inline const char *role_env(const char *name, const char *otherwise)
+{
+        const char *value = getenv(name);
+
+        return value && *value ? value : otherwise;
+}
 
 int role_link_main(int argc, char **argv);
 int role_gate_main(int argc, char **argv);

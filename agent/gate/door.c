@@ -16,13 +16,6 @@ static struct http_span path_of(struct http_span target)
         return (struct http_span){target.at, q ? (size_t)(q - target.at) : target.len};
 }
 
-static bool starts_with(struct http_span s, const char *prefix)
-{
-        size_t n = strlen(prefix);
-
-        return s.len >= n && memcmp(s.at, prefix, n) == 0;
-}
-
 static bool is_read(const struct http_head *h)
 {
         return http_span_is(h->method, "GET") || http_span_is(h->method, "HEAD");
@@ -43,9 +36,9 @@ static bool origin_fits(struct http_span origin, const char *host)
 {
         size_t skip;
 
-        if (starts_with(origin, "http://"))
+        if (http_span_starts(origin, "http://"))
                 skip = 7;
-        else if (starts_with(origin, "https://"))
+        else if (http_span_starts(origin, "https://"))
                 skip = 8;
         else
                 return false;
@@ -129,7 +122,7 @@ struct door_verdict door_judge(const struct http_head *h, const struct door_rule
                 judge_own(h, path, &v);
         else if (rules->configured && !key_fits(h, rules->key))
                 refuse(&v, 403, "the workspace's key is missing or wrong");
-        else if (starts_with(path, OWN_PREFIX))
+        else if (http_span_starts(path, OWN_PREFIX))
                 judge_own(h, path, &v);
         else if (!rules->configured)
                 v.way = DOOR_WAIT;

@@ -285,13 +285,12 @@ static void hide_memory(void)
 static const char *app_socket_path(void)
 {
         static char path[108];
-        const char *s = getenv("WS_APP_SOCKET");
-        const char *dir = getenv("WS_RUN_DIR");
+        const char *s = role_env("WS_APP_SOCKET", "");
         int n;
 
-        if (s)
+        if (*s)
                 return s;
-        n = snprintf(path, sizeof(path), "%s/app/app.sock", dir ? dir : "/run/ws");
+        n = snprintf(path, sizeof(path), "%s/app/app.sock", role_env("WS_RUN_DIR", ROLE_RUN_DIR));
         return n > 0 && (size_t)n < sizeof(path) ? path : "";
 }
 

@@ -4,13 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool starts_with(struct http_span s, const char *prefix)
-{
-        size_t n = strlen(prefix);
-
-        return s.len >= n && memcmp(s.at, prefix, n) == 0;
-}
-
 static struct http_span behind(struct http_span s, size_t n)
 {
         return (struct http_span){s.at + n, s.len - n};
@@ -53,17 +46,17 @@ int redirect_resolve(const char *from, struct http_span location, const char *ho
                 if (location.at[i] <= ' ' || location.at[i] > '~')
                         return -EINVAL;
         }
-        if (starts_with(location, "http://") || starts_with(location, "//")) {
+        if (http_span_starts(location, "http://") || http_span_starts(location, "//")) {
                 location = behind(location, location.at[0] == '/' ? 2 : 7);
-                if (!starts_with(location, host))
+                if (!http_span_starts(location, host))
                         return -EINVAL;
                 location = behind(location, strlen(host));
                 if (location.len == 0 || location.at[0] != '/')
                         return -EINVAL;
         } else if (location.len == 0 || location.at[0] != '/') {
-                while (starts_with(location, "./"))
+                while (http_span_starts(location, "./"))
                         location = behind(location, 2);
-                if (has_scheme(location) || starts_with(location, "../"))
+                if (has_scheme(location) || http_span_starts(location, "../"))
                         return -EINVAL;
                 keep = kept_of(from, location);
         }

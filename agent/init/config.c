@@ -11,16 +11,10 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "roles.h"
 
 #define EXIT_USAGE 64
 #define EXIT_CONFIG 78
-
-static const char *env_or(const char *name, const char *fallback)
-{
-        const char *value = getenv(name);
-
-        return value && *value ? value : fallback;
-}
 
 static int path_join(char dst[PATH_MAX], const char *dir, const char *name)
 {
@@ -111,7 +105,7 @@ static int user_from_env(const char *name, struct spawn_user *ret_user)
 {
         uint64_t uid;
 
-        if (num_parse_u64(env_or(name, ""), 1, INT32_MAX, &uid) < 0)
+        if (num_parse_u64(role_env(name, ""), 1, INT32_MAX, &uid) < 0)
                 return -EINVAL;
         *ret_user = (struct spawn_user){.drop = true, .uid = (uid_t)uid, .gid = (gid_t)uid};
         return 0;
@@ -190,16 +184,17 @@ static int paths_take(struct config *c)
 {
         int r;
 
-        if ((r = path_take(c->run_dir, "WS_RUN_DIR", env_or("WS_RUN_DIR", "/run/ws"))) ||
-            (r = path_take(c->home, "WS_HOME", env_or("WS_HOME", "/home/student"))))
+        if ((r = path_take(c->run_dir, "WS_RUN_DIR", role_env("WS_RUN_DIR", ROLE_RUN_DIR))) ||
+            (r = path_take(c->home, "WS_HOME", role_env("WS_HOME", ROLE_HOME))))
                 return r;
         if (path_join(c->workspace, c->home, "workspace") < 0 ||
             path_join(c->app_socket, c->run_dir, "app/app.sock") < 0 ||
             path_join(c->prime_home, c->run_dir, "prime") < 0 ||
             path_join(c->save_dir, c->run_dir, "save") < 0)
                 return EXIT_CONFIG;
-        if ((r = path_take(c->workspace, "WS_WORKSPACE", env_or("WS_WORKSPACE", c->workspace))) ||
-            (r = path_take(c->app_socket, "WS_APP_SOCKET", env_or("WS_APP_SOCKET", c->app_socket))))
+        if ((r = path_take(c->workspace, "WS_WORKSPACE", role_env("WS_WORKSPACE", c->workspace))) ||
+            (r = path_take(c->app_socket, "WS_APP_SOCKET",
+                           role_env("WS_APP_SOCKET", c->app_socket))))
                 return r;
         return 0;
 }
@@ -207,10 +202,10 @@ static int paths_take(struct config *c)
 int config_read(int argc, char **argv, struct config *c)
 {
         const char *worker = NULL;
-        const char *profile = env_or("WS_PROFILE", "");
-        const char *listen = env_or("WS_LISTEN", "127.0.0.1:0");
-        const char *level = env_or("WS_LOG_LEVEL", "info");
-        const char *grace = env_or("WS_TERM_GRACE", "30s");
+        const char *profile = role_env("WS_PROFILE", "");
+        const char *listen = role_env("WS_LISTEN", "127.0.0.1:0");
+        const char *level = role_env("WS_LOG_LEVEL", "info");
+        const char *grace = role_env("WS_TERM_GRACE", "30s");
         int r = options_read(argc, argv, &worker, &profile, &listen);
 
         if (r || (r = paths_take(c)) || (r = path_take(c->profile, "--profile", profile)))

@@ -18,21 +18,21 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "init/init.h"
+#include "roles.h"
 
 #define TIMEOUT_S 3
 
 static int address_text(char *dst, size_t size)
 {
-        const char *env = getenv("WS_GATE_ADDR");
-        const char *run_dir = getenv("WS_RUN_DIR");
+        const char *env = role_env("WS_GATE_ADDR", "");
+        const char *run_dir = role_env("WS_RUN_DIR", ROLE_RUN_DIR);
         char path[PATH_MAX];
         AUTO_CLOSE fd = -1;
         ssize_t n;
 
-        if (env && *env)
+        if (*env)
                 return str_copy(dst, size, env);
-        if ((size_t)snprintf(path, sizeof(path), "%s/gate.addr", run_dir ? run_dir : "/run/ws") >=
-            sizeof(path))
+        if ((size_t)snprintf(path, sizeof(path), "%s/gate.addr", run_dir) >= sizeof(path))
                 return -ENAMETOOLONG;
         fd = open(path, O_RDONLY | O_CLOEXEC);
         n = fd < 0 ? -1 : read(fd, dst, size - 1);

@@ -203,9 +203,9 @@ static void on_init_ended(void *ctx)
 static void find_addr(struct link *k, uint32_t port)
 {
         AUTO_BUF b = BUF_INIT(WIRE_ADDR_SIZE);
-        const char *run_dir = getenv("WS_RUN_DIR");
+        const char *run_dir = role_env("WS_RUN_DIR", ROLE_RUN_DIR);
         char path[CHANNEL_PATH_MAX], text[WIRE_ADDR_SIZE] = "";
-        int n = snprintf(path, sizeof(path), "%s/gate.addr", run_dir ? run_dir : "/run/ws");
+        int n = snprintf(path, sizeof(path), "%s/gate.addr", run_dir);
 
         if (n < (int)sizeof(path) && file_read(path, &b) == 0 && b.len > 0) {
                 STR_CUT(text, (const char *)b.data);
@@ -280,13 +280,6 @@ static void on_failed(void *ctx, enum state_line line)
 
 /* ---- start ---- */
 
-static const char *env_or(const char *name, const char *fallback)
-{
-        const char *value = getenv(name);
-
-        return value && *value ? value : fallback;
-}
-
 static int load_profile(struct state_config *c)
 {
         AUTO_PROFILE p = NULL;
@@ -308,9 +301,9 @@ static int load_profile(struct state_config *c)
 
 static int load_config(struct state_config *c)
 {
-        const char *task = env_or("WS_TASK_ID", "");
+        const char *task = role_env("WS_TASK_ID", "");
         char workspace[CHANNEL_PATH_MAX];
-        const char *home = env_or("WS_HOME", "/home/student");
+        const char *home = role_env("WS_HOME", ROLE_HOME);
         int r = identity_take_secret(c->secret);
 
         if (r < 0) {
@@ -326,7 +319,7 @@ static int load_config(struct state_config *c)
         if (snprintf(workspace, sizeof(workspace), "%s/workspace", home) >=
                     (int)sizeof(workspace) ||
             STR_SET(c->home, home) < 0 ||
-            STR_SET(c->workspace, env_or("WS_WORKSPACE", workspace)) < 0) {
+            STR_SET(c->workspace, role_env("WS_WORKSPACE", workspace)) < 0) {
                 log_error("WS_HOME or WS_WORKSPACE is too long", LOG_INT("max", CHANNEL_PATH_MAX));
                 return -ENAMETOOLONG;
         }
@@ -400,14 +393,11 @@ static void finish(struct link *k)
 int role_link_main(int argc, char **argv)
 {
         struct link *k = calloc(1, sizeof(*k));
-        enum log_level level = LOG_INFO_LEVEL;
         int r;
 
         (void)argc, (void)argv;
         if (!k)
                 return 1;
-        if (log_level_parse(env_or("WS_LOG_LEVEL", "info"), &level))
-                log_init("link", level);
         /* Not to outlive init where it is not PID 1. */
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         r = start(k);

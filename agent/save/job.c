@@ -35,22 +35,20 @@ static void limits_set(void)
 
 static int env_path(const char *name, const char *otherwise, char *dst, size_t size)
 {
-        const char *value = getenv(name);
-
-        return str_copy(dst, size, value && value[0] ? value : otherwise);
+        return str_copy(dst, size, role_env(name, otherwise));
 }
 
 static int paths_set(struct job *j)
 {
         char part[1024];
-        int r = env_path("WS_HOME", "/home/student", j->home, sizeof(j->home));
+        int r = env_path("WS_HOME", ROLE_HOME, j->home, sizeof(j->home));
 
         if (r == 0 && (size_t)snprintf(part, sizeof(part), "%s/workspace", j->home) >= sizeof(part))
                 r = -ENAMETOOLONG;
         if (r == 0)
                 r = env_path("WS_WORKSPACE", part, j->workspace, sizeof(j->workspace));
         if (r == 0)
-                r = env_path("WS_RUN_DIR", "/run/ws", part, sizeof(part));
+                r = env_path("WS_RUN_DIR", ROLE_RUN_DIR, part, sizeof(part));
         if (r == 0 &&
             (size_t)snprintf(j->scratch, sizeof(j->scratch), "%s/save", part) >= sizeof(j->scratch))
                 r = -ENAMETOOLONG;

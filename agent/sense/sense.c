@@ -180,13 +180,9 @@ static int run(struct sense *s)
 int role_sense_main(int argc, char **argv)
 {
         struct sense s = {.channel = LOOP_FD_NULL};
-        enum log_level level = LOG_INFO_LEVEL;
-        const char *wanted = getenv("WS_LOG_LEVEL");
         int r;
 
         (void)argc, (void)argv;
-        if (wanted && log_level_parse(wanted, &level))
-                log_init("sense", level);
         /* Not to outlive init where it is not PID 1. */
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         r = run(&s);

@@ -50,6 +50,10 @@ enum command_verb {
         COMMAND_VERB_MAX
 };
 
+/* As on the wire; never NULL. */
+const char *agent_phase_name(enum agent_phase p);
+const char *command_verb_name(enum command_verb v);
+
 enum reply_status {
         REPLY_OK,        /* accepted; for a launch: look at the workspace's state */
         REPLY_NOT_FOUND, /* no such workspace */

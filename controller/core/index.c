@@ -5,19 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
+
 static const char *id_at(const struct index *x, uint32_t slot)
 {
         return x->ids + (size_t)slot * x->stride;
 }
 
-/* FNV-1a: the ids are ours or hashes, so nobody can aim at one bucket. */
+/* The ids are ours or hashes, so nobody can aim at one bucket. */
 static uint32_t bucket_of(const struct index *x, const char *id)
 {
-        uint32_t h = 2166136261U;
-
-        for (; *id; id++)
-                h = (h ^ (uint8_t)*id) * 16777619U;
-        return h & (x->n_buckets - 1);
+        return str_hash(id) & (x->n_buckets - 1);
 }
 
 int index_init(struct index *x, uint32_t n_slots, const char *ids, size_t stride)

@@ -28,10 +28,24 @@ static const char *const ws_state_names[] = {
 #undef WS_STATE
 };
 
+static const char *const agent_phase_names[] = {
+#define AGENT_PHASE(id, name, doc) [AGENT_##id] = name,
+#include "wire/agent_phase.def"
+#undef AGENT_PHASE
+};
+
+static const char *const command_verb_names[] = {
+#define COMMAND_VERB(id, name, doc) [COMMAND_##id] = name,
+#include "wire/command_verb.def"
+#undef COMMAND_VERB
+};
+
 static_assert(ARRAY_LEN(event_names) == EV_MAX, "a name per event");
 static_assert(ARRAY_LEN(effect_names) == FX_MAX, "a name per effect");
 static_assert(ARRAY_LEN(task_state_names) == TASK_STATE_MAX, "a name per task state");
 static_assert(ARRAY_LEN(ws_state_names) == WS_STATE_MAX, "a name per workspace state");
+static_assert(ARRAY_LEN(agent_phase_names) == AGENT_PHASE_MAX, "a name per phase");
+static_assert(ARRAY_LEN(command_verb_names) == COMMAND_VERB_MAX, "a name per verb");
 
 const char *core_event_name(enum core_event_type t)
 {
@@ -41,6 +55,16 @@ const char *core_event_name(enum core_event_type t)
 const char *core_effect_name(enum core_effect_type t)
 {
         return (size_t)t < FX_MAX ? effect_names[t] : "?";
+}
+
+const char *agent_phase_name(enum agent_phase p)
+{
+        return (size_t)p < AGENT_PHASE_MAX ? agent_phase_names[p] : "?";
+}
+
+const char *command_verb_name(enum command_verb v)
+{
+        return (size_t)v < COMMAND_VERB_MAX ? command_verb_names[v] : "?";
 }
 
 const char *task_state_name(enum task_state s)

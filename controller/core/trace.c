@@ -76,28 +76,6 @@ static void add_task(struct text *x, const struct task_row *row)
         add_str(x, "reason", row->reason);
 }
 
-static const char *phase_name(enum agent_phase p)
-{
-        static const char *const names[] = {
-#define AGENT_PHASE(id, name, doc) [AGENT_##id] = name,
-#include "wire/agent_phase.def"
-#undef AGENT_PHASE
-        };
-
-        return (size_t)p < ARRAY_LEN(names) ? names[p] : "?";
-}
-
-static const char *verb_name(enum command_verb v)
-{
-        static const char *const names[] = {
-#define COMMAND_VERB(id, name, doc) [COMMAND_##id] = name,
-#include "wire/command_verb.def"
-#undef COMMAND_VERB
-        };
-
-        return (size_t)v < ARRAY_LEN(names) ? names[v] : "?";
-}
-
 static const char *reply_name(enum reply_status s)
 {
         static const char *const names[] = {
@@ -114,7 +92,7 @@ static const char *reply_name(enum reply_status s)
 
 static void add_report(struct text *x, const struct core_event *ev)
 {
-        add(x, " %s %s", ev->report.task, phase_name(ev->report.phase));
+        add(x, " %s %s", ev->report.task, agent_phase_name(ev->report.phase));
         add_u64(x, "gen", ev->report.generation);
         add_u64(x, "acted", ev->report.acted_id);
         add_flag(x, "declined", ev->report.declined);
@@ -212,7 +190,7 @@ void trace_event(const struct core_event *ev, char *dst, size_t size)
 static void add_command(struct text *x, const struct core_effect *fx)
 {
         add(x, " %s #%llu %s", fx->command.task, (unsigned long long)fx->command.id,
-            verb_name(fx->command.verb));
+            command_verb_name(fx->command.verb));
         add_u64(x, "gen", fx->command.generation);
         add_str(x, "ws", fx->command.workspace);
         add_save(x, "head", &fx->command.head);

@@ -62,15 +62,11 @@ static uint32_t next_life(struct agents_tables *t)
         return t->life;
 }
 
-/* FNV-1a. Ids come from the core or from agents with the right secret: nobody can aim collisions.
+/* Ids come from the core or from agents with the right secret: nobody can aim collisions.
  */
 static uint32_t *bucket_of(struct agents_tables *t, const char *task)
 {
-        uint32_t h = 2166136261u;
-
-        for (; *task; task++)
-                h = (h ^ (uint8_t)*task) * 16777619u;
-        return &t->buckets[h & (BUCKETS - 1)];
+        return &t->buckets[str_hash(task) & (BUCKETS - 1)];
 }
 
 struct agents_session *session_find(struct agents_tables *t, const char *task)

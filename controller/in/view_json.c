@@ -1,6 +1,5 @@
 #include "in/view.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,13 +7,7 @@
 
 #include "base/str.h"
 #include "in/agents.h"
-
-static void json_freep(cJSON **p)
-{
-        cJSON_Delete(*p);
-}
-
-#define AUTO_JSON CLEANUP(json_freep) cJSON
+#include "wire/json.h"
 
 /*
  * Memory that runs out while a tree is built shows as a missing field; to keep the builders short,
@@ -111,20 +104,9 @@ static int64_t unsaved_now(const struct view *v, const struct task_live *live)
                        : age_now(v, live, live->unsaved_age_ms);
 }
 
-static const char *phase_name(enum agent_phase p)
-{
-        static const char *const names[] = {
-#define AGENT_PHASE(id, name, doc) [AGENT_##id] = name,
-#include "wire/agent_phase.def"
-#undef AGENT_PHASE
-        };
-
-        return (size_t)p < ARRAY_LEN(names) ? names[p] : "unknown";
-}
-
 static void add_live(const struct view *v, cJSON *obj, const struct task_live *live)
 {
-        add_str(obj, "phase", live && live->heard_at.us > 0 ? phase_name(live->phase) : NULL);
+        add_str(obj, "phase", live && live->heard_at.us > 0 ? agent_phase_name(live->phase) : NULL);
         add_seconds(obj, "idle_s", live ? age_now(v, live, live->person_age_ms) : -1);
         add_seconds(obj, "unsaved_s", live ? unsaved_now(v, live) : -1);
         add_seconds(obj, "heard_s", live ? age_now(v, live, 0) : -1);

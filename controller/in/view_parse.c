@@ -1,16 +1,11 @@
 #include "in/view.h"
 
-#include <cjson/cJSON.h>
 #include <string.h>
 
 #include "base/str.h"
+#include "wire/json.h"
 
 #define LABELS_MAX 16
-
-static void json_freep(cJSON **p)
-{
-        cJSON_Delete(*p);
-}
 
 static void text_freep(char **p)
 {
@@ -59,7 +54,7 @@ static bool utf8_valid(const char *text, size_t len)
  */
 static cJSON *parse_object(const char *text, size_t len, struct view_error *ret_error)
 {
-        CLEANUP(json_freep) cJSON *json = NULL;
+        AUTO_JSON *json = NULL;
         const char *end = NULL;
 
         if (len == 0) {
@@ -207,7 +202,7 @@ static int launch_from(const cJSON *obj, struct view_launch *ret_launch,
 int view_launch_parse(const char *text, size_t len, struct view_launch *ret_launch,
                       struct view_error *ret_error)
 {
-        CLEANUP(json_freep) cJSON *obj = parse_object(text, len, ret_error);
+        AUTO_JSON *obj = parse_object(text, len, ret_error);
 
         return obj ? launch_from(obj, ret_launch, ret_error) : 1;
 }
@@ -253,7 +248,7 @@ static int take_prefix(const cJSON *obj, char *dst, size_t size, struct view_err
 int view_command_parse(const char *text, size_t len, struct view_command *ret_command,
                        struct view_error *ret_error)
 {
-        CLEANUP(json_freep) cJSON *obj = parse_object(text, len, ret_error);
+        AUTO_JSON *obj = parse_object(text, len, ret_error);
         struct view_command c = {0};
         bool has_wait = false;
         int r;

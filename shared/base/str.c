@@ -26,6 +26,15 @@ bool str_starts(const char *s, const char *prefix)
         return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
+uint32_t str_hash(const char *s)
+{
+        uint32_t h = 2166136261U;
+
+        for (; *s; s++)
+                h = (h ^ (uint8_t)*s) * 16777619U;
+        return h;
+}
+
 static bool name_char(char c)
 {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||

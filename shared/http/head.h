@@ -110,6 +110,7 @@ struct http_span http_field_value(const struct http_head *h, size_t i);
 /* Comparison with a constant text: exact, or without letter case. */
 bool http_span_is(struct http_span s, const char *text);
 bool http_span_is_nocase(struct http_span s, const char *text);
+bool http_span_starts(struct http_span s, const char *prefix);
 /* Is `token` in the comma-separated list? Without letter case. */
 bool http_list_has(struct http_span list, const char *token);
 /* A decimal number: digits only, at most HTTP_LENGTH_MAX. 0 or -EINVAL. */

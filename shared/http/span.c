@@ -24,6 +24,13 @@ bool http_span_is(struct http_span s, const char *text)
         return s.len == strlen(text) && memcmp(s.at, text, s.len) == 0;
 }
 
+bool http_span_starts(struct http_span s, const char *prefix)
+{
+        size_t n = strlen(prefix);
+
+        return s.len >= n && memcmp(s.at, prefix, n) == 0;
+}
+
 bool http_span_is_nocase(struct http_span s, const char *text)
 {
         return same_nocase(s, text, strlen(text));

@@ -1,6 +1,5 @@
 #include "wire/blob.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,14 +7,9 @@
 
 #include "base/num.h"
 #include "base/str.h"
+#include "wire/json.h"
 
 #define INTEGER_MAX (UINT64_C(1) << 53) /* above it a double has gaps */
-
-static void json_freep(cJSON **json)
-{
-        cJSON_Delete(*json);
-}
-#define AUTO_JSON CLEANUP(json_freep) cJSON
 
 /* ---- what a field may be ---- */
 

@@ -1,7 +1,6 @@
 #include "wire/wire.h"
 
 #include <assert.h>
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,14 +8,10 @@
 
 #include "base/str.h"
 #include "wire/fields.h"
+#include "wire/json.h"
 #include "wire/scan.h"
 
 #define REFUSED 1
-
-static void json_freep(cJSON **j)
-{
-        cJSON_Delete(*j);
-}
 
 static void msg_freep(struct wire_msg **msg)
 {
@@ -268,7 +263,7 @@ static int parse(const void *data, size_t len, cJSON **ret_json, char *reason)
 int wire_decode(const void *data, size_t len, struct wire_msg *ret_msg,
                 char ret_reason[static WIRE_REASON_SIZE])
 {
-        CLEANUP(json_freep) cJSON *json = NULL;
+        AUTO_JSON *json = NULL;
         CLEANUP(msg_freep) struct wire_msg *msg = calloc(1, sizeof(*msg));
         int r;
 

@@ -39,50 +39,6 @@ struct shell {
         bool changed, exit_soon;
 };
 
-static const char *const task_names[] = {
-#define TASK_STATE(id, name, doc) [TASK_##id] = name,
-#include "core/task_state.def"
-#undef TASK_STATE
-};
-
-static const char *const ws_names[] = {
-#define WS_STATE(id, name, doc) [WS_##id] = name,
-#include "core/ws_state.def"
-#undef WS_STATE
-};
-
-const char *task_state_name(enum task_state s)
-{
-        return task_names[s];
-}
-
-const char *ws_state_name(enum ws_state s)
-{
-        return ws_names[s];
-}
-
-bool task_state_parse(const char *name, enum task_state *ret_state)
-{
-        for (unsigned i = 0; i < TASK_STATE_MAX; i++) {
-                if (strcmp(task_names[i], name) == 0) {
-                        *ret_state = (enum task_state)i;
-                        return true;
-                }
-        }
-        return false;
-}
-
-bool ws_state_parse(const char *name, enum ws_state *ret_state)
-{
-        for (unsigned i = 0; i < WS_STATE_MAX; i++) {
-                if (strcmp(ws_names[i], name) == 0) {
-                        *ret_state = (enum ws_state)i;
-                        return true;
-                }
-        }
-        return false;
-}
-
 static size_t index_of(const struct core *c, const char *id)
 {
         size_t i = 0;
