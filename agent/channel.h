@@ -13,11 +13,13 @@ enum channel_type {
         CHANNEL_GATE_PROBE,      /* u.probe: ask the app until it answers -> GATE_APP_UP */
         CHANNEL_GATE_APP_DOWN,   /* the app is being stopped: keep relaying what is open, answer new
                                     requests with the status page */
+        CHANNEL_GATE_NOTICE,     /* u.notice: when the workspace would be stopped, for its page */
         /* gate -> link */
         CHANNEL_GATE_HELLO = 32, /* u.hello: a gate has started and wants its config */
         CHANNEL_GATE_APP_UP,     /* u.app_up */
-        CHANNEL_GATE_TRAFFIC, /* u.traffic: when it changes, at most once a second, and every 10 s
-                               */
+        CHANNEL_GATE_TRAFFIC,  /* u.traffic: when it changes, at most once a second, and every 10 s
+                                */
+        CHANNEL_GATE_EVIDENCE, /* u.evidence: as traffic */
         /* link -> sense */
         CHANNEL_SENSE_BEGIN = 64, /* u.begin: watch these folders and terminals */
         CHANNEL_SENSE_STOP,       /* forget all watches */
@@ -25,9 +27,23 @@ enum channel_type {
         CHANNEL_SENSE_HELLO = 96, /* a sense has started and wants SENSE_BEGIN */
         CHANNEL_SENSE_FILES,      /* u.files: something in the saved folders changed; at most 1/s */
         CHANNEL_SENSE_TERMINAL,   /* u.terminal: a terminal was read from; at most 1/s */
+        CHANNEL_SENSE_JOB,        /* u.job: a job was busy; at most every 10 s */
 };
 
 #define CHANNEL_PATH_MAX 256
+#define CHANNEL_NOTES_MAX 24
+
+/*
+ * Evidence of one source and kind (presence.h), counted since the gate started: what is lost on the
+ * way comes again with the next record, and nothing counts twice.
+ */
+struct channel_note {
+        uint8_t source; /* enum presence_source */
+        uint8_t kind;   /* enum presence_kind */
+        uint16_t reserved;
+        uint32_t events;
+        int64_t age_ms; /* of the last, when the record was sent */
+};
 
 struct channel_msg {
         uint32_t type;
@@ -64,6 +80,17 @@ struct channel_msg {
                         int64_t open_age_ms; /* since one was last relayed; 0 now, -1 never */
                 } traffic;
                 struct {
+                        uint32_t n_notes;
+                        uint32_t websockets, undecoded, active; /* open now; decode/observer.h */
+                        uint32_t tracked, jobs;
+                        uint64_t unknown; /* messages whose name no rule has */
+                        struct channel_note notes[CHANNEL_NOTES_MAX];
+                } evidence;
+                struct {
+                        int64_t stop_in_ms; /* without new evidence; -1 not known or never */
+                        char rule[32];      /* which limit it is: "idle", "disconnected", ... */
+                } notice;
+                struct {
                         char workspace[CHANNEL_PATH_MAX]; /* evidence and save hints */
                         char home[CHANNEL_PATH_MAX];      /* save hints only */
                 } begin;
@@ -74,7 +101,14 @@ struct channel_msg {
                         uint32_t lossy; /* 1: overflow or out of watches: assume anything changed */
                 } files;
                 struct {
-                        uint32_t events;
+                        uint32_t events;     /* reads of terminals outside the page */
+                        uint32_t replies;    /* of them, those that follow output at once: a
+                                                terminal answering a program */
+                        uint32_t app_events; /* reads of the app's own terminals */
                 } terminal;
+                struct {
+                        char name[16]; /* of the busiest */
+                        uint32_t jobs; /* how many were busy */
+                } job;
         } u;
 };

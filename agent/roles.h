@@ -36,6 +36,7 @@
  *   WS_HOME            the student's home, default /home/student
  *   WS_WORKSPACE       what the editor opens, default $WS_HOME/workspace
  *   WS_APP_SOCKET      the app's Unix socket, default $WS_RUN_DIR/app/app.sock
+ *   WS_NOTICE_SOCKET   the gate's for the app, default $WS_RUN_DIR/notice/notice.sock
  *   WS_LOG_LEVEL       debug, info, warn, error; worker.c sets it for every role
  */
 #define ROLE_RUN_DIR "/run/ws"
@@ -55,4 +56,5 @@ int role_sense_main(int argc, char **argv);
 int role_save_main(int argc, char **argv);
 int role_restore_main(int argc, char **argv);
 int role_profile_main(int argc, char **argv);
+int role_rules_main(int argc, char **argv);
 int role_probe_main(int argc, char **argv);

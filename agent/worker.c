@@ -19,6 +19,7 @@ static const struct {
         {"restore", role_restore_main, "put one save in place (started by wsagent)"},
         {"profile", role_profile_main,
          "check a profile: profile --check FILE (or --compile it for init)"},
+        {"rules", role_rules_main, "check presence rules: rules --check FILE"},
         {"probe", role_probe_main, "print what the kernel and runtime allow here; --json"},
 };
 

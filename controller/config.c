@@ -487,6 +487,34 @@ static void apply_every(struct load *l)
         }
 }
 
+/* A limit that could never apply is a mistake, but for a default that somebody's idle overtook. */
+static int check_limits(struct load *l, const struct config_type *t)
+{
+        static const enum config_type_option shorter[] = {CONFIG_TYPE_NEVER_CONNECTED,
+                                                          CONFIG_TYPE_DISCONNECTED};
+        const struct config_value *idle = &t->v[CONFIG_TYPE_IDLE], *job = &t->v[CONFIG_TYPE_JOB];
+
+        for (size_t i = 0; i < ARRAY_LEN(shorter); i++) {
+                const struct config_value *v = &t->v[shorter[i]];
+
+                if (idle->num > 0 && v->num > idle->num)
+                        return complain(l,
+                                        "%s: %s: \"%.40s\" is longer than idle of [type %s], "
+                                        "\"%.40s\", and would never apply; make it shorter, or 0 "
+                                        "for the same as idle",
+                                        v->source, type_options[shorter[i]].name, v->text, t->name,
+                                        idle->text);
+        }
+        if (strcmp(job->text, type_options[CONFIG_TYPE_JOB].def) != 0 && job->num > 0 &&
+            job->num <= idle->num)
+                return complain(l,
+                                "%s: job: \"%.40s\" is not longer than idle of [type %s], "
+                                "\"%.40s\", so that a job would hold nothing; make it longer, or "
+                                "0 if jobs shall hold nothing",
+                                job->source, job->text, t->name, idle->text);
+        return 0;
+}
+
 static int cross_check(struct load *l)
 {
         const struct config *c = l->config;
@@ -506,6 +534,8 @@ static int cross_check(struct load *l)
                 if (access(profile->text, R_OK) < 0)
                         return complain(l, "%s: profile: %s: %s", profile->source, profile->text,
                                         strerrordesc_np(errno));
+                if (check_limits(l, &c->types[i]) < 0)
+                        return -EINVAL;
         }
         if (pools > c->v[CONFIG_TASKS_MAX].num)
                 return complain(
@@ -613,7 +643,13 @@ void config_core(const struct config *c, struct core_config *ret_core)
 
                 STR_CUT(t->name, c->types[i].name);
                 t->pool_size = (uint32_t)config_type_num(c, i, CONFIG_TYPE_POOL);
-                t->idle_ms = config_type_num(c, i, CONFIG_TYPE_IDLE);
+                t->limits = (struct idle_limits){
+                        .idle_ms = config_type_num(c, i, CONFIG_TYPE_IDLE),
+                        .never_connected_ms = config_type_num(c, i, CONFIG_TYPE_NEVER_CONNECTED),
+                        .disconnected_ms = config_type_num(c, i, CONFIG_TYPE_DISCONNECTED),
+                        .job_ms = config_type_num(c, i, CONFIG_TYPE_JOB),
+                        .lifetime_ms = config_type_num(c, i, CONFIG_TYPE_LIFETIME),
+                };
                 t->launch_timeout_ms = config_type_num(c, i, CONFIG_TYPE_LAUNCH_TIMEOUT);
                 t->claim_timeout_ms = config_type_num(c, i, CONFIG_TYPE_CLAIM_TIMEOUT);
                 t->stop_timeout_ms = config_type_num(c, i, CONFIG_TYPE_STOP_TIMEOUT);

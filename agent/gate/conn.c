@@ -47,6 +47,48 @@ static void count_bytes(struct conn *c)
         c->up.written = c->down.written = 0;
 }
 
+/* --- what is seen --- */
+
+/*
+ * What the app has been given is shown to the observer, and only then: a byte is on its way before
+ * anybody looks at it, and what the observer makes of it cannot come back here.
+ */
+static void on_written(void *ctx, const void *data, size_t len)
+{
+        struct conn *c = ctx;
+        mono_t now = loop_now(c->gate->loop);
+
+        if (!c->watch)
+                return;
+        if (c->state == CONN_TUNNEL)
+                watch_stream(c->watch, data, len, now);
+        else
+                watch_body(c->watch, data, len, now);
+        report_seen(c->gate);
+}
+
+static void watch_begin(struct conn *c)
+{
+        c->watch = observer_request(c->gate->observer, &c->request, loop_now(c->gate->loop));
+        report_seen(c->gate);
+}
+
+static void watch_over(struct conn *c)
+{
+        if (!c->watch)
+                return;
+        c->watch = watch_end(c->watch, loop_now(c->gate->loop));
+        report_seen(c->gate);
+}
+
+/* The client says no more. What the app has yet to take of it is seen now. */
+static void watch_close(struct conn *c)
+{
+        if (c->up.pass > 0)
+                on_written(c, c->up.in.data, c->up.pass);
+        watch_over(c);
+}
+
 /* --- sockets and life --- */
 
 static void count_websocket(struct conn *c, bool open)
@@ -61,6 +103,7 @@ void conn_leave_app(struct conn *c)
 {
         loop_fd_del(&c->app_src);
         c->app_fd = fd_close(c->app_fd);
+        watch_over(c);
         count_websocket(c, false);
         count_relay(c, false);
         buf_clear(&c->up.own);
@@ -86,7 +129,10 @@ void conn_free(struct conn *c)
                 g->conns = c->next;
         if (c->next)
                 c->next->prev = c->prev;
-        g->n_conns--;
+        if (c->notice)
+                notice_left(g);
+        else
+                g->n_conns--;
         free(c);
 }
 
@@ -152,6 +198,10 @@ static int answer_here(struct conn *c)
                 return begin_answer(c, page_write_health(&c->down.own, form_of(c)));
         case DOOR_STATUS:
                 return begin_answer(c, page_write_status(&c->down.own, &state, form_of(c)));
+        case DOOR_KEEP:
+                observer_keep(c->gate->observer, loop_now(c->gate->loop));
+                report_keep(c->gate);
+                return begin_answer(c, page_write_done(&c->down.own, form_of(c)));
         case DOOR_WAIT:
                 return conn_answer_wait(c, 503);
         case DOOR_REFUSE:
@@ -177,9 +227,11 @@ static int step_head(struct conn *c)
                 return conn_refuse(c, c->request.refuse_status, c->request.refuse_reason);
         }
         c->seen_request = true;
-        c->verdict = door_judge(&c->request, &c->gate->rules);
+        c->verdict = c->notice ? door_judge_notice(&c->request, &c->gate->rules)
+                               : door_judge(&c->request, &c->gate->rules);
         if (c->verdict.way != DOOR_PASS)
                 return answer_here(c);
+        watch_begin(c);
         c->connect_until = mono_add_ms(loop_now(c->gate->loop), CONNECT_MAX_MS);
         count_relay(c, true);
         return exchange_begin(c);
@@ -232,8 +284,10 @@ static int step_tunnel(struct conn *c)
         if (lane_write(down, c->client_fd) < 0)
                 return -ECONNRESET;
         /* The client has gone; the app may keep its side for half a minute, with nobody there. */
-        if (up->eof)
+        if (up->eof) {
+                watch_close(c);
                 count_websocket(c, false);
+        }
         if (up->eof && !lane_has_work(up))
                 lane_shut(up, c->app_fd);
         if (down->eof && !lane_has_work(down))
@@ -458,7 +512,7 @@ static void set_options(int fd)
                                  sizeof(int));
 }
 
-int conn_new(struct gate *g, int fd)
+int conn_new(struct gate *g, int fd, bool notice)
 {
         struct conn *c = calloc(1, sizeof(*c));
         int r;
@@ -472,18 +526,23 @@ int conn_new(struct gate *g, int fd)
         c->progress = loop_now(g->loop);
         lane_init(&c->up);
         lane_init(&c->down);
+        c->up.tap = on_written;
+        c->up.tap_ctx = c;
+        c->notice = notice;
         loop_timer_init(g->loop, &c->timer, on_timer, c);
         r = loop_fd_add(g->loop, &c->client_src, fd, EPOLLIN, on_client, c);
         if (r < 0) {
                 free(c);
                 return r;
         }
-        set_options(fd);
+        if (!notice)
+                set_options(fd);
         enter_head(c);
         c->next = g->conns;
         if (c->next)
                 c->next->prev = c;
         g->conns = c;
-        g->n_conns++;
+        if (!notice)
+                g->n_conns++;
         return 0;
 }

@@ -52,6 +52,9 @@ struct conn {
         struct conn_body request_body, response_body;
         struct door_verdict verdict;
 
+        struct watch *watch; /* of the request under way, while the observer wants to see more */
+
+        bool notice;           /* came by the notice socket */
         bool seen_request;     /* not the first head on this connection */
         bool keep_alive;       /* another request may follow */
         bool response_head;    /* the final response's head is on its way */
@@ -61,9 +64,11 @@ struct conn {
         mono_t connect_until;
 };
 
-/* Take over an accepted, non-blocking socket. 0 or -errno; on failure the socket stays the
- * caller's. */
-NODISCARD int conn_new(struct gate *g, int fd);
+/*
+ * Take over an accepted, non-blocking socket; `notice`: of the notice socket. 0 or -errno; on
+ * failure the socket stays the caller's.
+ */
+NODISCARD int conn_new(struct gate *g, int fd, bool notice);
 /* Close everything. */
 void conn_free(struct conn *c);
 

@@ -95,9 +95,21 @@ static void refuse(struct door_verdict *v, uint16_t status, const char *reason)
         v->reason = reason;
 }
 
-static void judge_own(const struct http_head *h, struct http_span path, struct door_verdict *v)
+static void judge_keep(const struct http_head *h, const struct door_rules *rules,
+                       struct door_verdict *v)
 {
-        if (!is_read(h))
+        if (!http_span_is(h->method, "POST"))
+                refuse(v, 405, "only POST is served here");
+        else
+                v->way = rules->configured ? DOOR_KEEP : DOOR_WAIT;
+}
+
+static void judge_own(const struct http_head *h, const struct door_rules *rules,
+                      struct http_span path, struct door_verdict *v)
+{
+        if (http_span_is(path, OWN_PREFIX "keep"))
+                judge_keep(h, rules, v);
+        else if (!is_read(h))
                 refuse(v, 405, "only GET and HEAD are served here");
         else if (http_span_is(path, OWN_PREFIX "health"))
                 v->way = DOOR_HEALTH;
@@ -107,29 +119,50 @@ static void judge_own(const struct http_head *h, struct http_span path, struct d
                 refuse(v, 404, "the gate has no such page");
 }
 
+static struct door_verdict verdict_begin(const struct http_head *h)
+{
+        return (struct door_verdict){
+                .way = DOOR_PASS,
+                .to_head = http_span_is(h->method, "HEAD"),
+                .html = wants_html(h),
+        };
+}
+
 struct door_verdict door_judge(const struct http_head *h, const struct door_rules *rules)
 {
         struct http_span path = path_of(h->target);
         struct http_span protocol;
-        struct door_verdict v = {.way = DOOR_PASS};
+        struct door_verdict v = verdict_begin(h);
 
-        v.to_head = http_span_is(h->method, "HEAD");
-        v.html = wants_html(h);
         v.websocket = h->upgrade && http_span_is(h->method, "GET") &&
                       http_head_find(h, "Upgrade", &protocol) &&
                       http_span_is_nocase(protocol, "websocket");
         if (http_span_is(path, OWN_PREFIX "health"))
-                judge_own(h, path, &v);
+                judge_own(h, rules, path, &v);
         else if (rules->configured && !key_fits(h, rules->key))
                 refuse(&v, 403, "the workspace's key is missing or wrong");
         else if (http_span_starts(path, OWN_PREFIX))
-                judge_own(h, path, &v);
+                judge_own(h, rules, path, &v);
         else if (!rules->configured)
                 v.way = DOOR_WAIT;
-        else if (!origin_allowed(h, rules->host))
+        if ((v.way == DOOR_PASS || v.way == DOOR_KEEP) && !origin_allowed(h, rules->host))
                 refuse(&v, 403, "the request comes from a page of another site");
-        else if (rules->stopping ? !(v.websocket && is_reconnection(h->target)) : !rules->app_up)
+        if (v.way != DOOR_PASS)
+                return v;
+        if (rules->stopping ? !(v.websocket && is_reconnection(h->target)) : !rules->app_up)
                 v.way = DOOR_WAIT;
+        return v;
+}
+
+struct door_verdict door_judge_notice(const struct http_head *h, const struct door_rules *rules)
+{
+        struct http_span path = path_of(h->target);
+        struct door_verdict v = verdict_begin(h);
+
+        if (http_span_is(path, OWN_PREFIX "status") || http_span_is(path, OWN_PREFIX "keep"))
+                judge_own(h, rules, path, &v);
+        else
+                refuse(&v, 404, "only status and keep are served here");
         return v;
 }
 

@@ -2,7 +2,8 @@
  * The door: what happens to a request, by its head and what the gate knows. Pure.
  *
  * Order of the rules: health is for everyone; all else needs the workspace's key, once the gate has
- * been told which; then the gate's own paths; then the Origin; then whether the app is there.
+ * been told which; then the gate's own paths ("keep" with the Origin's rule, it changes something);
+ * then the Origin; then whether the app is there.
  */
 #pragma once
 
@@ -24,6 +25,7 @@ enum door_way {
         DOOR_PASS,   /* to the app */
         DOOR_HEALTH, /* GET /_workspace/health */
         DOOR_STATUS, /* GET /_workspace/status */
+        DOOR_KEEP,   /* POST /_workspace/keep: a person wants to go on */
         DOOR_WAIT,   /* the app is not there: the status page, 503 */
         DOOR_REFUSE, /* status and reason */
 };
@@ -39,6 +41,11 @@ struct door_verdict {
 
 /* `h` is a complete request head. */
 struct door_verdict door_judge(const struct http_head *h, const struct door_rules *rules);
+/*
+ * The same for the notice socket (notice.h): status and keep, without a key or an Origin, because
+ * only the app's user can connect there; nothing else, and never to the app.
+ */
+struct door_verdict door_judge_notice(const struct http_head *h, const struct door_rules *rules);
 
 /*
  * Append the head as the app gets it: without the key, X-Forwarded-Host, Forwarded, the access

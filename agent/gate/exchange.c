@@ -134,6 +134,8 @@ static int take_response_head(struct conn *c)
                 r = door_write_response(h, c->keep_alive, &c->down.own);
         if (r < 0)
                 return r;
+        if (kind == HTTP_BODY_TUNNEL && c->watch)
+                watch_upgraded(c->watch, h, loop_now(c->gate->loop));
         lane_drop(&c->down, h->length);
         if (interim) {
                 http_head_init(h, HTTP_RESPONSE);

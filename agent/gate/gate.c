@@ -1,4 +1,4 @@
-/* The role's main: the listening socket, the channel to link, the records about traffic. */
+/* The role's main: the listening socket, the channel to link, the profile's presence rules. */
 #include "gate/gate.h"
 
 #include <errno.h>
@@ -20,15 +20,16 @@
 #include "channel.h"
 #include "gate/conn.h"
 #include "gate/probe.h"
+#include "profile/profile.h"
+#include "profile/rules_parse.h"
 #include "roles.h"
 
 #define ACCEPT_BATCH 16
 #define ACCEPT_AGAIN_MS 100
-#define TRAFFIC_MIN_MS 1000
-#define TRAFFIC_MAX_MS 10000
 
 struct page_state gate_page_state(struct gate *g)
 {
+        struct page_state s;
         bool ready = g->rules.configured && g->rules.app_up && !g->rules.stopping;
 
         if (ready && g->app_silent) {
@@ -37,18 +38,19 @@ struct page_state gate_page_state(struct gate *g)
                 ready = app_connect(g->app_socket, &fd) == 0;
                 g->app_silent = !ready;
         }
-        return (struct page_state){
+        s = (struct page_state){
                 .phase = g->phase,
                 .message = g->message,
                 .generation = g->generation,
                 .ready = ready,
         };
+        notice_show(g, &s);
+        return s;
 }
 
 /* --- to link --- */
 
-/* Link may be away; a record that finds no room is lost and comes again. */
-static void tell_link(struct gate *g, const struct channel_msg *m)
+void gate_tell_link(struct gate *g, const struct channel_msg *m)
 {
         if (g->channel_fd >= 0)
                 (void)send(g->channel_fd, m, sizeof(*m), MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -66,42 +68,7 @@ static void send_hello(struct gate *g)
                 else if (at.ss_family == AF_INET6)
                         m.u.hello.port = ntohs(((struct sockaddr_in6 *)&at)->sin6_port);
         }
-        tell_link(g, &m);
-}
-
-static void send_traffic(struct gate *g)
-{
-        mono_t now = loop_now(g->loop);
-        int64_t age = !g->ever_open ? -1 : g->relays > 0 ? 0 : mono_diff_ms(g->last_open, now);
-        struct channel_msg m = {
-                .type = CHANNEL_GATE_TRAFFIC,
-                .u.traffic = {.connections = g->relays,
-                              .websockets = g->websockets,
-                              .requests = g->requests,
-                              .bytes_in = g->bytes_in,
-                              .bytes_out = g->bytes_out,
-                              .refused = g->refused,
-                              .open_age_ms = age},
-        };
-
-        tell_link(g, &m);
-        g->traffic_sent = now;
-}
-
-/* Looks once a second; sends when a count has changed, and every 10 s. */
-static void on_traffic(void *ctx)
-{
-        struct gate *g = ctx;
-        uint64_t sum = g->requests + g->bytes_in + g->bytes_out + g->refused;
-        bool changed = sum != g->traffic_sum || g->relays != g->traffic_relays ||
-                       g->websockets != g->traffic_websockets;
-
-        if (changed || mono_diff_ms(g->traffic_sent, loop_now(g->loop)) >= TRAFFIC_MAX_MS)
-                send_traffic(g);
-        g->traffic_sum = sum;
-        g->traffic_relays = g->relays;
-        g->traffic_websockets = g->websockets;
-        loop_timer_set_in(&g->traffic_timer, TRAFFIC_MIN_MS);
+        gate_tell_link(g, &m);
 }
 
 /* --- from link --- */
@@ -119,7 +86,7 @@ static void on_app_up(void *ctx, uint32_t id, uint32_t waited_ms, bool primed)
                 g->rules.stopping = false;
                 g->app_silent = false;
         }
-        tell_link(g, &m);
+        gate_tell_link(g, &m);
 }
 
 static void take_config(struct gate *g, struct channel_msg *m)
@@ -132,6 +99,7 @@ static void take_config(struct gate *g, struct channel_msg *m)
         if (!g->rules.configured || g->generation != m->u.config.generation) {
                 g->rules.app_up = false;
                 g->rules.stopping = false;
+                notice_forget(g);
                 log_info("serving", LOG_INT("generation", m->u.config.generation));
         }
         g->rules.configured = true;
@@ -168,6 +136,10 @@ static void take_message(struct gate *g, struct channel_msg *m)
                 probe_cancel(g->probe);
                 g->rules.app_up = false;
                 g->rules.stopping = true;
+                return;
+        case CHANNEL_GATE_NOTICE:
+                m->u.notice.rule[sizeof(m->u.notice.rule) - 1] = 0;
+                notice_set(g, m->u.notice.stop_in_ms, m->u.notice.rule);
                 return;
         }
         log_warn("unknown message on the channel", LOG_INT("type", m->type));
@@ -240,7 +212,7 @@ static void on_listen(void *ctx, uint32_t events)
                         return;
                 }
                 g->starving = false;
-                if (g->n_conns >= GATE_CONNS_MAX || conn_new(g, fd) < 0)
+                if (g->n_conns >= GATE_CONNS_MAX || conn_new(g, fd, false) < 0)
                         turn_away(g, fd);
         }
 }
@@ -282,16 +254,43 @@ static void hide_memory(void)
 #endif
 }
 
-static const char *app_socket_path(void)
+/* The variable, else `file` in the task's folder; "" when that is too long for a socket. */
+static const char *socket_path(char path[static 108], const char *variable, const char *file)
 {
-        static char path[108];
-        const char *s = role_env("WS_APP_SOCKET", "");
+        const char *s = role_env(variable, "");
         int n;
 
         if (*s)
                 return s;
-        n = snprintf(path, sizeof(path), "%s/app/app.sock", role_env("WS_RUN_DIR", ROLE_RUN_DIR));
-        return n > 0 && (size_t)n < sizeof(path) ? path : "";
+        n = snprintf(path, 108, "%s/%s", role_env("WS_RUN_DIR", ROLE_RUN_DIR), file);
+        return n > 0 && n < 108 ? path : "";
+}
+
+/* Without rules every WebSocket is one that cannot be read: cautious, and said. */
+static int set_up_observer(struct gate *g)
+{
+        const char *path = role_env("WS_PROFILE", "");
+        int r;
+
+        if (*path) {
+                r = profile_load(path, &g->profile);
+                if (r < 0)
+                        log_error("no presence rules: every page counts as one that cannot be read",
+                                  LOG_STR("profile", path), LOG_ERR(r));
+        }
+        return observer_new(g->profile ? g->profile->presence : &rules_empty, &g->observer);
+}
+
+/* The editor can do without; nobody else uses it. */
+static void set_up_notice(struct gate *g)
+{
+        char buffer[108];
+        const char *path = socket_path(buffer, "WS_NOTICE_SOCKET", "notice/notice.sock");
+        int r = notice_open(g, path);
+
+        if (r < 0)
+                log_warn("no notice socket: the editor cannot warn of a stop",
+                         LOG_STR("path", path), LOG_ERR(r));
 }
 
 static int set_up(struct gate *g)
@@ -310,11 +309,12 @@ static int set_up(struct gate *g)
         if (r == 0)
                 r = probe_new(g->loop, g->app_socket, on_app_up, g, &g->probe);
         if (r == 0)
+                r = set_up_observer(g);
+        if (r == 0)
                 r = fd_nonblock(g->listen_fd);
         if (r < 0)
                 return r;
         loop_timer_init(g->loop, &g->accept_timer, on_accept_again, g);
-        loop_timer_init(g->loop, &g->traffic_timer, on_traffic, g);
         r = loop_fd_add(g->loop, &g->listen_src, g->listen_fd, EPOLLIN, on_listen, g);
         if (r < 0)
                 return r;
@@ -324,15 +324,20 @@ static int set_up(struct gate *g)
                 log_warn("no channel to link", LOG_ERR(r));
                 g->channel_fd = -1;
         }
+        set_up_notice(g);
         send_hello(g);
-        loop_timer_set_in(&g->traffic_timer, TRAFFIC_MIN_MS);
+        report_init(g);
+        loop_after(g->loop, report_look, g);
         return 0;
 }
 
 static void tear_down(struct gate *g)
 {
+        notice_close(g);
         while (g->conns)
                 conn_free(g->conns);
+        g->observer = observer_free(g->observer);
+        g->profile = profile_free(g->profile);
         g->probe = probe_free(g->probe);
         loop_fd_del(&g->listen_src);
         loop_fd_del(&g->channel_src);
@@ -342,8 +347,9 @@ static void tear_down(struct gate *g)
 
 int role_gate_main(int argc, char **argv)
 {
+        char app_socket[108];
         struct gate g = {
-                .app_socket = app_socket_path(),
+                .app_socket = socket_path(app_socket, "WS_APP_SOCKET", "app/app.sock"),
                 .phase = "starting",
                 .channel_fd = ROLE_FD_GATE,
                 .listen_fd = ROLE_FD_LISTEN,
@@ -354,6 +360,7 @@ int role_gate_main(int argc, char **argv)
 
         (void)argc;
         (void)argv;
+        notice_init(&g.notice);
         hide_memory();
         raise_descriptor_limit();
         r = set_up(&g);

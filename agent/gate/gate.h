@@ -4,14 +4,19 @@
 #include <stdint.h>
 
 #include "base/mono.h"
+#include "channel.h"
+#include "decode/observer.h"
 #include "gate/door.h"
 #include "loop/loop.h"
+#include "gate/notice.h"
 #include "gate/page.h"
+#include "gate/report.h"
 
 #define GATE_CONNS_MAX 1024
 
 struct conn;
 struct probe;
+struct profile;
 
 struct gate {
         struct loop *loop;
@@ -23,7 +28,12 @@ struct gate {
         bool app_silent; /* the app refused a connection since it was last reached */
 
         struct conn *conns; /* list */
-        uint32_t n_conns;
+        uint32_t n_conns;   /* of clients; those of the notice socket are counted there */
+
+        struct profile *profile; /* NULL without one: then there are no presence rules */
+        struct observer *observer;
+        struct report report;
+        struct notice notice;
 
         /* for CHANNEL_GATE_TRAFFIC */
         uint32_t relays;     /* requests being relayed and open tunnels */
@@ -37,11 +47,9 @@ struct gate {
         int channel_fd, listen_fd;
         bool starving;                  /* accepting failed last time */
         struct loop_timer accept_timer; /* out of descriptors: accept again then */
-        struct loop_timer traffic_timer;
-        mono_t traffic_sent;
-        uint64_t traffic_sum; /* what was sent last, to see a change */
-        uint32_t traffic_relays, traffic_websockets;
 };
 
 /* What the status page says now. */
 struct page_state gate_page_state(struct gate *g);
+/* A record for link. Link may be away; one that finds no room is lost and comes again. */
+void gate_tell_link(struct gate *g, const struct channel_msg *m);

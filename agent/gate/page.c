@@ -88,6 +88,20 @@ static int put_answer(struct buf *out, uint16_t status, const char *type, const 
         return r;
 }
 
+static int put_stop(struct buf *b, const struct page_state *s)
+{
+        int r;
+
+        if (s->stop_in_s < 0) {
+                r = buf_append_str(b, ",\"stop_in_s\":null,\"stop_rule\":null");
+        } else {
+                r = buf_printf(b, ",\"stop_in_s\":%lld,\"stop_rule\":", (long long)s->stop_in_s);
+                if (r == 0)
+                        r = put_json_text(b, s->stop_rule);
+        }
+        return r < 0 ? r : buf_printf(b, ",\"warn_s\":%lld}\n", (long long)s->warn_s);
+}
+
 static int put_state(struct buf *b, const struct page_state *s)
 {
         int r = buf_append_str(b, "{\"phase\":");
@@ -103,9 +117,9 @@ static int put_state(struct buf *b, const struct page_state *s)
         if (r == 0)
                 r = put_json_text(b, s->message);
         if (r == 0)
-                r = buf_printf(b, ",\"generation\":%llu,\"ready\":%s}\n",
+                r = buf_printf(b, ",\"generation\":%llu,\"ready\":%s",
                                (unsigned long long)s->generation, s->ready ? "true" : "false");
-        return r;
+        return r < 0 ? r : put_stop(b, s);
 }
 
 int page_write_status(struct buf *out, const struct page_state *s, struct page_form form)
@@ -114,6 +128,13 @@ int page_write_status(struct buf *out, const struct page_state *s, struct page_f
         int r = put_state(&body, s);
 
         return r < 0 ? r : put_answer(out, 200, "application/json", &body, form, "");
+}
+
+int page_write_done(struct buf *out, struct page_form form)
+{
+        return buf_printf(out,
+                          "HTTP/1.1 204 %s\r\nCache-Control: no-store\r\nConnection: %s\r\n\r\n",
+                          http_reason(204), form.keep_alive ? "keep-alive" : "close");
 }
 
 int page_write_health(struct buf *out, struct page_form form)

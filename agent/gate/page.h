@@ -13,7 +13,10 @@ struct page_state {
         const char *phase;   /* wire/agent_phase.def */
         const char *message; /* for people, or "" */
         uint64_t generation;
-        bool ready; /* a request would be passed to the app now */
+        bool ready;            /* a request would be passed to the app now */
+        int64_t stop_in_s;     /* without new evidence of a person; -1 not known or never */
+        const char *stop_rule; /* which limit that is; NULL with -1 */
+        int64_t warn_s;        /* nearer than that, people are warned */
 };
 
 struct page_form {
@@ -24,6 +27,8 @@ struct page_form {
 
 /* 200 and the state as JSON. */
 NODISCARD int page_write_status(struct buf *out, const struct page_state *s, struct page_form form);
+/* 204: done, nothing to say. */
+NODISCARD int page_write_done(struct buf *out, struct page_form form);
 /* 200 {"ok":true}: the gate lives. */
 NODISCARD int page_write_health(struct buf *out, struct page_form form);
 /*

@@ -77,6 +77,8 @@ int lane_write(struct lane *l, int fd)
                 if (own) {
                         buf_consume(&l->own, (size_t)n);
                 } else {
+                        if (l->tap)
+                                l->tap(l->tap_ctx, l->in.data, (size_t)n);
                         buf_consume(&l->in, (size_t)n);
                         l->pass -= (size_t)n;
                         l->written += (uint64_t)n;

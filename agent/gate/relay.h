@@ -15,6 +15,10 @@
 /* Less room than this and the lane waits: small reads into a nearly full buffer would move it. */
 #define LANE_READ_MIN 16384
 
+/* Sees bytes of `in` behind their writing: it cannot change them, nor hold back what it is shown.
+ */
+typedef void (*lane_tap_fn)(void *ctx, const void *data, size_t len);
+
 struct lane {
         struct buf own;   /* written first: rebuilt heads, answers */
         struct buf in;    /* read and not yet written */
@@ -22,6 +26,8 @@ struct lane {
         bool eof;         /* the reading side has ended */
         bool shut;        /* the writing side was told so */
         uint64_t written; /* bytes of `in` written, in total */
+        lane_tap_fn tap;  /* NULL none */
+        void *tap_ctx;
 };
 
 void lane_init(struct lane *l);

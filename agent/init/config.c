@@ -189,12 +189,15 @@ static int paths_take(struct config *c)
                 return r;
         if (path_join(c->workspace, c->home, "workspace") < 0 ||
             path_join(c->app_socket, c->run_dir, "app/app.sock") < 0 ||
+            path_join(c->notice_socket, c->run_dir, "notice/notice.sock") < 0 ||
             path_join(c->prime_home, c->run_dir, "prime") < 0 ||
             path_join(c->save_dir, c->run_dir, "save") < 0)
                 return EXIT_CONFIG;
         if ((r = path_take(c->workspace, "WS_WORKSPACE", role_env("WS_WORKSPACE", c->workspace))) ||
             (r = path_take(c->app_socket, "WS_APP_SOCKET",
-                           role_env("WS_APP_SOCKET", c->app_socket))))
+                           role_env("WS_APP_SOCKET", c->app_socket))) ||
+            (r = path_take(c->notice_socket, "WS_NOTICE_SOCKET",
+                           role_env("WS_NOTICE_SOCKET", c->notice_socket))))
                 return r;
         return 0;
 }

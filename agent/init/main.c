@@ -26,6 +26,8 @@ static const char help[] =
         "  WS_HOME         home of the student [/home/student]\n"
         "  WS_WORKSPACE    what the editor opens [$WS_HOME/workspace]\n"
         "  WS_APP_SOCKET   Unix socket of the app [$WS_RUN_DIR/app/app.sock]\n"
+        "  WS_NOTICE_SOCKET  where the app asks when it would be stopped "
+        "[$WS_RUN_DIR/notice/notice.sock]\n"
         "  WS_LISTEN       address of the gate [127.0.0.1:0]; written to $WS_RUN_DIR/gate.addr\n"
         "  WS_UID_STUDENT, WS_UID_LINK, WS_UID_GATE\n"
         "                  user and group ids [users student, wslink, wsgate]\n"

@@ -47,19 +47,25 @@ static int home_make(const struct config *c)
         return dir_own(c->home, 0700, &c->student, c->student.gid);
 }
 
+/* The socket's folder is its owner's; `other` may pass and connect, nobody else may. */
+static int socket_dir_make(const char *socket, const struct spawn_user *owner,
+                           const struct spawn_user *other)
+{
+        char dir[PATH_MAX];
+
+        (void)snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(socket, '/') - socket), socket);
+        /* Files made there belong to the group of `other`. */
+        return dir_own(dir, owner->drop ? 02710 : 0700, owner, other->gid);
+}
+
 static int dirs_make(const struct config *c)
 {
-        char app_dir[PATH_MAX];
-        char *slash;
-        int r;
+        int r = dir_make(c->run_dir, 0755);
 
-        memcpy(app_dir, c->app_socket, sizeof(app_dir));
-        slash = strrchr(app_dir, '/');
-        *slash = 0;
-        r = dir_make(c->run_dir, 0755);
-        /* The gate may pass and connect, nobody else; files made there belong to its group. */
         if (r == 0)
-                r = dir_own(app_dir, c->student.drop ? 02710 : 0700, &c->student, c->gate.gid);
+                r = socket_dir_make(c->app_socket, &c->student, &c->gate);
+        if (r == 0)
+                r = socket_dir_make(c->notice_socket, &c->gate, &c->student);
         if (r == 0)
                 r = dir_own(c->prime_home, 0700, &c->student, c->student.gid);
         if (r == 0)
@@ -112,6 +118,7 @@ static int env_paths(struct env *e, const struct config *c, const char *home, co
                 {"WS_HOME", home},
                 {"WS_WORKSPACE", workspace},
                 {"WS_APP_SOCKET", c->app_socket},
+                {"WS_NOTICE_SOCKET", c->notice_socket},
         };
         int r = 0;
 

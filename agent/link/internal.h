@@ -1,6 +1,7 @@
 /*
  * Between the files of the state machine: state.c (session and dispatch), life.c (phases, orders,
- * commands), backup.c (when to save, and what came of it). Nobody else includes this.
+ * commands), backup.c (when to save, and what came of it), evidence.c (what was seen of a person).
+ * Nobody else includes this.
  */
 #pragma once
 
@@ -30,6 +31,20 @@ void life_channel(struct state *s, const struct channel_msg *msg, struct state_a
 void life_saved(struct state *s, struct state_actions *fx);
 void life_deadline(struct state *s, struct state_actions *fx);
 mono_t life_due(const struct state *s);
+
+/* ---- evidence.c ---- */
+/* From gate or sense; what is not evidence is ignored. */
+void evidence_channel(struct state *s, const struct channel_msg *msg);
+/* A new gate: it counts from 0, nothing is open, and it wants the notice. */
+void evidence_gate_hello(struct state *s, struct state_actions *fx);
+/* A report was built. */
+void evidence_reported(struct state *s);
+/* It was answered. */
+void evidence_ok(struct state *s, const struct wire_ok *ok, struct state_actions *fx);
+/* No stop is to be expected: the controller is away, or the clock was started anew. */
+void evidence_no_stop(struct state *s, struct state_actions *fx);
+/* Whether a prepare-stop with recheck is declined, given the limit that it was decided by. */
+bool evidence_declines(const struct state *s, int64_t idle_ms);
 
 /* ---- backup.c ---- */
 void backup_grant(struct state *s, const struct wire_save *saves, size_t n,

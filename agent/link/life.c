@@ -417,9 +417,8 @@ static bool app_is_expected(const struct state *s)
 
 static void on_gate_hello(struct state *s, struct state_actions *fx)
 {
-        /* Its connections went with it. */
-        presence_hold(&s->presence, PRESENCE_CONNECTION, 0, s->now);
         tell_config(s, fx);
+        evidence_gate_hello(s, fx);
         if (app_is_expected(s))
                 tell_probe(s, fx);
         else if (s->generation > 0)
@@ -443,8 +442,6 @@ static void on_files(struct state *s, const struct channel_msg *m)
 {
         if (!s->restored)
                 return;
-        presence_note(&s->presence, PRESENCE_FILE, presence_source_kind(PRESENCE_FILE), s->now,
-                      m->u.files.workspace_events);
         if (m->u.files.lossy)
                 backup_missed(s);
         else
@@ -460,9 +457,6 @@ void life_channel(struct state *s, const struct channel_msg *m, struct state_act
         case CHANNEL_GATE_APP_UP:
                 on_app_up(s, m->u.app_up.id, fx);
                 return;
-        case CHANNEL_GATE_TRAFFIC:
-                presence_hold(&s->presence, PRESENCE_CONNECTION, m->u.traffic.websockets, s->now);
-                return;
         case CHANNEL_SENSE_HELLO:
                 if (s->restored && s->phase != WIRE_PHASE_SAVED) {
                         backup_missed(s);
@@ -471,27 +465,14 @@ void life_channel(struct state *s, const struct channel_msg *m, struct state_act
                 return;
         case CHANNEL_SENSE_FILES:
                 on_files(s, m);
-                return;
-        case CHANNEL_SENSE_TERMINAL:
-                presence_note(&s->presence, PRESENCE_TERMINAL,
-                              presence_source_kind(PRESENCE_TERMINAL), s->now,
-                              m->u.terminal.events);
-                return;
+                break;
         default: /* the number comes from another process */
-                return;
+                break;
         }
+        evidence_channel(s, m);
 }
 
 /* ---- commands ---- */
-
-static bool person_is_there(const struct state *s, int64_t idle_ms)
-{
-        struct presence_verdict v;
-
-        presence_judge(&s->presence, s->now, &v);
-        /* Without a time to go by, whoever is here now is still not cut off. */
-        return v.person_age_ms != PRESENCE_NEVER && v.person_age_ms < MAX(idle_ms, 1);
-}
 
 static void prepare_stop(struct state *s, const struct wire_command *cmd, struct state_actions *fx)
 {
@@ -499,7 +480,7 @@ static void prepare_stop(struct state *s, const struct wire_command *cmd, struct
         case WIRE_PHASE_APP_STARTING:
         case WIRE_PHASE_READY:
                 if (cmd->recheck &&
-                    person_is_there(s, cmd->idle_ms > 0 ? cmd->idle_ms : s->claim.idle_ms))
+                    evidence_declines(s, cmd->idle_ms > 0 ? cmd->idle_ms : s->claim.idle_ms))
                         s->declined = true;
                 else
                         start_stop(s, fx);
@@ -546,7 +527,8 @@ static void prepare_stop(struct state *s, const struct wire_command *cmd, struct
 static void resume(struct state *s, struct state_actions *fx)
 {
         /* Someone asked for the workspace again. */
-        presence_note(&s->presence, PRESENCE_CLAIM, PRESENCE_KIND_PERSON, s->now, 1);
+        presence_restart(&s->presence, s->now);
+        evidence_no_stop(s, fx);
         s->stop_wanted = false;
         if (s->phase == WIRE_PHASE_STOPPING) {
                 s->resume_wanted = true;

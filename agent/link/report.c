@@ -1,4 +1,6 @@
 /* The bodies of the messages to the controller, from what is known. */
+#include <assert.h>
+
 #include "base/str.h"
 #include "link/state.h"
 
@@ -21,6 +23,38 @@ void report_hello(const struct state *s, uint64_t seq, struct wire_hello *ret_he
         *ret_hello = m;
 }
 
+static_assert((int)PRESENCE_SOURCE_MAX <= WIRE_SIGNALS_MAX, "every source fits in a report");
+
+static void put_signals(const struct presence_verdict *v, struct wire_report *m)
+{
+        for (int i = 0; i < PRESENCE_SOURCE_MAX; i++) {
+                const struct presence_signal *from = &v->signals[i];
+                struct wire_signal *to = &m->signals[m->n_signals];
+
+                if (from->age_ms == PRESENCE_NEVER)
+                        continue;
+                STR_CUT(to->source, from->source);
+                STR_CUT(to->kind, from->kind);
+                to->age_ms = MIN(from->age_ms, WIRE_NUMBER_MAX);
+                to->count = MIN(from->count, WIRE_NUMBER_MAX);
+                m->n_signals++;
+        }
+}
+
+static void put_verdict(const struct presence_verdict *v, struct wire_report *m)
+{
+        put_signals(v, m);
+        m->person_age_ms = v->person_age_ms;
+        if (v->person_age_ms == PRESENCE_NEVER)
+                return;
+        STR_CUT(m->person_by, presence_source_name(v->person_by));
+        STR_CUT(m->job, v->job);
+        STR_CUT(m->confidence, presence_confidence_name(v->confidence));
+        m->busy_ms = v->busy_ms;
+        m->never_connected = v->never_connected;
+        m->disconnected_ms = v->disconnected_ms;
+}
+
 void report_build(const struct state *s, uint64_t seq, struct wire_report *ret_report)
 {
         struct wire_report m = {
@@ -40,14 +74,8 @@ void report_build(const struct state *s, uint64_t seq, struct wire_report *ret_r
         STR_CUT(m.nonce, s->config.nonce);
         STR_CUT(m.error, s->error);
         presence_judge(&s->presence, s->now, &v);
-        m.person_age_ms = v.person_age_ms;
-        for (int i = 0; i < PRESENCE_SOURCE_MAX && m.n_signals < WIRE_SIGNALS_MAX; i++) {
-                struct wire_signal *to = &m.signals[m.n_signals++];
-
-                STR_CUT(to->source, v.signals[i].source);
-                to->age_ms = v.signals[i].age_ms;
-                to->count = MIN(v.signals[i].count, WIRE_NUMBER_MAX);
-        }
+        put_verdict(&v, &m);
+        m.unknown = evidence_unknown(s);
         *ret_report = m;
 }
 

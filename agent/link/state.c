@@ -149,6 +149,7 @@ static void on_command(struct state *s, const struct wire_command *m, struct sta
 static void on_ok(struct state *s, const struct wire_ok *m, struct state_actions *fx)
 {
         s->heartbeat_ms = m->heartbeat_ms;
+        evidence_ok(s, m, fx);
         backup_grant(s, m->saves, m->n_saves, fx);
 }
 
@@ -251,7 +252,7 @@ static void on_no_answer(struct state *s, enum state_line line, struct state_act
         }
 }
 
-static void on_connection(struct state *s, bool up)
+static void on_connection(struct state *s, bool up, struct state_actions *fx)
 {
         s->connected = up;
         s->enrolled = false;
@@ -260,6 +261,9 @@ static void on_connection(struct state *s, bool up)
         /* A refusal that needs a person is not asked again faster by reconnecting. */
         if (up && !s->refused_code[0])
                 s->hello_at = s->now;
+        /* A controller that is away stops nothing. */
+        if (!up)
+                evidence_no_stop(s, fx);
 }
 
 void state_step(struct state *s, const struct state_event *ev, mono_t now, struct state_actions *fx)
@@ -268,7 +272,7 @@ void state_step(struct state *s, const struct state_event *ev, mono_t now, struc
         switch (ev->type) {
         case STATE_CONNECTED:
         case STATE_DISCONNECTED:
-                on_connection(s, ev->type == STATE_CONNECTED);
+                on_connection(s, ev->type == STATE_CONNECTED, fx);
                 break;
         case STATE_ANSWER:
                 on_answer(s, ev->answer.line, ev->answer.msg, fx);
@@ -326,6 +330,7 @@ static void build(struct state *s, enum state_line line, struct wire_msg *msg)
                 }
                 msg->type = WIRE_REPORT;
                 report_build(s, s->seq, &msg->report);
+                evidence_reported(s);
                 s->report_at = mono_add_ms(s->now, s->heartbeat_ms);
                 return;
         case STATE_AWAIT_LINE:

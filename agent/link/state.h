@@ -114,6 +114,23 @@ enum state_trouble {
         STATE_TROUBLE_APP,
 };
 
+/* What a report said that a stop may depend on. */
+struct evidence_told {
+        mono_t person; /* last seen */
+        bool connected, busy;
+};
+
+struct evidence {
+        uint32_t counted[PRESENCE_SOURCE_MAX][PRESENCE_KIND_MAX]; /* of this gate's events */
+        bool decoded;                                             /* this gate tells evidence */
+        uint64_t unknown, unknown_before; /* of this gate, of those before it */
+        struct evidence_told told, known; /* in the last report sent, in the last one answered */
+        mono_t told_at;
+        bool stop_known; /* the stop that the controller has announced, as the gate was told */
+        mono_t stop_at;
+        char stop_rule[WIRE_CODE_SIZE];
+};
+
 struct state {
         struct state_config config;
         mono_t now;
@@ -169,6 +186,7 @@ struct state {
         char hold_blob[WIRE_SAVE_SIZE];
 
         struct presence presence;
+        struct evidence evidence;
 };
 
 void state_init(struct state *s, const struct state_config *config, mono_t now);
@@ -184,6 +202,9 @@ mono_t state_deadline(const struct state *s);
  * as sent: STATE_ANSWER, STATE_NO_ANSWER or STATE_DISCONNECTED must follow.
  */
 bool state_message(struct state *s, enum state_line line, mono_t now, struct wire_msg *ret_msg);
+
+/* link/evidence.c: messages of names that no presence rule has, over all gates. */
+uint64_t evidence_unknown(const struct state *s);
 
 /* link/report.c: the bodies of the messages. */
 void report_hello(const struct state *s, uint64_t seq, struct wire_hello *ret_hello);

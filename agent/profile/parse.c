@@ -3,7 +3,6 @@
  * Unknown keys, wrong types and values out of range are errors that name the key.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,17 +14,20 @@
 #include "base/str.h"
 #include "profile/profile.h"
 #include "profile/record.h"
+#include "profile/rules_parse.h"
+#include "profile/strict.h"
 
 enum kind {
-        KIND_SECTION,  /* an object with rows of its own */
-        KIND_NAME,     /* char[65] */
-        KIND_TEXT,     /* char *, not empty */
-        KIND_URL_PATH, /* char[PROFILE_PATH_MAX], "/..." */
-        KIND_DURATION, /* int64_t ms, "20s" */
-        KIND_STRINGS,  /* struct profile_list, not empty strings */
-        KIND_PATTERNS, /* struct profile_list, paths below home */
-        KIND_ENV,      /* struct profile_pairs, NAME -> text */
-        KIND_FILES,    /* struct profile_pairs, path below home -> text, or JSON written as text */
+        KIND_SECTION,   /* an object with rows of its own */
+        KIND_NAME,      /* char[65] */
+        KIND_TEXT,      /* char *, not empty */
+        KIND_URL_PATH,  /* char[PROFILE_PATH_MAX], "/..." */
+        KIND_FILE_NAME, /* char[65], beside the profile */
+        KIND_DURATION,  /* int64_t ms, "20s" */
+        KIND_STRINGS,   /* struct profile_list, not empty strings */
+        KIND_PATTERNS,  /* struct profile_list, paths below home */
+        KIND_ENV,       /* struct profile_pairs, NAME -> text */
+        KIND_FILES,     /* struct profile_pairs, path below home -> text, or JSON written as text */
 };
 
 struct row {
@@ -48,6 +50,7 @@ static const struct row rows[] = {
         {"", "prime", KIND_SECTION, 0, false, 0},
         {"", "save", KIND_SECTION, 0, false, 0},
         {"", "watch", KIND_SECTION, 0, false, 0},
+        {"", "presence", KIND_FILE_NAME, AT(presence_name), false, 0},
         {"", "save_after", KIND_DURATION, AT(save_after_ms), false, HOUR_MS},
         {"", "stop_grace", KIND_DURATION, AT(stop_grace_ms), false, HOUR_MS},
         {"", "kill_grace", KIND_DURATION, AT(kill_grace_ms), false, HOUR_MS},
@@ -64,20 +67,10 @@ static const struct row rows[] = {
 
 struct parse {
         struct profile *p;
-        char *error; /* PROFILE_ERROR_MAX */
-        char where[160];
+        struct strict at;
 };
 
-PRINTF_LIKE(2, 3) static int fail(struct parse *s, const char *fmt, ...)
-{
-        va_list ap;
-        int n = s->where[0] ? snprintf(s->error, PROFILE_ERROR_MAX, "%s: ", s->where) : 0;
-
-        va_start(ap, fmt);
-        (void)vsnprintf(s->error + n, PROFILE_ERROR_MAX - (size_t)n, fmt, ap);
-        va_end(ap);
-        return -EINVAL;
-}
+#define fail(s, ...) strict_fail(&(s)->at, __VA_ARGS__)
 
 static const char *text_of(const cJSON *v)
 {
@@ -115,7 +108,6 @@ static int parse_path(struct parse *s, const char *text, char **ret_copy)
 static int parse_list(struct parse *s, const struct row *row, const cJSON *v,
                       struct profile_list *dst)
 {
-        size_t where = strlen(s->where);
         const cJSON *item;
 
         if (!cJSON_IsArray(v) || (size_t)cJSON_GetArraySize(v) > row->max ||
@@ -128,10 +120,10 @@ static int parse_list(struct parse *s, const struct row *row, const cJSON *v,
                 return -ENOMEM;
         cJSON_ArrayForEach(item, v)
         {
+                size_t where = strict_enter(&s->at, "[%zu]", dst->n);
                 char *copy = NULL;
                 int r = 0;
 
-                (void)snprintf(s->where + where, sizeof(s->where) - where, "[%zu]", dst->n);
                 if (row->kind == KIND_PATTERNS)
                         r = parse_path(s, text_of(item), &copy);
                 else if (!text_of(item))
@@ -141,8 +133,8 @@ static int parse_list(struct parse *s, const struct row *row, const cJSON *v,
                 if (r < 0)
                         return r;
                 dst->items[dst->n++] = copy;
+                strict_leave(&s->at, where);
         }
-        s->where[where] = 0;
         return 0;
 }
 
@@ -177,7 +169,6 @@ static int pair_parse(struct parse *s, enum kind kind, const cJSON *v, struct pr
 static int parse_pairs(struct parse *s, const struct row *row, const cJSON *v,
                        struct profile_pairs *dst)
 {
-        size_t where = strlen(s->where);
         const cJSON *item;
 
         if (!cJSON_IsObject(v) || (size_t)cJSON_GetArraySize(v) > row->max)
@@ -187,14 +178,13 @@ static int parse_pairs(struct parse *s, const struct row *row, const cJSON *v,
                 return -ENOMEM;
         cJSON_ArrayForEach(item, v)
         {
-                int r;
+                size_t where = strict_enter(&s->at, ".%s", item->string);
+                int r = pair_parse(s, row->kind, item, &dst->items[dst->n++]);
 
-                (void)snprintf(s->where + where, sizeof(s->where) - where, ".%s", item->string);
-                r = pair_parse(s, row->kind, item, &dst->items[dst->n++]);
                 if (r < 0)
                         return r;
+                strict_leave(&s->at, where);
         }
-        s->where[where] = 0;
         return 0;
 }
 
@@ -247,6 +237,10 @@ static int parse_value(struct parse *s, const struct row *row, const cJSON *v)
                 return *(char **)dst ? 0 : -ENOMEM;
         case KIND_URL_PATH:
                 return parse_url_path(s, v, dst);
+        case KIND_FILE_NAME:
+                if (!cJSON_IsString(v) || !name_valid(v->valuestring, 64))
+                        return fail(s, "must be the name of a file beside this one, no path");
+                return str_copy(dst, sizeof(s->p->presence_name), v->valuestring);
         case KIND_DURATION:
                 return parse_duration(s, row, v, dst);
         case KIND_STRINGS:
@@ -293,7 +287,7 @@ static int check_required(struct parse *s, const char *section, const cJSON *v)
 
 static int parse_section(struct parse *s, const char *section, const cJSON *v)
 {
-        size_t where = strlen(s->where);
+        const char *dot = s->at.where[0] ? "." : "";
         const cJSON *item;
 
         if (!cJSON_IsObject(v))
@@ -301,10 +295,9 @@ static int parse_section(struct parse *s, const char *section, const cJSON *v)
         cJSON_ArrayForEach(item, v)
         {
                 const struct row *row = row_find(section, item->string);
+                size_t where = strict_enter(&s->at, "%s%s", dot, item->string);
                 int r;
 
-                (void)snprintf(s->where + where, sizeof(s->where) - where, "%s%s", where ? "." : "",
-                               item->string);
                 if (!row)
                         return fail_unknown(s, section);
                 if (cJSON_GetObjectItemCaseSensitive(v, item->string) != item)
@@ -312,13 +305,14 @@ static int parse_section(struct parse *s, const char *section, const cJSON *v)
                 r = parse_value(s, row, item);
                 if (r < 0)
                         return r;
-                s->where[where] = 0;
+                strict_leave(&s->at, where);
         }
         return check_required(s, section, v);
 }
 
 static int defaults_set(struct profile *p)
 {
+        p->presence = &rules_empty;
         p->save_after_ms = 20 * 1000;
         p->stop_grace_ms = 20 * 1000;
         p->kill_grace_ms = 5 * 1000;
@@ -337,35 +331,20 @@ static int include_default(struct profile *p)
         return 0;
 }
 
-/* The line of a syntax error, for people. */
-static size_t line_of(const char *text, const char *at)
-{
-        size_t line = 1;
-
-        for (; text < at; text++)
-                line += *text == '\n';
-        return line;
-}
-
 int profile_parse(const char *text, size_t len, char error[PROFILE_ERROR_MAX],
                   struct profile **ret_profile)
 {
         AUTO_PROFILE p = calloc(1, sizeof(*p));
-        struct parse s = {.p = p, .error = error};
-        const char *end = NULL;
+        struct parse s = {.p = p, .at = {.error = error}};
         cJSON *json;
         int r;
 
         if (!p)
                 return -ENOMEM;
-        if (len > PROFILE_SIZE_MAX || memchr(text, 0, len) || memmem(text, len, "\\u0000", 6))
-                return fail(&s, "too large, or with a NUL byte in it");
-        json = cJSON_ParseWithLengthOpts(text, len, &end, false);
-        if (!json)
-                return fail(&s, "not JSON: something is wrong in line %zu",
-                            end ? line_of(text, end) : (size_t)1);
-        end += strspn(end, " \t\r\n"); /* the caller's text ends with NUL, or len does */
-        r = (size_t)(end - text) < len ? fail(&s, "text behind the object") : defaults_set(p);
+        r = strict_read(&s.at, text, len, &json);
+        if (r < 0)
+                return r;
+        r = defaults_set(p);
         if (r == 0)
                 r = parse_section(&s, "", json);
         cJSON_Delete(json);

@@ -39,6 +39,9 @@ struct profile_pairs {
         struct profile_pair *items;
 };
 
+struct rules;
+struct rules_file;
+
 struct profile {
         char name[65];
         struct profile_list argv; /* of the app; at least one; ${...} not yet expanded */
@@ -54,19 +57,25 @@ struct profile {
         struct profile_list save_exclude;  /* wins over include */
         struct profile_list watch_exclude; /* besides save_exclude: folders sense need not watch */
 
+        char presence_name[65]; /* file with the presence rules, beside the profile; "" none */
+        const struct rules *presence;     /* never NULL; without a file nothing is known */
+        struct rules_file *presence_file; /* private; owns them */
+
         int64_t save_after_ms; /* a change waits at most this long for a save; default 20 s */
         int64_t stop_grace_ms; /* SIGTERM to the app until the rest is told to end; default 20 s */
         int64_t kill_grace_ms; /* from then until SIGKILL; default 5 s */
 };
 
 /*
- * Read and check the file. 0; -errno when it cannot be read (-ENOENT, -EFBIG ...); -EINVAL when it
- * is not a valid profile. Failures are logged here, with the reason.
+ * Read and check the file, and the presence rules beside it. 0; -errno when it cannot be read
+ * (-ENOENT, -EFBIG ...); -EINVAL when it is not a valid profile. Failures are logged here, with the
+ * reason.
  */
 NODISCARD int profile_load(const char *path, struct profile **ret_profile);
 /*
- * As above from memory, without logging. On -EINVAL `error` says what is wrong, where, and what is
- * allowed: `save.exclude[2]: must not start with "/"`.
+ * As above from memory, without logging and without the rules of `presence_name`. On -EINVAL
+ * `error` says what is wrong, where, and what is allowed: `save.exclude[2]: must not start with
+ * "/"`.
  */
 NODISCARD int profile_parse(const char *text, size_t len, char error[PROFILE_ERROR_MAX],
                             struct profile **ret_profile);

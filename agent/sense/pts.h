@@ -4,22 +4,35 @@
  * reads of devices on the device alone. Where that watch fails, its access time is compared every
  * `poll_ms` (tty_update_time in the kernel moves it in steps of 8 s).
  *
+ * What was read is told apart: keys and answers (typing.h), and terminals of the app, whose keys
+ * the page shows better.
+ *
  * Only terminals of the caller's own user count. One thread; at most PTS_MAX terminals.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/macro.h"
 #include "loop/loop.h"
+#include "sense/procs.h"
 
 #define PTS_MAX 256
+
+struct pts_reads {
+        uint32_t events;     /* of terminals that are not the app's */
+        uint32_t replies;    /* of them, answers to a program */
+        uint32_t app_events; /* of the app's terminals, without answers */
+};
 
 struct pts_config {
         const char *dir; /* "/dev/pts"; kept by pointer */
         int64_t poll_ms; /* 30 s */
-        void (*typed)(void *ctx, uint32_t events);
+        void (*read)(void *ctx, const struct pts_reads *reads);
+        /* Whose it is; asked once, and while the answer is "unknown" at most once a second. */
+        enum procs_terminal (*whose)(void *ctx, dev_t device);
         void *ctx;
 };
 

@@ -1,6 +1,7 @@
 #include "sense/record.h"
 
 #include "base/macro.h"
+#include "base/str.h"
 
 static uint32_t add_saturated(uint32_t a, uint32_t b)
 {
@@ -14,9 +15,21 @@ void record_files(struct record *r, uint32_t workspace, uint32_t home, bool loss
         r->lossy = r->lossy || lossy;
 }
 
-void record_terminal(struct record *r, uint32_t events)
+void record_terminal(struct record *r, const struct pts_reads *reads)
 {
-        r->terminal_events = add_saturated(r->terminal_events, events);
+        r->reads.events = add_saturated(r->reads.events, reads->events);
+        r->reads.replies = add_saturated(r->reads.replies, reads->replies);
+        r->reads.app_events = add_saturated(r->reads.app_events, reads->app_events);
+}
+
+void record_jobs(struct record *r, const struct jobs_verdict *verdict)
+{
+        r->jobs = *verdict;
+}
+
+static bool has_reads(const struct record *r)
+{
+        return r->reads.events > 0 || r->reads.app_events > 0;
 }
 
 static bool has_files(const struct record *r)
@@ -30,8 +43,10 @@ mono_t record_due(const struct record *r)
 
         if (has_files(r))
                 due = mono_min(due, r->files_at);
-        if (r->terminal_events > 0)
+        if (has_reads(r))
                 due = mono_min(due, r->terminal_at);
+        if (r->jobs.busy > 0)
+                due = mono_min(due, r->job_at);
         return due;
 }
 
@@ -39,10 +54,19 @@ bool record_next(struct record *r, mono_t now, struct channel_msg *ret_msg)
 {
         mono_t next = mono_add_ms(now, RECORD_PERIOD_MS);
 
-        if (r->terminal_events > 0 && mono_due(r->terminal_at, now)) {
+        if (has_reads(r) && mono_due(r->terminal_at, now)) {
                 r->terminal_at = next;
                 *ret_msg = (struct channel_msg){.type = CHANNEL_SENSE_TERMINAL};
-                ret_msg->u.terminal.events = r->terminal_events;
+                ret_msg->u.terminal.events = r->reads.events;
+                ret_msg->u.terminal.replies = r->reads.replies;
+                ret_msg->u.terminal.app_events = r->reads.app_events;
+                return true;
+        }
+        if (r->jobs.busy > 0 && mono_due(r->job_at, now)) {
+                r->job_at = next;
+                *ret_msg = (struct channel_msg){.type = CHANNEL_SENSE_JOB};
+                ret_msg->u.job.jobs = r->jobs.busy;
+                STR_CUT(ret_msg->u.job.name, r->jobs.name);
                 return true;
         }
         if (has_files(r) && mono_due(r->files_at, now)) {
@@ -59,7 +83,11 @@ bool record_next(struct record *r, mono_t now, struct channel_msg *ret_msg)
 void record_sent(struct record *r, const struct channel_msg *msg)
 {
         if (msg->type == CHANNEL_SENSE_TERMINAL) {
-                r->terminal_events = 0;
+                r->reads = (struct pts_reads){0};
+                return;
+        }
+        if (msg->type == CHANNEL_SENSE_JOB) {
+                r->jobs = (struct jobs_verdict){0};
                 return;
         }
         r->workspace_events = r->home_events = 0;

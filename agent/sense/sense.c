@@ -1,6 +1,6 @@
 /*
- * The role `sense`: the student's user, no secrets, no network. Watches files and terminals on
- * link's order and sends fixed-size records.
+ * The role `sense`: the student's user, no secrets, no network. Watches files, terminals and jobs
+ * on link's order and sends fixed-size records.
  */
 #include <errno.h>
 #include <signal.h>
@@ -9,27 +9,36 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/log.h"
+#include "base/num.h"
 #include "base/str.h"
 #include "channel.h"
 #include "loop/loop.h"
 #include "profile/profile.h"
 #include "roles.h"
+#include "sense/procs.h"
 #include "sense/pts.h"
 #include "sense/record.h"
 #include "sense/tree.h"
 
 #define SCAN_MS INT64_C(30000)
 #define SCAN_ENTRIES_MAX 200000
+#define WINDOW_MS_MIN 800
+#define WINDOW_MS_MAX (60 * 60 * INT64_C(1000))
+
+static const struct rules no_rules;
 
 struct sense {
         struct loop *loop;
         struct loop_fd channel;
-        struct loop_timer send;
+        struct loop_timer send, sample;
         struct profile *profile; /* NULL: nothing is left out */
         struct tree *tree;
         struct pts *pts;
+        struct procs *procs;
+        int64_t window_ms;
         struct record record;
 };
 
@@ -45,6 +54,11 @@ static void send_due(void *ctx)
                         record_sent(&s->record, &msg);
         }
         loop_timer_set(&s->send, record_due(&s->record));
+}
+
+static const struct rules *rules_of(const struct sense *s)
+{
+        return s->profile ? s->profile->presence : &no_rules;
 }
 
 static bool on_skip(void *ctx, const char *path, bool is_dir)
@@ -75,11 +89,29 @@ static void on_lossy(void *ctx)
         loop_timer_set(&s->send, record_due(&s->record));
 }
 
-static void on_typed(void *ctx, uint32_t events)
+static void on_read(void *ctx, const struct pts_reads *reads)
 {
         struct sense *s = ctx;
 
-        record_terminal(&s->record, events);
+        record_terminal(&s->record, reads);
+        loop_timer_set(&s->send, record_due(&s->record));
+}
+
+static enum procs_terminal on_whose(void *ctx, dev_t device)
+{
+        struct sense *s = ctx;
+
+        return s->procs ? procs_terminal(s->procs, device) : PROCS_TERMINAL_UNKNOWN;
+}
+
+static void on_sample(void *ctx)
+{
+        struct sense *s = ctx;
+        struct jobs_verdict verdict;
+
+        procs_sample(s->procs, loop_now(s->loop), &verdict);
+        loop_timer_set_in(&s->sample, procs_period_ms(s->procs));
+        record_jobs(&s->record, &verdict);
         loop_timer_set(&s->send, record_due(&s->record));
 }
 
@@ -87,8 +119,27 @@ static void stop(struct sense *s)
 {
         s->tree = tree_free(s->tree);
         s->pts = pts_free(s->pts);
+        s->procs = procs_free(s->procs);
         s->record = (struct record){0};
         loop_timer_cancel(&s->send);
+        loop_timer_cancel(&s->sample);
+}
+
+static void begin_jobs(struct sense *s)
+{
+        struct procs_config procs = {
+                .rules = rules_of(s),
+                .init = getppid(),
+                .app_socket = getenv("WS_APP_SOCKET"),
+                .window_ms = s->window_ms,
+        };
+        int r = procs_new(&procs, &s->procs);
+
+        if (r < 0) {
+                log_warn("jobs cannot be watched", LOG_ERR(r));
+                return;
+        }
+        loop_timer_set_in(&s->sample, 0);
 }
 
 static void begin(struct sense *s, const struct channel_msg *msg)
@@ -105,8 +156,11 @@ static void begin(struct sense *s, const struct channel_msg *msg)
                 .lossy = on_lossy,
                 .ctx = s,
         };
-        struct pts_config pts = {
-                .dir = "/dev/pts", .poll_ms = SCAN_MS, .typed = on_typed, .ctx = s};
+        struct pts_config pts = {.dir = "/dev/pts",
+                                 .poll_ms = SCAN_MS,
+                                 .read = on_read,
+                                 .whose = on_whose,
+                                 .ctx = s};
         int r;
 
         stop(s);
@@ -120,6 +174,7 @@ static void begin(struct sense *s, const struct channel_msg *msg)
         r = pts_new(s->loop, &pts, &s->pts);
         if (r < 0)
                 log_warn("the terminals cannot be watched", LOG_ERR(r));
+        begin_jobs(s);
         log_info("watching", LOG_STR("workspace", workspace), LOG_STR("home", home),
                  LOG_INT("budget", tree.budget));
 }
@@ -153,6 +208,21 @@ static void load_profile(struct sense *s)
                 log_warn("no profile: nothing is left out of the watches", LOG_ERR(r));
 }
 
+static void read_window(struct sense *s)
+{
+        const char *text = getenv("WS_JOB_WINDOW");
+        int64_t ms;
+
+        s->window_ms = JOBS_WINDOW_MS;
+        if (!text)
+                return;
+        if (num_parse_duration_ms(text, &ms) == 0 && ms >= WINDOW_MS_MIN && ms <= WINDOW_MS_MAX)
+                s->window_ms = ms;
+        else
+                log_warn("WS_JOB_WINDOW must be a time from 1s to 1h; taking the default",
+                         LOG_STR("given", text), LOG_INT("default_ms", JOBS_WINDOW_MS));
+}
+
 static int run(struct sense *s)
 {
         struct channel_msg hello = {.type = CHANNEL_SENSE_HELLO};
@@ -161,9 +231,11 @@ static int run(struct sense *s)
         if (r < 0)
                 return r;
         loop_timer_init(s->loop, &s->send, send_due, s);
+        loop_timer_init(s->loop, &s->sample, on_sample, s);
         r = loop_fd_add(s->loop, &s->channel, ROLE_FD_SENSE, EPOLLIN, on_channel, s);
         if (r == 0) {
                 load_profile(s);
+                read_window(s);
                 /* Blocks while the socket is full of records of an earlier life. */
                 if (send(ROLE_FD_SENSE, &hello, sizeof(hello), MSG_NOSIGNAL) < 0)
                         r = -errno;

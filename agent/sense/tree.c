@@ -27,6 +27,8 @@
 #define READ_BYTES 32768
 /* Walks between two attempts to watch everything after all. */
 #define RETRY_TICKS 10
+/* A walk costs some 5 us for an entry: with more entries than this it is made less often. */
+#define ENTRIES_PER_TICK 60000
 
 struct move {
         struct node *node; /* out of the tree; NULL: free slot */
@@ -50,6 +52,7 @@ struct tree {
         bool incomplete; /* a folder could not be watched */
         bool rebuild;    /* wanted at the next tick */
         unsigned ticks;
+        uint64_t walk_wait; /* ticks until the next walk */
         bool walking, walked;
         int walk_root;
         struct walk walk;
@@ -424,6 +427,7 @@ static void walk_next_root(struct tree *t)
 static void walk_done(struct tree *t)
 {
         bool first = !t->walked, cut = false;
+        uint64_t entries = 0;
 
         t->walking = false;
         t->walked = true;
@@ -432,11 +436,13 @@ static void walk_done(struct tree *t)
                 bool same = t->sums[a].sum == t->last_sums[a].sum &&
                             t->sums[a].entries == t->last_sums[a].entries;
 
+                entries += t->sums[a].entries;
                 cut = cut || t->sums[a].cut;
                 if (!first && !same)
                         t->config.changed(t->config.ctx, (enum tree_area)a, 1);
                 t->last_sums[a] = t->sums[a];
         }
+        t->walk_wait = entries / ENTRIES_PER_TICK;
         /* The first walk has nothing to compare with; behind a cut nobody has looked. */
         if (first || cut)
                 t->config.lossy(t->config.ctx);
@@ -525,26 +531,54 @@ static int build(struct tree *t)
         return 0;
 }
 
-static bool has_root(const struct tree *t, const char *path)
+/* The node at that path, found by its names; NULL when it is not watched. */
+static struct node *node_at(const struct tree *t, const char *path)
 {
-        char at[PATH_MAX];
+        struct node *n = NULL;
 
+        /* The roots' watches are the first ones, so this ends early. */
         for (size_t i = 0; i < t->nodes.n_buckets; i++) {
-                for (struct node *n = t->nodes.buckets[i]; n; n = n->hash_next) {
-                        if (nodes_path(n, "", at, sizeof(at)) == 0 && strcmp(at, path) == 0)
-                                return true;
+                for (n = t->nodes.buckets[i]; n; n = n->hash_next) {
+                        const char *rest = n->parent ? NULL : path_below(n->name, path);
+                        struct node *at = n;
+                        char name[NAME_MAX + 1];
+
+                        while (at && rest && *rest) {
+                                size_t len = strcspn(rest, "/");
+
+                                if (len > NAME_MAX)
+                                        return NULL;
+                                memcpy(name, rest, len);
+                                name[len] = '\0';
+                                rest += len + (rest[len] == '/');
+                                at = nodes_child(at, name);
+                        }
+                        if (at && rest)
+                                return at;
                 }
         }
-        return false;
+        return NULL;
 }
 
-/* A root that was deleted, moved or not there yet, and could be watched now. */
+/*
+ * A root that was not there yet, or was deleted or moved away and made again. A folder keeps its
+ * watch when it is moved, and above the roots nobody watches: so ask the kernel which watch the
+ * folder at that path has.
+ */
 static bool root_appeared(struct tree *t, const char *path)
 {
+        const struct node *n = node_at(t, path);
         struct stat st;
+        int wd;
 
-        return !has_root(t, path) && !skipped(t, path, true) && lstat(path, &st) == 0 &&
-               S_ISDIR(st.st_mode) && access(path, R_OK) == 0;
+        if (skipped(t, path, true) || lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) ||
+            access(path, R_OK) < 0)
+                return false;
+        /* Where watches are short, it may well be there: on_tick tries again, less often. */
+        if (!n)
+                return !t->incomplete;
+        wd = inotify_add_watch(t->fd, path, WATCH_MASK);
+        return wd >= 0 && wd != n->wd;
 }
 
 static void on_tick(void *ctx)
@@ -560,7 +594,9 @@ static void on_tick(void *ctx)
             t->nodes.n < t->config.budget - t->config.budget / 8)
                 t->rebuild = true;
         if (!t->rebuild) {
-                if (t->incomplete && !t->walking && !t->crawling)
+                if (t->walk_wait > 0)
+                        t->walk_wait--;
+                else if (t->incomplete && !t->walking && !t->crawling)
                         start_walk(t);
                 return;
         }
@@ -619,14 +655,25 @@ void tree_get_stats(const struct tree *t, struct tree_stats *ret_stats)
         ret_stats->settled = !t->crawling && !t->walking && !t->listing && !t->queue_head;
 }
 
-size_t tree_default_budget(void)
+/* False where the kernel does not say. */
+static bool read_limit(const char *path, uint64_t *ret)
 {
         AUTO_BUF b = BUF_INIT(64);
-        uint64_t watches = 8192; /* the kernel's smallest default */
 
-        if (file_read("/proc/sys/fs/inotify/max_user_watches", &b) == 0 && b.len > 0)
-                b.data[b.len - 1] = '\0'; /* its newline */
-        if (b.len == 0 || num_parse_u64((const char *)b.data, 4, UINT32_MAX, &watches) < 0)
+        if (file_read(path, &b) < 0 || b.len == 0)
+                return false;
+        b.data[b.len - 1] = '\0'; /* its newline */
+        return num_parse_u64((const char *)b.data, 0, UINT64_MAX, ret) == 0;
+}
+
+size_t tree_default_budget(void)
+{
+        uint64_t watches = 8192, here; /* the kernel's smallest default */
+
+        if (!read_limit("/proc/sys/fs/inotify/max_user_watches", &watches))
                 log_warn("fs.inotify.max_user_watches is unreadable; assuming the smallest");
-        return MIN((size_t)watches / 4, TREE_BUDGET_MAX);
+        /* A user namespace (user_namespaces(7)) may have a smaller one of its own. */
+        if (read_limit("/proc/sys/user/max_inotify_watches", &here))
+                watches = MIN(watches, here);
+        return (size_t)MAX(MIN(watches / 4, (uint64_t)TREE_BUDGET_MAX), (uint64_t)1);
 }

@@ -7,7 +7,7 @@
  *    again within TREE_MOVE_MS is forgotten with all below it
  *  - events lost (queue overflow) or folders that cannot be watched (watch budget, ENOSPC) are told
  *    as `lossy`: assume that anything changed. After an overflow all watches are made anew; folders
- *    without a watch are compared by a walk every `scan_ms`
+ *    without a watch are compared by a walk every `scan_ms`, less often above 60,000 entries
  *  - symbolic links are never followed
  *
  * Work is done in small steps from the loop; memory is bounded by the budget. One thread.
@@ -61,6 +61,6 @@ struct tree;
 NODISCARD int tree_new(struct loop *l, const struct tree_config *config, struct tree **ret_tree);
 struct tree *tree_free(struct tree *t);
 void tree_get_stats(const struct tree *t, struct tree_stats *ret_stats);
-/* A quarter of fs.inotify.max_user_watches, at most TREE_BUDGET_MAX. */
+/* A quarter of what the kernel allows this user, at most TREE_BUDGET_MAX. */
 size_t tree_default_budget(void);
 #define TREE_BUDGET_MAX 65536

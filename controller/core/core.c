@@ -9,6 +9,12 @@
 #include "base/str.h"
 #include "core/internal.h"
 
+static bool limits_valid(const struct idle_limits *l)
+{
+        return l->idle_ms >= 0 && l->never_connected_ms >= 0 && l->disconnected_ms >= 0 &&
+               l->job_ms >= 0 && l->lifetime_ms >= 0;
+}
+
 static int config_check(const struct core_config *config)
 {
         if (config->n_types == 0 || config->n_types > CORE_TYPES_MAX)
@@ -24,7 +30,7 @@ static int config_check(const struct core_config *config)
         for (uint32_t i = 0; i < config->n_types; i++) {
                 const struct core_type *t = &config->types[i];
 
-                if (!name_valid(t->name, CORE_TYPE_SIZE - 1) || t->idle_ms < 0)
+                if (!name_valid(t->name, CORE_TYPE_SIZE - 1) || !limits_valid(&t->limits))
                         return -EINVAL;
                 if (t->launch_timeout_ms <= 0 || t->claim_timeout_ms <= 0 ||
                     t->stop_timeout_ms <= 0)
@@ -204,6 +210,7 @@ struct workspace *workspace_add(struct core *c, const struct workspace_row *row)
         w->wait_next = INDEX_NONE;
         w->ask_at = MONO_NEVER;
         w->requested_at = w->person_at = w->hold_until = c->now;
+        w->hold_why = "";
         index_link(&c->workspace_index, slot);
         return w;
 }
@@ -341,13 +348,6 @@ const struct task_row *core_next_task(const struct core *c, size_t *pos)
                         return &t->row;
         }
         return NULL;
-}
-
-mono_t core_idle_deadline(const struct core *c, const char *workspace)
-{
-        const struct workspace *w = workspace_find(c, workspace);
-
-        return w ? idle_due(c, w) : MONO_NEVER;
 }
 
 bool core_pool(const struct core *c, uint32_t i, struct pool_view *ret_view)

@@ -64,13 +64,14 @@ enum reply_status {
         REPLY_STATUS_MAX,
 };
 
-#define CORE_SIGNALS_MAX 8
+#define CORE_SIGNALS_MAX 16
 
 /* One piece of evidence, as shown by `wsctl why`. */
 struct signal_age {
-        char source[24]; /* "connection", "terminal", "file", "process", … */
-        int64_t age_ms;  /* since the last evidence; -1 for never */
-        int64_t count;   /* open connections, events so far: what the source counts */
+        char source[CORE_SOURCE_SIZE]; /* "connection", "typed", "file", … */
+        int64_t age_ms;                /* since the last evidence; -1 for never */
+        int64_t count;                 /* open connections, events so far: what the source counts */
+        char kind[CORE_SOURCE_SIZE];   /* "person", "weak", "hint", "machine", "job"; "" not told */
 };
 
 struct core_event {
@@ -136,6 +137,13 @@ struct core_event {
                         uint64_t saved_seq;     /* highest seq it knows to be committed */
                         uint32_t n_signals;
                         struct signal_age signals[CORE_SIGNALS_MAX];
+                        char person_by[CORE_SOURCE_SIZE];  /* what person_age_ms is from, or "" */
+                        char confidence[CORE_SOURCE_SIZE]; /* "none", "low", "high", or "" */
+                        int64_t busy_ms;                   /* jobs want it so long; 0 no job */
+                        char job[CORE_JOB_SIZE];
+                        bool never_connected;    /* no browser since the claim */
+                        int64_t disconnected_ms; /* since the last one left; 0 connected, never */
+                        uint64_t unknown;        /* messages of names that no rule has */
                         char error[CORE_REASON_SIZE]; /* what went wrong last, or "" */
                 } report;
                 struct {
@@ -202,7 +210,8 @@ struct core_effect {
                         enum command_verb verb;
                         char workspace[CORE_ID_SIZE];
                         struct save_ref head, previous; /* for a claim: what to restore */
-                        bool recheck; /* prepare-stop: decline if a person is there */
+                        bool recheck;       /* prepare-stop: decline if a person is there */
+                        int64_t recheck_ms; /* was there less than this ago; 0: its idle limit */
                         char reason[CORE_REASON_SIZE];
                 } command;
                 struct {
@@ -267,6 +276,14 @@ mono_t core_next_deadline(const struct core *c);
 
 /* ---- read-only views, for the edges; valid until the next core_step ---- */
 
+/* Where the browsers of a workspace are. */
+enum browser_state {
+        BROWSER_UNKNOWN, /* not told */
+        BROWSER_NEVER,   /* none came since the claim */
+        BROWSER_CONNECTED,
+        BROWSER_LEFT,
+};
+
 /* What is known of a running task beyond its row; never stored. */
 struct task_live {
         mono_t heard_at; /* last message of its agent */
@@ -277,6 +294,12 @@ struct task_live {
         int64_t unsaved_age_ms; /* at heard_at */
         uint32_t n_signals;
         struct signal_age signals[CORE_SIGNALS_MAX];
+        mono_t busy_until; /* a job wants it until then; long ago: none does */
+        char job[CORE_JOB_SIZE];
+        enum browser_state browser;
+        mono_t browser_left_at; /* when it has left */
+        char confidence[CORE_SOURCE_SIZE];
+        uint64_t unknown;
         char error[CORE_REASON_SIZE];
 };
 
@@ -288,8 +311,19 @@ const struct task_live *core_task_live(const struct core *c, const char *id);
 const struct workspace_row *core_next_workspace(const struct core *c, size_t *pos);
 const struct task_row *core_next_task(const struct core *c, size_t *pos);
 
-/* When this workspace would be stopped for idleness if nothing came; NEVER when it would not. */
-mono_t core_idle_deadline(const struct core *c, const char *workspace);
+/* When, and by which limit, a running workspace is stopped if nothing comes. */
+struct core_idle {
+        struct idle_limits limits; /* that apply to it */
+        struct idle_facts facts;
+        struct idle_stop stop; /* what the rule says */
+        mono_t due;            /* not before this in any case; NEVER: not at all */
+        const char *wait;      /* why `due` is later than what the rule says, or "" */
+        const char *person_by; /* source of the last evidence of a person, or "" */
+        bool heard;            /* its agent has spoken since the controller's start */
+};
+
+/* As of `now`. False when it is not running or not known: then nothing is planned. */
+bool core_idle(const struct core *c, const char *workspace, mono_t now, struct core_idle *ret_idle);
 
 struct pool_view {
         const char *type;

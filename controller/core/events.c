@@ -37,6 +37,7 @@ static void boot_workspace(struct core *c, const struct core_event *ev)
 static void boot_task(struct core *c, const struct core_event *ev)
 {
         const struct task_row *row = &ev->task_row;
+        int64_t age_us = c->utc.us - row->claimed_at.us;
         struct task *t;
 
         if (c->booted || !row->id[0] || (size_t)row->state >= TASK_STATE_MAX ||
@@ -46,6 +47,8 @@ static void boot_task(struct core *c, const struct core_event *ev)
         }
         /* How far it had come is not stored; its agent may speak before the inventory is in. */
         t->app_started = task_may_hold_work(t);
+        if (row->claimed_at.us > 0 && age_us > 0 && age_us <= c->now.us)
+                t->live.claimed_at = (mono_t){c->now.us - age_us};
         c->task_number = MAX(c->task_number, core_task_number(row->id));
 }
 
@@ -251,7 +254,7 @@ static void launch_known(struct core *c, struct workspace *w, const struct core_
                 workspace_enter(c, w, WS_STARTING, "");
                 break;
         case WS_RUNNING:
-                idle_evidence(c, w, 0);
+                idle_evidence(c, w, 0, "claim");
                 break;
         case WS_SAVING:
         case WS_ATTENTION:

@@ -1,35 +1,93 @@
 /* When is a running workspace without a person? And may it be stopped now? */
+#include <string.h>
+
+#include "base/str.h"
+#include "core/idle_words.h"
 #include "core/internal.h"
 
-#include <stdio.h>
+static const struct idle_limits *limits_of(const struct core *c, const struct workspace *w)
+{
+        return &type_config(c, w->type)->limits;
+}
+
+static struct idle_facts facts_of(const struct workspace *w, const struct task *t, mono_t now)
+{
+        struct idle_facts f = {
+                .now = now, .person_at = w->person_at, .claim_at = w->person_at, .connected = true};
+        const struct task_live *l = t ? &t->live : NULL;
+        /* Whoever works without a WebSocket has come, although no browser is connected. */
+        bool came = w->person_by[0] && strcmp(w->person_by, "claim") != 0;
+
+        if (!l)
+                return f;
+        f.claim_at = l->claimed_at;
+        f.busy_ms = MAX(mono_diff_ms(now, l->busy_until), 0);
+        f.never_connected = l->browser == BROWSER_NEVER && !came;
+        f.connected = l->browser != BROWSER_LEFT && !f.never_connected;
+        f.disconnected_at = l->browser_left_at;
+        return f;
+}
+
+static struct core_idle plan_of(const struct core *c, const struct workspace *w, mono_t now)
+{
+        const struct task *t = task_of(c, w);
+        struct core_idle p = {.limits = *limits_of(c, w),
+                              .facts = facts_of(w, t, now),
+                              .wait = "",
+                              .person_by = w->person_by,
+                              .heard = t && t->heard};
+
+        p.stop = idle_stop_of(&p.limits, &p.facts);
+        p.due = p.stop.due;
+        if (c->draining)
+                p.due = MONO_NEVER;
+        if (mono_before(p.due, c->quiet_until)) {
+                p.due = c->quiet_until;
+                p.wait = "the controller has just started";
+        }
+        if (mono_before(p.due, w->hold_until)) {
+                p.due = w->hold_until;
+                p.wait = w->hold_why;
+        }
+        return p;
+}
+
+bool core_idle(const struct core *c, const char *workspace, mono_t now, struct core_idle *ret_idle)
+{
+        const struct workspace *w = workspace_find(c, workspace);
+
+        if (!w || w->row.state != WS_RUNNING)
+                return false;
+        *ret_idle = plan_of(c, w, now);
+        return true;
+}
 
 mono_t idle_due(const struct core *c, const struct workspace *w)
 {
-        int64_t idle_ms = type_config(c, w->type)->idle_ms;
-        mono_t due;
-
-        if (w->row.state != WS_RUNNING || idle_ms == 0 || c->draining)
-                return MONO_NEVER;
-        due = mono_add_ms(w->person_at, idle_ms);
-        if (mono_before(due, c->quiet_until))
-                due = c->quiet_until;
-        return mono_before(due, w->hold_until) ? w->hold_until : due;
+        return w->row.state == WS_RUNNING ? plan_of(c, w, c->now).due : MONO_NEVER;
 }
 
 /*
  * The newest evidence counts. An agent whose link was restarted may have forgotten what it said
  * before; what it says now can only make the person younger.
  */
-void idle_evidence(struct core *c, struct workspace *w, int64_t person_age_ms)
+void idle_evidence(struct core *c, struct workspace *w, int64_t person_age_ms, const char *by)
 {
         mono_t at;
         utc_t at_utc;
+        bool newer;
 
         if (person_age_ms < 0 || person_age_ms > c->now.us / US_PER_MS)
                 return;
         at = mono_add_ms(c->now, -person_age_ms);
-        if (mono_before(w->person_at, at))
+        newer = mono_before(w->person_at, at);
+        /* What is as new may know better where it is from. */
+        if (newer || (by[0] && (!w->person_by[0] || !mono_before(at, w->person_at))))
+                STR_CUT(w->person_by, by);
+#ifndef CORE_PLANTED_FORGETS_PERSON
+        if (newer)
                 w->person_at = at;
+#endif
         at_utc = (utc_t){c->utc.us - person_age_ms * US_PER_MS};
         if (at_utc.us <= w->row.active_at.us)
                 return;
@@ -55,19 +113,25 @@ static bool stop_allowed(struct core *c)
 
 void idle_deadline(struct core *c, struct workspace *w)
 {
-        const struct task *t = task_of(c, w);
+        struct task *t = task_of(c, w);
+        struct core_idle p = plan_of(c, w, c->now);
+        struct idle_tale tale = {.person_by = w->person_by, .job = "", .confidence = ""};
         char reason[CORE_REASON_SIZE];
 
         /* Silence is no evidence of absence, nor is not having been heard since a restart. */
         if (!t || !t->heard || task_is_silent(c, t, c->config.heartbeat_ms * SILENT_HEARTBEATS)) {
                 w->hold_until = mono_add_ms(c->now, c->config.heartbeat_ms);
+                w->hold_why = "its agent is not heard, which does not mean that nobody is there";
                 return;
         }
         if (!stop_allowed(c)) {
                 w->hold_until = mono_add_ms(c->stops_window, 60000);
+                w->hold_why = "as many are stopped in this minute as may be";
                 return;
         }
-        (void)snprintf(reason, sizeof(reason), "nobody was there for %lld s",
-                       (long long)(mono_diff_ms(w->person_at, c->now) / 1000));
+        tale.job = t->live.job;
+        tale.confidence = t->live.confidence;
+        idle_reason(&p.limits, &p.facts, &p.stop, &tale, reason, sizeof(reason));
+        t->recheck_ms = p.stop.absent_ms;
         workspace_stop(c, w, true, reason);
 }

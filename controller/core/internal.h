@@ -36,6 +36,8 @@
 #define ALERT_AGAIN_MS 60000
 /* A pool is not refilled while a claim runs that is not older than this. */
 #define CLAIM_FIRST_MS 10000
+/* What an agent says of jobs is believed up to here; the job limit is far below. */
+#define BUSY_MS_MAX (365 * 86400 * INT64_C(1000))
 /* A silent agent is one not heard for this many heartbeats. */
 #define SILENT_HEARTBEATS 3
 
@@ -62,9 +64,11 @@ struct workspace {
         bool resume;  /* it comes from the store and was not looked at yet */
         bool erasing; /* ERASE was asked for */
         mono_t requested_at;
-        mono_t person_at;  /* last evidence of a person, or what counts as such */
-        mono_t hold_until; /* not stopped for idleness before this */
-        mono_t ask_at;     /* attention: next attempt; recovering, deleted: next question */
+        mono_t person_at;                 /* last evidence of a person, or what counts as such */
+        char person_by[CORE_SOURCE_SIZE]; /* its source; "" not known */
+        mono_t hold_until;                /* not stopped for idleness before this */
+        const char *hold_why;             /* static */
+        mono_t ask_at; /* attention: next attempt; recovering, deleted: next question */
         uint32_t tries;
         utc_t active_stored;
         struct pending_save save;
@@ -92,6 +96,7 @@ struct task {
         enum command_verb command;
         bool acted;
         bool recheck;
+        int64_t recheck_ms; /* decline when a person was there less than this ago; 0 not known */
         char command_reason[CORE_REASON_SIZE];
 };
 
@@ -207,7 +212,8 @@ void saves_sweep(struct core *c, const struct workspace *w);
 /* ---- idle.c ---- */
 
 mono_t idle_due(const struct core *c, const struct workspace *w);
-void idle_evidence(struct core *c, struct workspace *w, int64_t person_age_ms);
+/* `by`: its source. */
+void idle_evidence(struct core *c, struct workspace *w, int64_t person_age_ms, const char *by);
 /* Its idle deadline has come: stop it, or look again later. */
 void idle_deadline(struct core *c, struct workspace *w);
 

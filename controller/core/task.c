@@ -77,6 +77,7 @@ static void ask_command(struct core *c, struct task *t)
         fx->command.generation = t->row.generation;
         fx->command.verb = t->command;
         fx->command.recheck = t->recheck;
+        fx->command.recheck_ms = t->recheck ? t->recheck_ms : 0;
         STR_CUT(fx->command.workspace, t->row.workspace);
         STR_CUT(fx->command.reason, t->command_reason);
         if (w && t->command == COMMAND_CLAIM) {
@@ -153,6 +154,7 @@ void task_enter(struct core *c, struct task *t, enum task_state state, const cha
                 break;
         case TASK_CLAIMED:
                 t->live.claimed_at = c->now;
+                t->live.browser = BROWSER_UNKNOWN;
                 audit_task_ms(c, t, "claimed", in_state_ms);
                 task_command(c, t, COMMAND_CLAIM, false, "");
                 break;
@@ -220,6 +222,11 @@ static bool phase_after_restore(enum agent_phase phase)
         return false;
 }
 
+static int64_t within(int64_t ms, int64_t most)
+{
+        return MIN(MAX(ms, 0), most);
+}
+
 static void report_note(struct core *c, struct task *t, const struct core_event *ev)
 {
         struct task_live *l = &t->live;
@@ -237,7 +244,33 @@ static void report_note(struct core *c, struct task *t, const struct core_event 
         l->unsaved_age_ms = ev->report.unsaved_age_ms;
         l->n_signals = MIN(ev->report.n_signals, CORE_SIGNALS_MAX);
         memcpy(l->signals, ev->report.signals, sizeof(l->signals));
+        l->busy_until = mono_add_ms(c->now, within(ev->report.busy_ms, BUSY_MS_MAX));
+        STR_CUT(l->job, ev->report.job);
+        STR_CUT(l->confidence, ev->report.confidence);
+        l->unknown = ev->report.unknown;
         STR_CUT(l->error, ev->report.error);
+}
+
+/*
+ * An agent whose link was restarted has forgotten that there was a browser; we have not. A browser
+ * that is not there any more then has left when we hear of it, at the latest.
+ */
+static void browser_note(struct core *c, struct task *t, const struct core_event *ev)
+{
+        struct task_live *l = &t->live;
+        int64_t left_ms = within(ev->report.disconnected_ms, c->now.us / US_PER_MS);
+
+        if (!ev->report.never_connected && left_ms == 0) {
+                l->browser = BROWSER_CONNECTED;
+        } else if (!ev->report.never_connected) {
+                l->browser = BROWSER_LEFT;
+                l->browser_left_at = mono_add_ms(c->now, -left_ms);
+        } else if (l->browser == BROWSER_CONNECTED) {
+                l->browser = BROWSER_LEFT;
+                l->browser_left_at = c->now;
+        } else if (l->browser == BROWSER_UNKNOWN) {
+                l->browser = BROWSER_NEVER;
+        }
 }
 
 static const char *report_error(const struct core_event *ev, const char *otherwise)
@@ -274,7 +307,7 @@ static void report_claimed(struct core *c, struct task *t, struct workspace *w,
 static void report_ready(struct core *c, struct task *t, struct workspace *w,
                          const struct core_event *ev)
 {
-        idle_evidence(c, w, ev->report.person_age_ms);
+        idle_evidence(c, w, ev->report.person_age_ms, ev->report.person_by);
         if (ev->report.phase == AGENT_FAILED)
                 workspace_task_failed(c, w, t, report_error(ev, "the app ended"));
         else if (ev->report.phase == AGENT_SAVE_FAILED)
@@ -294,7 +327,7 @@ static void report_stopping(struct core *c, struct task *t, struct workspace *w,
                         workspace_task_useless(c, w, t, t->row.reason);
                 return;
         }
-        idle_evidence(c, w, ev->report.person_age_ms);
+        idle_evidence(c, w, ev->report.person_age_ms, ev->report.person_by);
         if (ev->report.declined && t->command_id && t->acted && t->recheck)
                 workspace_task_declined(c, w, t);
         else if (ev->report.phase == AGENT_SAVE_FAILED && answered)
@@ -311,6 +344,8 @@ void task_report(struct core *c, struct task *t, const struct core_event *ev)
                 t->acted = true;
         if (current && t->row.generation && phase_after_restore(ev->report.phase))
                 t->app_started = true;
+        if (current && t->row.generation && ev->report.phase == AGENT_READY)
+                browser_note(c, t, ev);
         switch (t->row.state) {
         case TASK_LAUNCHING:
                 if (ev->report.phase == AGENT_WARM) {

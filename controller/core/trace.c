@@ -98,6 +98,12 @@ static void add_report(struct text *x, const struct core_event *ev)
         add_flag(x, "declined", ev->report.declined);
         add(x, " person=%lld unsaved=%lld", (long long)ev->report.person_age_ms,
             (long long)ev->report.unsaved_age_ms);
+        add_str(x, "by", ev->report.person_by);
+        add_u64(x, "busy", (uint64_t)MAX(ev->report.busy_ms, 0));
+        add_str(x, "job", ev->report.job);
+        add_flag(x, "never-connected", ev->report.never_connected);
+        add_u64(x, "disconnected", (uint64_t)MAX(ev->report.disconnected_ms, 0));
+        add_str(x, "confidence", ev->report.confidence);
         add_str(x, "nonce", ev->report.nonce);
         add_str(x, "error", ev->report.error);
 }
@@ -196,6 +202,7 @@ static void add_command(struct text *x, const struct core_effect *fx)
         add_save(x, "head", &fx->command.head);
         add_save(x, "previous", &fx->command.previous);
         add_flag(x, "recheck", fx->command.recheck);
+        add_u64(x, "recheck_ms", (uint64_t)fx->command.recheck_ms);
         add_str(x, "reason", fx->command.reason);
 }
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/mono.h"
+#include "core/idle_rule.h"
 
 #define CORE_ID_SIZE 32       /* "ws-k3v9…", "t-0000000012", with NUL */
 #define CORE_NAME_SIZE 65     /* tenant, workspace name */
@@ -20,6 +21,8 @@
 #define CORE_NONCE_SIZE 33    /* 16 bytes in hex */
 #define CORE_SHA256_SIZE 65   /* 32 bytes in hex */
 #define CORE_REASON_SIZE 160
+#define CORE_SOURCE_SIZE 24 /* "terminal"; a kind, a confidence */
+#define CORE_JOB_SIZE 32    /* what a job is called */
 #define CORE_TYPES_MAX 16
 
 enum task_state {
@@ -89,7 +92,8 @@ struct task_row {
         char nonce[CORE_NONCE_SIZE];  /* of the instance that enrolled; "" before */
         char addr[CORE_ADDR_SIZE];    /* of its gate; "" before it enrolled */
         utc_t launched_at;
-        utc_t state_at; /* when it entered its state */
+        utc_t claimed_at; /* 0 until claimed */
+        utc_t state_at;   /* when it entered its state */
         char reason[CORE_REASON_SIZE];
 };
 
@@ -106,7 +110,7 @@ struct audit_row {
 struct core_type {
         char name[CORE_TYPE_SIZE];
         uint32_t pool_size;        /* warm tasks to keep */
-        int64_t idle_ms;           /* without a person before it is stopped */
+        struct idle_limits limits; /* after which it is stopped */
         int64_t launch_timeout_ms; /* launch to warm */
         int64_t claim_timeout_ms;  /* claim to ready */
         int64_t stop_timeout_ms;   /* prepare-stop to saved, then attention */

@@ -105,7 +105,9 @@ void workspace_claim(struct core *c, struct workspace *w, struct task *t)
         w->row.state = WS_STARTING;
         w->row.reason[0] = 0;
         w->person_at = c->now;
+        STR_CUT(w->person_by, "claim");
         w->hold_until = c->now;
+        t->row.claimed_at = c->utc;
         t->row.generation = w->row.generation;
         STR_CUT(t->row.workspace, w->row.id);
         t->empty = false;
@@ -208,6 +210,7 @@ void workspace_task_declined(struct core *c, struct workspace *w, struct task *t
 {
         task_enter(c, t, TASK_READY, "");
         w->hold_until = mono_add_ms(c->now, DECLINE_HOLD_MS);
+        w->hold_why = "its agent declined a stop";
         workspace_enter(c, w, WS_RUNNING, "");
         audit_workspace(c, w, "declined", "its agent sees a person");
 }

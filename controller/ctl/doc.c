@@ -99,3 +99,10 @@ double doc_value(const struct doc *d)
 {
         return cJSON_IsNumber(node(d)) ? node(d)->valuedouble : 0;
 }
+
+const char *doc_text(const struct doc *d)
+{
+        const char *s = cJSON_GetStringValue(node(d));
+
+        return s ? s : "";
+}

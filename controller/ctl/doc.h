@@ -34,3 +34,5 @@ const struct doc *doc_next(const struct doc *list, const struct doc *at);
 /* The key under which a member of an object is. */
 const char *doc_key(const struct doc *d);
 double doc_value(const struct doc *d);
+/* "" when it is not a string. */
+const char *doc_text(const struct doc *d);

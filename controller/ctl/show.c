@@ -12,18 +12,26 @@ static void table_freep(struct table **t)
 }
 
 /* "4 s", "12 min", "3 h 05": what a person compares at a glance. */
-static void add_age(struct table *t, double s)
+static void age_text(double s, char *dst, size_t size)
 {
         if (s < 0)
-                table_add(t, "", TABLE_PLAIN);
+                dst[0] = 0;
         else if (s < 60)
-                table_printf(t, "%.0f s", s);
+                (void)snprintf(dst, size, "%.0f s", s);
         else if (s < 3600)
-                table_printf(t, "%.0f min", s / 60);
+                (void)snprintf(dst, size, "%.0f min", s / 60);
         else if (s < 86400)
-                table_printf(t, "%d h %02d", (int)(s / 3600), (int)(s / 60) % 60);
+                (void)snprintf(dst, size, "%d h %02d", (int)(s / 3600), (int)(s / 60) % 60);
         else
-                table_printf(t, "%.0f d", s / 86400);
+                (void)snprintf(dst, size, "%.0f d", s / 86400);
+}
+
+static void add_age(struct table *t, double s)
+{
+        char text[32];
+
+        age_text(s, text, sizeof(text));
+        table_add(t, text, TABLE_PLAIN);
 }
 
 static enum table_color color_of(const char *state)
@@ -61,11 +69,27 @@ static void add_time(struct table *t, const char *iso)
                 table_printf(t, "%.10s %.8s", iso, iso + 11);
 }
 
+/* One that runs has no reason; what it is busy with has room there. */
+static void add_reason(struct table *t, const struct doc *w, const char *state)
+{
+        const struct doc *job = doc_get(w, "job");
+        char holds[32];
+
+        if (strcmp(state, "running") != 0) {
+                table_add(t, doc_str(w, "reason"),
+                          strcmp(state, "attention") == 0 ? TABLE_BAD : TABLE_PLAIN);
+        } else if (doc_str(job, "name")[0]) {
+                age_text(doc_num(job, "holds_s", 0), holds, sizeof(holds));
+                table_printf(t, "busy: %s, %s more at most", doc_str(job, "name"), holds);
+        } else {
+                table_add(t, "", TABLE_PLAIN);
+        }
+}
+
 static void add_workspace_row(struct table *t, const struct doc *w)
 {
         const char *state = doc_str(w, "state"), *name = doc_str(w, "name");
         const char *tenant = doc_str(w, "tenant");
-        bool running = strcmp(state, "running") == 0;
 
         table_add(t, doc_str(w, "id"), TABLE_PLAIN);
         table_printf(t, "%s%s%s%s%s", strcmp(tenant, "default") == 0 ? "" : tenant,
@@ -78,8 +102,7 @@ static void add_workspace_row(struct table *t, const struct doc *w)
         add_age(t, doc_num(w, "idle_s", -1));
         add_age(t, doc_num(w, "unsaved_s", -1));
         add_time(t, doc_str(w, "since"));
-        table_add(t, running ? "" : doc_str(w, "reason"),
-                  strcmp(state, "attention") == 0 ? TABLE_BAD : TABLE_PLAIN);
+        add_reason(t, w, state);
 }
 
 void show_workspaces(const struct ctl *c, const struct doc *answer)
@@ -140,31 +163,105 @@ void show_pools(const struct ctl *c, const struct doc *answer)
         table_print(t);
 }
 
+/* "34 min"; "" for what is not known. */
+static void print_age(const char *before, double s, const char *behind)
+{
+        char text[32];
+
+        age_text(s, text, sizeof(text));
+        if (text[0])
+                printf("%s%s%s", before, text, behind);
+}
+
+static void show_browser(const struct doc *answer)
+{
+        const char *state = doc_str(answer, "browser");
+
+        if (!state[0])
+                return;
+        printf("browser:    %s", strcmp(state, "never") == 0 ? "none came since the start" : state);
+        print_age(" ", doc_num(answer, "browser_left_s", -1), " ago");
+        putchar('\n');
+}
+
+static void show_job(const struct doc *job)
+{
+        if (!doc_str(job, "name")[0])
+                return;
+        printf("job:        %s", doc_str(job, "name"));
+        print_age(" wants it for ", doc_num(job, "wants_s", -1), "");
+        print_age(", may hold it for ", doc_num(job, "holds_s", -1), "");
+        putchar('\n');
+}
+
+static void show_limits(const struct doc *limits)
+{
+        static const char *const names[][2] = {{"idle_s", "idle"},
+                                               {"never_connected_s", "never connected"},
+                                               {"disconnected_s", "disconnected"},
+                                               {"job_s", "job"},
+                                               {"lifetime_s", "lifetime"}};
+        const char *before = "limits:     ";
+
+        for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+                double s = doc_num(limits, names[i][0], -1);
+                if (s < 0)
+                        continue;
+                printf("%s%s", before, names[i][1]);
+                print_age(" ", s, "");
+                before = ", ";
+        }
+        if (before[0] == ',')
+                putchar('\n');
+}
+
+static void show_plan(const struct doc *answer)
+{
+        const struct doc *w = doc_get(answer, "workspace");
+
+        printf("rule:       %s\n", doc_str(answer, "rule"));
+        if (doc_str(answer, "held_by")[0])
+                printf("held by:    %s\n", doc_str(answer, "held_by"));
+        if (doc_str(answer, "stops_at")[0])
+                printf("stops:      %s by %s, if nobody comes\n", doc_str(answer, "stops_at"),
+                       doc_str(answer, "stop_rule"));
+        else if (doc_str(answer, "stop_rule")[0])
+                printf("stopped by: %s\n", doc_str(answer, "stop_rule"));
+        show_browser(answer);
+        show_job(doc_get(w, "job"));
+        if (doc_str(answer, "confidence")[0])
+                printf("confidence: %s\n", doc_str(answer, "confidence"));
+        show_limits(doc_get(answer, "limits"));
+        for (const struct doc *h = NULL; (h = doc_next(doc_get(answer, "hints"), h));)
+                printf("hint:       %s\n", doc_text(h));
+        if (doc_str(w, "agent_error")[0])
+                printf("error:      %s\n", doc_str(w, "agent_error"));
+}
+
+static enum table_color color_of_signal(const struct doc *signal, const char *held_by)
+{
+        if (strcmp(doc_str(signal, "source"), held_by) == 0)
+                return TABLE_GOOD;
+        return doc_num(signal, "age_s", -1) < 0 ? TABLE_DIM : TABLE_PLAIN;
+}
+
 void show_why(const struct ctl *c, const struct doc *answer)
 {
-        static const char *const titles[] = {"SIGNAL", "LAST SEEN", "COUNT", NULL};
+        static const char *const titles[] = {"SIGNAL", "KIND", "LAST SEEN", "COUNT", NULL};
         const struct doc *w = doc_get(answer, "workspace"), *signals = doc_get(answer, "signals");
-        const char *held_by = doc_str(answer, "held_by");
         AUTO_TABLE *t = table_new(titles, c->color);
 
         printf("%s of %s (%s) is %s\n", doc_str(w, "id"), doc_str(w, "user_id"),
                doc_str(w, "workspace_type"), doc_str(w, "state"));
-        if (doc_str(w, "reason")[0])
-                printf("state:   %s\n", doc_str(w, "reason"));
-        printf("rule:    %s\n", doc_str(answer, "rule"));
-        if (held_by[0])
-                printf("held by: %s\n", held_by);
-        if (doc_str(answer, "stops_at")[0])
-                printf("stops:   %s if nobody comes\n", doc_str(answer, "stops_at"));
-        if (doc_str(w, "agent_error")[0])
-                printf("error:   %s\n", doc_str(w, "agent_error"));
+        show_plan(answer);
         if (!doc_next(signals, NULL))
                 return;
         putchar('\n');
         for (const struct doc *s = NULL; (s = doc_next(signals, s));) {
                 double age = doc_num(s, "age_s", -1);
-                table_add(t, doc_str(s, "source"),
-                          strcmp(doc_str(s, "source"), held_by) == 0 ? TABLE_GOOD : TABLE_PLAIN);
+                enum table_color color = color_of_signal(s, doc_str(answer, "held_by"));
+                table_add(t, doc_str(s, "source"), color);
+                table_add(t, doc_str(s, "kind"), color == TABLE_DIM ? color : TABLE_PLAIN);
                 if (age < 0)
                         table_add(t, "never", TABLE_DIM);
                 else

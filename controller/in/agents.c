@@ -19,7 +19,8 @@
 static_assert(WIRE_ID_SIZE == CORE_ID_SIZE && WIRE_NONCE_SIZE == CORE_NONCE_SIZE &&
                       WIRE_ADDR_SIZE == CORE_ADDR_SIZE && WIRE_TEXT_SIZE == CORE_REASON_SIZE &&
                       WIRE_HEX_SIZE == CORE_SHA256_SIZE && WIRE_HEX_SIZE == KEYS_HEX &&
-                      WIRE_SIGNALS_MAX == CORE_SIGNALS_MAX,
+                      WIRE_SIGNALS_MAX == CORE_SIGNALS_MAX &&
+                      WIRE_SOURCE_SIZE == CORE_SOURCE_SIZE && WIRE_CODE_SIZE == CORE_JOB_SIZE,
               "what fits on the wire fits in the core");
 static_assert((int)WIRE_PHASE_MAX == (int)AGENT_PHASE_MAX &&
                       (int)WIRE_VERB_MAX == (int)COMMAND_VERB_MAX,
@@ -174,6 +175,13 @@ static void post_report(struct agents *a, struct agents_session *s, const struct
         ev.report.unsaved_age_ms = m->unsaved_age_ms;
         ev.report.saved_seq = m->saved_seq;
         ev.report.n_signals = m->n_signals;
+        ev.report.busy_ms = m->busy_ms;
+        ev.report.never_connected = m->never_connected;
+        ev.report.disconnected_ms = m->disconnected_ms;
+        ev.report.unknown = m->unknown;
+        STR_CUT(ev.report.job, m->job);
+        STR_CUT(ev.report.person_by, m->person_by);
+        STR_CUT(ev.report.confidence, m->confidence);
         STR_CUT(ev.report.task, m->task);
         STR_CUT(ev.report.nonce, m->nonce);
         STR_CUT(ev.report.error, m->error);
@@ -181,10 +189,24 @@ static void post_report(struct agents *a, struct agents_session *s, const struct
                 struct signal_age *to = &ev.report.signals[i];
 
                 STR_CUT(to->source, m->signals[i].source);
+                STR_CUT(to->kind, m->signals[i].kind);
                 to->age_ms = m->signals[i].age_ms;
                 to->count = m->signals[i].count;
         }
         shell_post(a->shell, &ev);
+}
+
+/* What the page may show to whoever is there: so long, unless something is done. */
+static void tell_stop(struct agents *a, const struct agents_session *s, struct wire_ok *out)
+{
+        mono_t now = loop_now(a->loop);
+        struct core_idle idle;
+
+        out->stop_known = shell_writable(a->shell) && s->workspace[0] &&
+                          core_idle(shell_core(a->shell), s->workspace, now, &idle) && idle.heard &&
+                          !mono_is_never(idle.due);
+        out->stop_in_ms = out->stop_known ? MAX(mono_diff_ms(now, idle.due), 0) : 0;
+        STR_CUT(out->stop_rule, out->stop_known ? idle_rule_name(idle.stop.rule) : "");
 }
 
 static void on_report(struct agents *a, struct agents_request *rq, const struct wire_report *m)
@@ -198,6 +220,9 @@ static void on_report(struct agents *a, struct agents_request *rq, const struct 
         a->out.ok.heartbeat_ms = a->config.heartbeat_ms;
         a->out.ok.notice[0] = 0;
         a->out.ok.n_saves = 0;
+        a->out.ok.stop_known = false;
+        a->out.ok.stop_in_ms = 0;
+        a->out.ok.stop_rule[0] = 0;
         if (m->seq <= s->last_seq) {
                 /* nng delivers what waited in a stalled connection, also after newer ones. */
                 a->counters.stale++;
@@ -208,10 +233,12 @@ static void on_report(struct agents *a, struct agents_request *rq, const struct 
         note_acted(s, m->acted_id);
         a->out.ok.n_saves = agents_top_up(a, s, m->generation, MAX(m->grant_seq, m->saved_seq),
                                           m->grants_left, a->out.ok.saves);
-        agents_answer(a, rq);
         /* A heartbeat is evidence for this moment; it is not kept for a store that is away. */
         if (shell_writable(a->shell))
                 post_report(a, s, m);
+        /* After it: the answer to "keep it" must not be the stop that it has put off. */
+        tell_stop(a, s, &a->out.ok);
+        agents_answer(a, rq);
 }
 
 /* ---- await and command ---- */
@@ -232,6 +259,7 @@ static void deliver(struct agents *a, struct agents_session *s)
 {
         struct agents_command *c = &s->command;
         const struct core_type *type = agents_type_of(a, s->task);
+        int64_t idle_ms = c->recheck_ms || !type ? c->recheck_ms : type->limits.idle_ms;
         struct wire_command *out = &a->out.command;
         struct parked *p = s->await;
 
@@ -243,7 +271,7 @@ static void deliver(struct agents *a, struct agents_session *s)
         out->generation = c->generation;
         out->verb = (enum wire_verb)c->verb;
         out->recheck = c->recheck;
-        out->idle_ms = c->recheck && type ? type->idle_ms : 0;
+        out->idle_ms = c->recheck ? idle_ms : 0;
         out->claim.workspace[0] = 0;
         STR_CUT(out->reason, c->reason);
         /* On failure it stays parked; the tick tries again. */
@@ -287,6 +315,7 @@ static void on_command(void *ctx, const struct core_effect *fx)
         s->command.generation = fx->command.generation;
         s->command.verb = fx->command.verb;
         s->command.recheck = fx->command.recheck;
+        s->command.recheck_ms = fx->command.recheck_ms;
         s->command.head = fx->command.head;
         s->command.previous = fx->command.previous;
         STR_CUT(s->command.reason, fx->command.reason);

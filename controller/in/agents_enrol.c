@@ -68,7 +68,8 @@ int agents_fill_claim(struct agents *a, struct agents_session *s, const struct s
         AUTO_BUF json = BUF_INIT(WIRE_RESTORE_SIZE);
         int r;
 
-        *c = (struct wire_claim){.generation = s->generation, .idle_ms = type ? type->idle_ms : 0};
+        *c = (struct wire_claim){.generation = s->generation,
+                                 .idle_ms = type ? type->limits.idle_ms : 0};
         STR_CUT(c->workspace, s->workspace);
         (void)snprintf(c->host, sizeof(c->host), "%s.%s", s->workspace, a->host_suffix);
         keys_gate(a->config.keys, s->workspace, s->generation, c->gate_key);

@@ -49,6 +49,7 @@ struct agents_command {
         uint64_t generation;
         enum command_verb verb;
         bool recheck;
+        int64_t recheck_ms; /* as in the core's command; 0: the type's idle limit */
         struct save_ref head, previous;
         char reason[CORE_REASON_SIZE];
         uint64_t sent; /* how often */

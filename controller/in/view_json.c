@@ -1,11 +1,13 @@
 #include "in/view.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/str.h"
+#include "core/idle_words.h"
 #include "in/agents.h"
 #include "wire/json.h"
 
@@ -113,6 +115,25 @@ static void add_live(const struct view *v, cJSON *obj, const struct task_live *l
         add_str(obj, "agent_error", live ? live->error : NULL);
 }
 
+/* The job that wants it now: for how long, and how long jobs may hold it yet. */
+static void add_job(const struct view *v, cJSON *obj, const struct workspace_row *w,
+                    const struct task_live *live)
+{
+        struct core_idle idle;
+        cJSON *job;
+        int64_t holds_ms;
+
+        if (!live || !core_idle(v->core, w->id, v->now, &idle) || idle.facts.busy_ms <= 0) {
+                cJSON_AddNullToObject(obj, "job");
+                return;
+        }
+        holds_ms = mono_diff_ms(v->now, mono_add_ms(idle.facts.person_at, idle.limits.job_ms));
+        job = cJSON_AddObjectToObject(obj, "job");
+        add_str(job, "name", live->job);
+        add_seconds(job, "wants_s", idle.facts.busy_ms);
+        add_seconds(job, "holds_s", MAX(holds_ms, 0));
+}
+
 static int64_t claim_to_ready_ms(const struct task_live *live)
 {
         if (!live || live->claimed_at.us <= 0 || live->ready_at.us <= 0)
@@ -136,6 +157,14 @@ static utc_t since(const struct view *v, const struct workspace_row *w)
         return w->stopped_at.us > 0 ? w->stopped_at : w->created_at;
 }
 
+/* The limit by which something was stopped, of its reason; null for other reasons. */
+static void add_rule(cJSON *obj, const char *key, const char *reason)
+{
+        enum idle_rule rule = idle_rule_of_reason(reason);
+
+        add_str(obj, key, rule == IDLE_RULE_NONE ? NULL : idle_rule_name(rule));
+}
+
 static cJSON *workspace_json(const struct view *v, const struct workspace_row *w)
 {
         const struct task_live *live = w->task[0] ? core_task_live(v->core, w->task) : NULL;
@@ -146,6 +175,7 @@ static cJSON *workspace_json(const struct view *v, const struct workspace_row *w
         add_str(o, "status", status_name(v, w));
         add_str(o, "state", ws_state_name(w->state));
         add_str(o, "reason", w->reason);
+        add_rule(o, "stop_rule", w->reason);
         add_str(o, "tenant", w->key.tenant);
         add_str(o, "user_id", w->key.user_id);
         add_str(o, "name", w->key.name);
@@ -154,6 +184,7 @@ static cJSON *workspace_json(const struct view *v, const struct workspace_row *w
         add_str(o, "task", w->task);
         add_count(o, "generation", w->generation);
         add_live(v, o, live);
+        add_job(v, o, w, live);
         add_seconds(o, "claim_to_ready_s", claim_to_ready_ms(live));
         add_time(o, "since", since(v, w));
         add_time(o, "created_at", w->created_at);
@@ -281,17 +312,19 @@ int view_pools(const struct view *v, struct buf *out)
         return print_to(o, out);
 }
 
-/* The youngest evidence of a person: what holds the workspace alive. NULL when there is none. */
-static const struct signal_age *youngest(const struct task_live *live)
+/* ---- why ---- */
+
+/* From an agent that does not say what its person's age is from: the youngest evidence. */
+static const char *youngest(const struct task_live *live)
 {
         const struct signal_age *best = NULL;
 
         for (uint32_t i = 0; live && i < live->n_signals && i < CORE_SIGNALS_MAX; i++) {
                 const struct signal_age *s = &live->signals[i];
-                if (s->age_ms >= 0 && (!best || s->age_ms < best->age_ms))
+                if (s->age_ms >= 0 && !s->kind[0] && (!best || s->age_ms < best->age_ms))
                         best = s;
         }
-        return best;
+        return best ? best->source : "";
 }
 
 static void add_signals(const struct view *v, cJSON *o, const struct task_live *live)
@@ -302,6 +335,7 @@ static void add_signals(const struct view *v, cJSON *o, const struct task_live *
                 const struct signal_age *s = &live->signals[i];
                 cJSON *signal = cJSON_CreateObject();
                 add_str(signal, "source", s->source);
+                add_str(signal, "kind", s->kind);
                 add_seconds(signal, "age_s", age_now(v, live, s->age_ms));
                 cJSON_AddNumberToObject(signal, "count", (double)s->count);
                 cJSON_AddItemToArray(list, signal);
@@ -309,55 +343,143 @@ static void add_signals(const struct view *v, cJSON *o, const struct task_live *
 }
 
 /* One sentence: the rule that keeps the workspace as it is. */
-static void describe_hold(const struct view *v, const struct workspace_row *w,
-                          const struct signal_age *best, int64_t left_ms, char *dst, size_t size)
+static void describe_hold(const struct workspace_row *w, const struct core_idle *idle,
+                          const struct idle_tale *tale, char *dst, size_t size)
 {
-        const struct task_live *live = w->task[0] ? core_task_live(v->core, w->task) : NULL;
+        size_t len;
 
-        if (w->state != WS_RUNNING) {
+        if (!idle) {
                 (void)snprintf(dst, size, "it is %s: %s", ws_state_name(w->state),
                                w->reason[0]                             ? w->reason
                                : w->state == WS_STARTING && !w->task[0] ? "waits for a warm task"
                                                                         : "no reason was given");
                 return;
         }
-        if (left_ms < 0) {
-                (void)snprintf(dst, size, "it runs and no idle stop is planned at the moment%s",
-                               best ? "" : "; its agent has not reported evidence yet");
-                return;
-        }
-        if (best && live) {
+        if (!idle->heard) {
                 (void)snprintf(dst, size,
-                               "a person was last seen by %s %lld s ago; without new evidence it "
-                               "is saved and stopped in %lld s",
-                               best->source, (long long)(age_now(v, live, best->age_ms) / 1000),
-                               (long long)(left_ms / 1000));
+                               "its agent was not heard since the controller's start, "
+                               "which does not mean that nobody is there");
                 return;
         }
-        (void)snprintf(dst, size,
-                       "no evidence of a person so far; it is saved and stopped in %lld s",
-                       (long long)(left_ms / 1000));
+        idle_hold(&idle->limits, &idle->facts, &idle->stop, tale, idle->due, dst, size);
+        len = strlen(dst);
+        if (idle->wait[0] && len < size)
+                (void)snprintf(dst + len, size - len, "; not sooner because %s", idle->wait);
 }
 
-int view_why(const struct view *v, const struct workspace_row *w, struct buf *out)
+static void add_limit(cJSON *obj, const char *key, int64_t ms)
 {
-        const struct task_live *live = w->task[0] ? core_task_live(v->core, w->task) : NULL;
-        const struct signal_age *best = youngest(live);
-        mono_t due = core_idle_deadline(v->core, w->id);
-        int64_t left = mono_is_never(due) ? -1 : MAX(mono_diff_ms(v->now, due), 0);
-        AUTO_JSON *o = cJSON_CreateObject();
-        char text[512];
+        add_seconds(obj, key, ms > 0 ? ms : -1);
+}
 
-        cJSON_AddItemToObject(o, "workspace", workspace_json(v, w));
-        add_signals(v, o, live);
-        add_str(o, "held_by", w->state == WS_RUNNING && best ? best->source : NULL);
-        describe_hold(v, w, best, left, text, sizeof(text));
-        add_str(o, "rule", text);
+/* As they apply: a limit that is not set is the idle limit's, or none. */
+static void add_limits(cJSON *o, const struct idle_limits *l)
+{
+        cJSON *limits = cJSON_AddObjectToObject(o, "limits");
+
+        add_limit(limits, "idle_s", l->idle_ms);
+        add_limit(limits, "never_connected_s",
+                  l->never_connected_ms ? l->never_connected_ms : l->idle_ms);
+        add_limit(limits, "disconnected_s", l->disconnected_ms ? l->disconnected_ms : l->idle_ms);
+        add_limit(limits, "job_s", l->job_ms);
+        add_limit(limits, "lifetime_s", l->lifetime_ms);
+}
+
+static void add_browser(const struct view *v, cJSON *o, const struct task_live *live)
+{
+        static const char *const names[] = {[BROWSER_UNKNOWN] = NULL,
+                                            [BROWSER_NEVER] = "never",
+                                            [BROWSER_CONNECTED] = "connected",
+                                            [BROWSER_LEFT] = "left"};
+        enum browser_state state = live ? live->browser : BROWSER_UNKNOWN;
+
+        add_str(o, "browser", names[state]);
+        add_seconds(o, "browser_left_s",
+                    state == BROWSER_LEFT ? MAX(mono_diff_ms(live->browser_left_at, v->now), 0)
+                                          : -1);
+}
+
+static void add_hint(cJSON *list, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+static void add_hint(cJSON *list, const char *fmt, ...)
+{
+        char text[256];
+        va_list ap;
+
+        va_start(ap, fmt);
+        (void)vsnprintf(text, sizeof(text), fmt, ap);
+        va_end(ap);
+        cJSON_AddItemToArray(list, cJSON_CreateString(text));
+}
+
+static void add_confidence(cJSON *o, const struct task_live *live)
+{
+        cJSON *hints = cJSON_AddArrayToObject(o, "hints");
+        const char *confidence = live ? live->confidence : "";
+        uint64_t unknown = live ? live->unknown : 0;
+
+        add_str(o, "confidence", confidence);
+        add_count(o, "unknown", unknown);
+        if (strcmp(confidence, "low") == 0)
+                add_hint(hints, "not all that is open can be read, or a page does not say whether "
+                                "it is used: weaker evidence counts too, and a person may be "
+                                "presumed for a while; see wsagent(8)");
+        if (unknown > 0)
+                add_hint(hints,
+                         "%llu messages of unknown names: the editor may be newer than the rules; "
+                         "see wsagent(8)",
+                         (unsigned long long)unknown);
+}
+
+/* What is planned, or for one that does not run, what was. */
+static void add_plan(const struct view *v, cJSON *o, const struct workspace_row *w,
+                     const struct core_idle *idle)
+{
+        bool planned = idle && idle->heard && !mono_is_never(idle->due);
+        int64_t left = planned ? MAX(mono_diff_ms(v->now, idle->due), 0) : -1;
+
+        if (planned)
+                add_str(o, "stop_rule", idle_rule_name(idle->stop.rule));
+        else
+                add_rule(o, "stop_rule", w->reason);
         add_seconds(o, "stops_in_s", left);
         if (left >= 0)
                 add_time(o, "stops_at", (utc_t){v->utc.us + left * US_PER_MS});
         else
                 cJSON_AddNullToObject(o, "stops_at");
+}
+
+int view_why(const struct view *v, const struct workspace_row *w, struct buf *out)
+{
+        const struct task_live *live = w->task[0] ? core_task_live(v->core, w->task) : NULL;
+        struct core_idle plan;
+        const struct core_idle *idle = core_idle(v->core, w->id, v->now, &plan) ? &plan : NULL;
+        struct idle_tale tale = {.person_by = idle ? plan.person_by : "",
+                                 .job = live ? live->job : "",
+                                 .confidence = live ? live->confidence : ""};
+        AUTO_JSON *o = cJSON_CreateObject();
+        const char *held_by = NULL;
+        char text[512];
+
+        if (idle && !tale.person_by[0])
+                tale.person_by = youngest(live);
+        if (idle)
+                held_by = plan.stop.rule == IDLE_RULE_JOB ? "job" : tale.person_by;
+        cJSON_AddItemToObject(o, "workspace", workspace_json(v, w));
+        add_signals(v, o, live);
+        add_str(o, "held_by", held_by);
+        describe_hold(w, idle, &tale, text, sizeof(text));
+        add_str(o, "rule", text);
+        add_plan(v, o, w, idle);
+        add_seconds(o, "person_age_s",
+                    idle ? MAX(mono_diff_ms(plan.facts.person_at, v->now), 0) : -1);
+        add_str(o, "person_by", tale.person_by);
+        add_browser(v, o, live);
+        add_confidence(o, live);
+        if (idle)
+                add_limits(o, &plan.limits);
+        else
+                cJSON_AddNullToObject(o, "limits");
         return print_to(o, out);
 }
 
@@ -455,6 +577,12 @@ struct view_events *view_events_free(struct view_events *e)
         return NULL;
 }
 
+static bool tells_stop(const struct audit_row *row)
+{
+        return strcmp(row->what, "stopping") == 0 || strcmp(row->what, "saved") == 0 ||
+               strcmp(row->what, "stopped") == 0;
+}
+
 int view_events_add(struct view_events *e, const struct audit_row *row)
 {
         cJSON *o = cJSON_CreateObject();
@@ -468,6 +596,7 @@ int view_events_add(struct view_events *e, const struct audit_row *row)
         add_str(o, "actor", row->actor);
         add_str(o, "what", row->what);
         add_str(o, "detail", row->detail);
+        add_rule(o, "rule", tells_stop(row) ? row->detail : "");
         cJSON_AddItemToArray((cJSON *)e, o);
         return 0;
 }

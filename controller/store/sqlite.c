@@ -47,7 +47,7 @@ static const char *const statements[ST_MAX] = {
                 " previous_sha256, previous_at, created_at, active_at, stopped_at, erase_at,"
                 " reason, wanted FROM workspace ORDER BY id",
         [ST_LOAD_TASKS] = "SELECT id, type, state, generation, workspace, nonce, addr, launched_at,"
-                          " state_at, reason FROM task ORDER BY id",
+                          " state_at, reason, claimed_at FROM task ORDER BY id",
         [ST_COUNTERS] = "SELECT name, value FROM counter",
         [ST_PUT_WORKSPACE] =
                 "INSERT OR REPLACE INTO workspace VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,"
@@ -55,7 +55,7 @@ static const char *const statements[ST_MAX] = {
         [ST_ERASED] = "INSERT INTO counter SELECT ?1, generation FROM workspace WHERE id = ?2"
                       " ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
         [ST_DEL_WORKSPACE] = "DELETE FROM workspace WHERE id = ?1",
-        [ST_PUT_TASK] = "INSERT OR REPLACE INTO task VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
+        [ST_PUT_TASK] = "INSERT OR REPLACE INTO task VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)",
         [ST_DEL_TASK] = "DELETE FROM task WHERE id = ?1",
         [ST_AUDIT] = "INSERT OR REPLACE INTO audit VALUES (?1,?2,?3,?4,?5,?6,?7)",
         [ST_COUNTER] = "INSERT INTO counter VALUES (?1, ?2) ON CONFLICT (name)"
@@ -382,6 +382,7 @@ static void read_task(struct cursor *x, struct task_row *row)
         row->launched_at.us = get_int(x);
         row->state_at.us = get_int(x);
         GET_TEXT(x, row->reason);
+        row->claimed_at.us = get_int(x);
         if (!task_state_parse(state, &row->state))
                 x->bad = true;
 }
@@ -551,6 +552,7 @@ int store_put_task(struct store *s, const struct task_row *row)
         bind_int(&x, row->launched_at.us);
         bind_int(&x, row->state_at.us);
         bind_text(&x, row->reason);
+        bind_int(&x, row->claimed_at.us);
         return run(s, &x);
 }
 

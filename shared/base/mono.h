@@ -61,3 +61,8 @@ static inline mono_t mono_min(mono_t a, mono_t b)
 {
         return a.us < b.us ? a : b;
 }
+
+static inline mono_t mono_max(mono_t a, mono_t b)
+{
+        return a.us < b.us ? b : a;
+}

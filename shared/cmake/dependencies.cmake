@@ -15,6 +15,7 @@ ws_pkg(curl libcurl libcurl4-openssl-dev)
 ws_pkg(sqlite3 sqlite3 libsqlite3-dev)
 ws_pkg(archive libarchive libarchive-dev)
 ws_pkg(zstd libzstd libzstd-dev)
+ws_pkg(zlib zlib zlib1g-dev)
 ws_pkg(crypto libcrypto libssl-dev)
 ws_pkg(websockets libwebsockets libwebsockets-dev)
 

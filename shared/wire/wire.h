@@ -33,15 +33,15 @@
 
 /* Sizes of texts, with NUL. */
 #define WIRE_ID_SIZE 32
-#define WIRE_NONCE_SIZE 33  /* 16 bytes in hex */
-#define WIRE_HEX_SIZE 65    /* 32 bytes in hex: secret, gate key, SHA-256 */
-#define WIRE_ADDR_SIZE 64   /* "127.0.0.1:41234", "0.0.0.0:8080", "[fd00::2]:8080" */
-#define WIRE_HOST_SIZE 96   /* "ws-….localhost:8080" */
-#define WIRE_TEXT_SIZE 160  /* a sentence for people */
-#define WIRE_CODE_SIZE 32   /* "not-enrolled" */
-#define WIRE_AGENT_SIZE 65  /* the agent's build, for logs */
-#define WIRE_SOURCE_SIZE 24 /* "terminal" */
-#define WIRE_SIGNALS_MAX 8
+#define WIRE_NONCE_SIZE 33      /* 16 bytes in hex */
+#define WIRE_HEX_SIZE 65        /* 32 bytes in hex: secret, gate key, SHA-256 */
+#define WIRE_ADDR_SIZE 64       /* "127.0.0.1:41234", "0.0.0.0:8080", "[fd00::2]:8080" */
+#define WIRE_HOST_SIZE 96       /* "ws-….localhost:8080" */
+#define WIRE_TEXT_SIZE 160      /* a sentence for people */
+#define WIRE_CODE_SIZE 32       /* "not-enrolled" */
+#define WIRE_AGENT_SIZE 65      /* the agent's build, for logs */
+#define WIRE_SOURCE_SIZE 24     /* "terminal" */
+#define WIRE_SIGNALS_MAX 16     /* sources of evidence that are told of */
 #define WIRE_RESTORE_SIZE 16385 /* a restore request, JSON text, opaque here */
 #define WIRE_SAVE_SIZE 6145     /* a save request, JSON text, opaque here */
 #define WIRE_SAVES_MAX 8
@@ -99,6 +99,7 @@ struct wire_signal {
         char source[WIRE_SOURCE_SIZE];
         int64_t age_ms; /* since the last evidence; -1 never */
         int64_t count;
+        char kind[WIRE_SOURCE_SIZE]; /* "person", "weak", "hint", "machine", "job"; "" not told */
 };
 
 /* What makes a warm task a workspace. Absent in a message when workspace is "". */
@@ -143,6 +144,13 @@ struct wire_report {
         uint32_t grants_left;   /* unused ones held; the answer tops up when it is below 4 */
         uint32_t n_signals;
         struct wire_signal signals[WIRE_SIGNALS_MAX];
+        int64_t busy_ms;                  /* jobs want the workspace for so long yet; 0 no job */
+        char job[WIRE_CODE_SIZE];         /* of the busiest, when busy_ms > 0 */
+        char person_by[WIRE_SOURCE_SIZE]; /* where person_age_ms is from; "" not told */
+        bool never_connected;             /* no browser since the claim */
+        int64_t disconnected_ms; /* since the last one's connection closed; 0 connected or never */
+        char confidence[WIRE_SOURCE_SIZE]; /* "none", "low", "high"; "" not told */
+        uint64_t unknown; /* messages of the page whose name no presence rule has */
         char error[WIRE_TEXT_SIZE];
 };
 
@@ -188,7 +196,10 @@ struct wire_refused {
 struct wire_ok {
         uint64_t re;
         int64_t heartbeat_ms;
-        char notice[WIRE_TEXT_SIZE]; /* for the agent's log, or "" */
+        bool stop_known;    /* the two that follow are set */
+        int64_t stop_in_ms; /* without new evidence the workspace is stopped then; 0 is due now */
+        char stop_rule[WIRE_CODE_SIZE]; /* by which limit */
+        char notice[WIRE_TEXT_SIZE];    /* for the agent's log, or "" */
         uint32_t n_saves;
         struct wire_save saves[WIRE_SAVES_MAX];
 };

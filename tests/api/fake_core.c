@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/num.h"
 #include "base/str.h"
 
 #define ROWS_MAX 64
@@ -14,6 +15,7 @@ struct core {
         struct workspace_row ws[ROWS_MAX];
         struct task_row tasks[ROWS_MAX]; /* tasks[i] is of ws[i]; "" id: none */
         struct task_live live[ROWS_MAX];
+        char person_by[ROWS_MAX][CORE_SOURCE_SIZE];
         bool draining;
         mono_t now;
 };
@@ -91,14 +93,26 @@ const struct task_row *core_next_task(const struct core *c, size_t *pos)
         return NULL;
 }
 
-mono_t core_idle_deadline(const struct core *c, const char *workspace)
+bool core_idle(const struct core *c, const char *workspace, mono_t now, struct core_idle *ret_idle)
 {
         const struct workspace_row *w = core_workspace(c, workspace);
         const struct task_live *live = w ? core_task_live(c, w->task) : NULL;
+        struct core_idle p = {
+                .limits = {.idle_ms = 1800000, .job_ms = 7200000}, .wait = "", .heard = true};
 
         if (!w || w->state != WS_RUNNING || !live)
-                return MONO_NEVER;
-        return mono_add_ms(live->heard_at, 1800000 - live->person_age_ms);
+                return false;
+        p.facts =
+                (struct idle_facts){.now = now,
+                                    .person_at = mono_add_ms(live->heard_at, -live->person_age_ms),
+                                    .claim_at = live->claimed_at,
+                                    .connected = true};
+        p.facts.busy_ms = MAX(mono_diff_ms(now, live->busy_until), 0);
+        p.stop = idle_stop_of(&p.limits, &p.facts);
+        p.due = p.stop.due;
+        p.person_by = c->person_by[w - c->ws];
+        *ret_idle = p;
+        return true;
 }
 
 bool core_pool(const struct core *c, uint32_t i, struct pool_view *ret_view)
@@ -197,8 +211,9 @@ static void set_state(struct shell *s, size_t i, enum ws_state state)
         live->phase = state == WS_RUNNING ? AGENT_READY : AGENT_RESTORING;
         live->person_age_ms = 4000;
         live->n_signals = 2;
-        live->signals[0] = (struct signal_age){"terminal", 4000, 12};
-        live->signals[1] = (struct signal_age){"file", -1, 0};
+        live->signals[0] = (struct signal_age){"terminal", 4000, 12, "person"};
+        live->signals[1] = (struct signal_age){"file", -1, 0, "hint"};
+        STR_CUT(s->core.person_by[i], "terminal");
 }
 
 static void reply(struct shell *s, uint64_t token, enum reply_status status, const char *ws)
@@ -335,6 +350,35 @@ struct shell *fake_shell_free(struct shell *s)
         return NULL;
 }
 
+static bool evidence_on(struct shell *s, size_t i, const char *verb, const char *word,
+                        const char *rest)
+{
+        struct task_live *live = &s->core.live[i];
+        int64_t ms;
+
+        if (strcmp(verb, "unknown") == 0)
+                return num_parse_u64(word, 0, 1000000, &live->unknown) == 0;
+        if (strcmp(verb, "confidence") == 0) {
+                STR_CUT(live->confidence, word);
+                return true;
+        }
+        if (!rest || num_parse_duration_ms(rest, &ms) < 0)
+                return false;
+        if (strcmp(verb, "browser") == 0) {
+                live->browser = strcmp(word, "never") == 0 ? BROWSER_NEVER : BROWSER_LEFT;
+                live->browser_left_at = mono_add_ms(live->heard_at, -ms);
+        } else if (strcmp(verb, "job") == 0) {
+                STR_CUT(live->job, word);
+                live->busy_until = mono_add_ms(live->heard_at, ms);
+        } else if (strcmp(verb, "person") == 0) {
+                STR_CUT(s->core.person_by[i], word);
+                live->person_age_ms = ms;
+        } else {
+                return false;
+        }
+        return true;
+}
+
 static bool command_on(struct shell *s, size_t i, const char *verb, const char *word,
                        const char *rest)
 {
@@ -347,10 +391,14 @@ static bool command_on(struct shell *s, size_t i, const char *verb, const char *
                         STR_CUT(s->core.ws[i].reason, rest);
         } else if (strcmp(verb, "task") == 0 && task_state_parse(word, &task)) {
                 s->core.tasks[i].state = task;
+        } else if (strcmp(verb, "stopping") == 0) {
+                audit(s, s->core.ws[i].id, "core", "stopping");
+                (void)snprintf(s->audit[s->n_audit - 1].detail, CORE_REASON_SIZE, "%s %s", word,
+                               rest ? rest : "");
         } else if (strcmp(verb, "addr") == 0) {
                 STR_CUT(s->core.tasks[i].addr, word);
         } else {
-                return false;
+                return evidence_on(s, i, verb, word, rest);
         }
         return true;
 }

@@ -7,6 +7,9 @@ import threading
 from gate import Reader
 
 
+TURNED = bytes(b ^ 0x5a for b in range(256))
+
+
 def pattern(n):
     """n bytes that do not repeat within 64 KiB windows."""
     block = hashlib.sha512(b"block").digest() * 1024
@@ -24,6 +27,7 @@ class App:
         self.lock = threading.Lock()
         self.heads = []       # every request head, as received
         self.tails = []       # what came behind a request that should have been the last
+        self.streams = {}     # what /editor took, by name, once its client has closed
         self.connections = 0
         self.healthy_after = 0
         self.health_asked = 0
@@ -75,7 +79,7 @@ class App:
             getattr(self, "on_" + name, self.on_root)(s, r, head, path)
             s.settimeout(0.2)
             tail = r.buf + s.recv(65536)
-            if tail and name != "ws":
+            if tail and name not in ("ws", "editor"):
                 with self.lock:
                     self.tails.append(tail)
         except (OSError, EOFError):
@@ -205,6 +209,34 @@ class App:
             pass
         self.half_closed.set()
         self.answer(s, b"after the half-close")
+
+    def on_editor(self, s, r, head, path):
+        """A WebSocket that takes everything and says each byte again, turned over, so that the two
+        directions differ. "?deflate": as if compression were agreed. "?flip=N": the planted defect,
+        one bit of byte N is not what was sent. "?sink": says nothing."""
+        deflate = "Sec-WebSocket-Extensions: permessage-deflate\r\n" if "deflate" in path else ""
+        flip = int(path.split("flip=", 1)[1].split("&")[0]) if "flip=" in path else -1
+        s.sendall(("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                   "Connection: Upgrade\r\nSec-WebSocket-Accept: x\r\n%s\r\n" % deflate).encode())
+        taken = bytearray()
+        name = path.split("name=", 1)[1].split("&")[0]
+        try:
+            b = r.buf
+            r.buf = b""
+            while True:
+                if flip in range(len(taken), len(taken) + len(b)):
+                    at = flip - len(taken)
+                    b = b[:at] + bytes([b[at] ^ 1]) + b[at + 1:]
+                taken += b
+                if "sink" not in path:
+                    s.sendall(b.translate(TURNED))
+                b = s.recv(65536)
+                if not b:
+                    break
+        finally:
+            with self.lock:
+                self.streams[name] = bytes(taken)
+        s.shutdown(socket.SHUT_WR)
 
     def on_ws(self, s, r, head, path):
         s.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"

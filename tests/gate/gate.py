@@ -3,6 +3,7 @@
 No test sleeps to be in time: everything waits for an event with a deadline.
 """
 import os
+import re
 import select
 import socket
 import struct
@@ -15,7 +16,9 @@ DEADLINE = 20.0
 
 # agent/channel.h; tests/unit/test_gate_door.c holds these numbers against the C struct.
 MSG_SIZE = 528
-CONFIG, PROBE, APP_DOWN, HELLO, APP_UP, TRAFFIC = 1, 2, 3, 32, 33, 34
+CONFIG, PROBE, APP_DOWN, NOTICE, HELLO, APP_UP, TRAFFIC, EVIDENCE = 1, 2, 3, 4, 32, 33, 34, 35
+NOTES_MAX = 24
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 KEY = "0123456789abcdef"
 HOST = "ws-a.localhost:8080"
 
@@ -29,6 +32,16 @@ os.execv(sys.argv[3], [sys.argv[3], "gate"])
 """
 
 
+def words(path, macro):
+    """The second column of an X-macro table."""
+    with open(os.path.join(ROOT, path)) as f:
+        return re.findall(r'^%s\(\w+, "([^"]+)"' % macro, f.read(), re.M)
+
+
+SOURCES = words("agent/presence/source.def", "PRESENCE_SOURCE")
+KINDS = ("person", "weak", "hint", "machine")
+
+
 def high(fd):
     """A copy of `fd` far above the fixed numbers of the roles."""
     import fcntl
@@ -36,7 +49,7 @@ def high(fd):
 
 
 class Gate:
-    def __init__(self, worker, app_socket, nofile=None):
+    def __init__(self, worker, app_socket, nofile=None, profile=None, log=None):
         self.link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.link.settimeout(DEADLINE)
         self.theirs = theirs  # init keeps both ends open, so does this
@@ -44,14 +57,18 @@ class Gate:
         self.port = self.listen.getsockname()[1]
         self.worker = worker
         self.app_socket = app_socket
+        self.notice_socket = os.path.join(os.path.dirname(app_socket), "notice.sock")
         self.nofile = nofile
+        self.profile = profile
+        self.log = log
         self.held = []
         self.start()
 
     def start(self):
         fds = [high(self.theirs.fileno()), high(self.listen.fileno())]
         # A sanitizer keeps freed memory back; the memory tests want to see what is really held.
-        env = dict(os.environ, WS_APP_SOCKET=self.app_socket, ASAN_OPTIONS="quarantine_size_mb=4")
+        env = dict(os.environ, WS_APP_SOCKET=self.app_socket, WS_NOTICE_SOCKET=self.notice_socket,
+                   ASAN_OPTIONS="quarantine_size_mb=4", WS_PROFILE=self.profile or "")
 
         def limit():
             import resource
@@ -59,7 +76,7 @@ class Gate:
 
         self.proc = subprocess.Popen(
             [sys.executable, "-c", LAUNCH, str(fds[0]), str(fds[1]), self.worker],
-            pass_fds=fds, env=env, preexec_fn=limit if self.nofile else None)
+            pass_fds=fds, env=env, preexec_fn=limit if self.nofile else None, stderr=self.log)
         for fd in fds:
             os.close(fd)
         hello = self.receive(HELLO)
@@ -115,6 +132,37 @@ class Gate:
             if test(t):
                 return t
         raise AssertionError("traffic")
+
+    def notice(self, stop_in_ms, rule="idle"):
+        self.send(NOTICE, struct.pack("=q32s", stop_in_ms, rule.encode()))
+
+    def evidence(self, test=lambda e: True):
+        """The first evidence record that fits: {n_notes, ..., notes: {(source, kind): (events, age)}}."""
+        end = time.monotonic() + DEADLINE
+        while time.monotonic() < end:
+            m = self.receive(EVIDENCE)
+            e = dict(zip(("n_notes", "websockets", "undecoded", "active", "tracked", "jobs", "unknown"),
+                         struct.unpack_from("=IIIIIIQ", m, 8)))
+            e["notes"] = {}
+            for i in range(NOTES_MAX):
+                source, kind, _, events, age = struct.unpack_from("=BBHIq", m, 40 + 16 * i)
+                assert (events > 0) == (i < e["n_notes"]), (i, e)
+                if events:
+                    assert age >= 0
+                    e["notes"][SOURCES[source], KINDS[kind]] = (events, age)
+            if test(e):
+                return e
+        raise AssertionError("evidence: %s" % e)
+
+    def events(self, source, kind, n):
+        """Wait until so many events of this source and kind are told; the record."""
+        return self.evidence(lambda e: e["notes"].get((source, kind), (0, 0))[0] >= n)
+
+    def connect_notice(self):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(DEADLINE)
+        s.connect(self.notice_socket)
+        return s
 
     def connect(self):
         s = socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE)

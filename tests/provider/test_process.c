@@ -285,6 +285,7 @@ static void test_launch(void)
         /* bash's own 255 and 3 for the script and a pipe; nothing of the controller's. */
         CHECK_STR(fact("t-0000000001", "fds"), "0 1 2 255 3");
         CHECK(access(at("%s/t-0000000001/home/file", tasks_dir), F_OK) == 0);
+        CHECK(access(at("%s/t-0000000001/run/presence.json", tasks_dir), R_OK) == 0);
         if (caged())
                 CHECK(access(at("%s/t-0000000001/tmp/from-task", tasks_dir), F_OK) == 0);
 
@@ -493,6 +494,7 @@ static void world_make(const char *agent)
         put_file(at("%s/bin/wsagent-worker", base), "#!/bin/sh\n", 0755);
         put_file(at("%s/dist/marker", base), "app\n", 0644);
         put_file(at("%s/profile.json", base), "{\"mode\":\"stay\"}", 0644);
+        put_file(at("%s/presence.json", base), "{}", 0644);
         put_file(at("%s/brief.json", base), "{\"mode\":\"exit-now\"}", 0644);
 }
 

@@ -9,7 +9,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { Browsers, Steps, check, command, editorText, main, now, openEditor, openTerminal, request, until } from './lib.mjs';
 
-const IDLE_S = 20;
+const GONE_S = 20;
 const SAVED_TEXT = 'answer = 6 * 7  # typed in the editor';
 const UNSAVED_TEXT = 'a thought that was never saved to a file';
 
@@ -81,12 +81,12 @@ async function bobWorks(world, bob) {
   return fs.readFileSync(file, 'utf8');
 }
 
-// A closed browser is seen at once: the stop comes when the idle time is over, not half a minute later
+// A closed browser is seen at once: the stop comes when that limit is over, not half a minute later
 // when the editor's server gives up its side of the WebSocket.
 async function goneFor(world, student) {
   const from = now();
   await world.stopped(student.id, 120);
-  check(now() - from < (IDLE_S + 20) * 1000, `it was stopped ${((now() - from) / 1000).toFixed(0)} s after the browser had gone`);
+  check(now() - from < (GONE_S + 20) * 1000, `it was stopped ${((now() - from) / 1000).toFixed(0)} s after the browser had gone`);
   await until(`${student.task} is gone`, 30, () => !fs.existsSync(world.taskDir(student.task)));
   check(world.orphans().length === 0, `left over: ${JSON.stringify(world.orphans())}`);
 }
@@ -103,7 +103,7 @@ async function nextDay(world, student, before, historyLine) {
     () => fs.readFileSync(path.join(world.taskDir(student.task), 'tmp/history.txt'), 'utf8').includes(historyLine));
 }
 
-await main({ name: 'first-day', pool: 2, idle: `${IDLE_S}s` }, async (world) => {
+await main({ name: 'first-day', pool: 2, idle: '10m', disconnected: `${GONE_S}s` }, async (world) => {
   const steps = new Steps();
   const browsers = new Browsers(world);
   try {
@@ -124,7 +124,7 @@ await main({ name: 'first-day', pool: 2, idle: `${IDLE_S}s` }, async (world) => 
       });
     });
     await steps.take('both close their browsers', () => browsers.closeAll());
-    await steps.take(`nobody is there (idle ${IDLE_S} s): both are saved and destroyed`,
+    await steps.take(`no browser is there (for ${GONE_S} s): both are saved and destroyed`,
       () => Promise.all([goneFor(world, alice), goneFor(world, bob)]));
 
     await steps.take('two tasks are warm again', () => world.warm(2));

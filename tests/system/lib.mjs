@@ -63,13 +63,13 @@ export function random(seed) {
   };
 }
 
-function installed() {
+export function installed() {
   const where = execFileSync(path.join(root, 'images/local/install'), ['--where'], { encoding: 'utf8' });
   const [codeServer, playwright] = where.trim().split('\n');
   return { codeServer, playwright };
 }
 
-function binaries() {
+export function binaries() {
   const given = process.env.WS_TEST_BUILD;
   const folders = given ? [given] : ['build-dev', 'build-release'];
   for (const f of folders) {
@@ -79,7 +79,7 @@ function binaries() {
   throw new Failure(`no wscontroller in ${folders.join(', ')}: build first, or set WS_TEST_BUILD`);
 }
 
-async function freePorts(n) {
+export async function freePorts(n) {
   const servers = [];
   for (let i = 0; i < n; i++) {
     const s = net.createServer();
@@ -109,9 +109,9 @@ export function request(port, { method = 'GET', host = `localhost:${port}`, path
 
 // A controller, its storage, nginx and the tasks below one temporary folder.
 export class World {
-  static async make({ pool = 2, idle = '30m', saveAfter, name = 'system', quiet = '2s', heartbeat = '1s' } = {}) {
+  static async make({ pool = 2, idle = '30m', disconnected = '0', saveAfter, name = 'system', quiet = '2s', heartbeat = '1s' } = {}) {
     const w = new World();
-    Object.assign(w, installed(), { bin: binaries(), pool, idle, quiet, heartbeat });
+    Object.assign(w, installed(), { bin: binaries(), pool, idle, disconnected, quiet, heartbeat });
     w.dir = fs.mkdtempSync(path.join(os.tmpdir(), `ws-${name}.`));
     fs.chmodSync(w.dir, 0o755); // nginx's workers are another user
     w.state = path.join(w.dir, 'state');
@@ -124,6 +124,7 @@ export class World {
     const profile = JSON.parse(fs.readFileSync(path.join(root, 'images/code-server/profile.json'), 'utf8'));
     if (saveAfter) profile.save_after = saveAfter;
     fs.writeFileSync(w.profile, JSON.stringify(profile));
+    fs.copyFileSync(path.join(root, 'images/code-server/presence.json'), path.join(w.dir, 'presence.json'));
     w.writeConfig();
     return w;
   }
@@ -146,6 +147,7 @@ profile = ${this.profile}
 bind = ${this.codeServer}:/run/ws/dist
 pool = ${this.pool}
 idle = ${this.idle}
+disconnected = ${this.disconnected}
 `);
   }
 
@@ -336,7 +338,7 @@ idle = ${this.idle}
 
 // ---- the browser ----
 
-const chromiumArgs = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+export const chromiumArgs = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP *.localhost 127.0.0.1'];
 
 export class Browsers {

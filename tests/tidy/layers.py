@@ -22,7 +22,12 @@ LIBC_PURE_PREFIX = ("__ubsan_", "__asan_", "__tsan_", "__gcov_", "__sanitizer_",
 PURE = {
     "libcontroller_core.a": (["libcontroller_pool.a", "libws_base.a"], {"calloc", "malloc", "free"}),  # core_new and core_free only
     "libcontroller_pool.a": (["libws_base.a"], set()),
-    "libagent_presence.a": (["libws_base.a"], set()),
+    "libagent_presence.a": (["libws_base.a"], {"memchr", "memmem"}),
+    "libagent_jobs.a": (["libagent_presence.a", "libws_base.a"],
+                        {"calloc", "free", "memchr", "memrchr", "memmem", "strcspn"}),
+    "libagent_decode.a": (["libagent_presence.a", "libws_http.a", "libws_base.a"],
+                          {"calloc", "malloc", "realloc", "free", "memchr", "memmem", "strncasecmp",
+                           "inflate", "inflateInit2_", "inflateReset", "inflateEnd"}),
 }
 # library -> libraries whose symbols it must never need
 NEVER = {

@@ -43,6 +43,7 @@ FOREIGN = {
     r"(cjson/)?cJSON\.h": [r"shared/wire/(wire|blob|json)[a-z_]*\.[ch]", r"agent/profile/[a-z_]+\.c",
                            r"controller/in/(view|ops|http)[a-z_]*\.[ch]", r"controller/ctl/[a-z_]+\.[ch]"],
     r"openssl/": [r"shared/crypto/digest\.c"],
+    r"zlib\.h": [r"agent/decode/inflate\.c"],
 }
 
 # Folder -> include prefixes it may use (its own is implied). Libraries and libc are not listed here.
@@ -53,13 +54,15 @@ LAYERS = {
     "shared/http": ["base/"],
     "shared/wire": ["base/"],
     "agent/presence": ["base/"],
+    "agent/decode": ["base/", "http/", "presence/"],
     "agent/init": ["base/", "roles.h", "init/", "profile/record.h"],
-    "agent/gate": ["base/", "loop/", "http/", "crypto/", "wire/", "roles.h", "channel.h", "gate/"],
-    "agent/sense": ["base/", "loop/", "roles.h", "channel.h", "profile/", "sense/"],
+    "agent/gate": ["base/", "loop/", "http/", "crypto/", "wire/", "roles.h", "channel.h", "decode/observer.h",
+                   "profile/profile.h", "profile/rules_parse.h", "gate/"],
+    "agent/sense": ["base/", "loop/", "roles.h", "channel.h", "presence/rules.h", "profile/", "sense/"],
     "agent/save": ["base/", "crypto/", "wire/", "roles.h", "profile/", "save/"],
     "agent/link": ["base/", "loop/", "crypto/", "wire/", "roles.h", "channel.h", "init/control.h",
                    "presence/", "profile/", "link/"],
-    "agent/profile": ["base/", "roles.h", "profile/"],
+    "agent/profile": ["base/", "roles.h", "presence/rules.h", "profile/"],
     "controller/pool": ["base/", "pool/"],
     "controller/core": ["base/", "pool/", "core/", "wire/agent_phase.def", "wire/command_verb.def"],
     "controller/store": ["base/", "core/", "store/"],

@@ -214,6 +214,12 @@ static bool on_report(const struct words *w, struct core_event *ev)
         ev->report.declined = flag(w, "declined");
         ev->report.person_age_ms = number(w, "person", -1);
         ev->report.unsaved_age_ms = number(w, "unsaved", -1);
+        ev->report.busy_ms = number(w, "busy", 0);
+        ev->report.never_connected = flag(w, "never-connected");
+        ev->report.disconnected_ms = number(w, "disconnected", 0);
+        value(w, "by", ev->report.person_by, sizeof(ev->report.person_by));
+        value(w, "job", ev->report.job, sizeof(ev->report.job));
+        value(w, "confidence", ev->report.confidence, sizeof(ev->report.confidence));
         return phase_parse(word(w, 2), &ev->report.phase);
 }
 
@@ -298,7 +304,12 @@ bool script_setting(const char *line, struct core_config *config)
         config->tasks_max = (uint32_t)number(&w, "tasks", config->tasks_max);
         config->workspaces_max = (uint32_t)number(&w, "workspaces", config->workspaces_max);
         config->stops_per_min = (uint32_t)number(&w, "stops", config->stops_per_min);
-        return setting_ms(&w, "idle", &t->idle_ms) && setting_ms(&w, "quiet", &config->quiet_ms) &&
+        return setting_ms(&w, "idle", &t->limits.idle_ms) &&
+               setting_ms(&w, "never_connected", &t->limits.never_connected_ms) &&
+               setting_ms(&w, "disconnected", &t->limits.disconnected_ms) &&
+               setting_ms(&w, "job", &t->limits.job_ms) &&
+               setting_ms(&w, "lifetime", &t->limits.lifetime_ms) &&
+               setting_ms(&w, "quiet", &config->quiet_ms) &&
                setting_ms(&w, "stop_timeout", &t->stop_timeout_ms) &&
                setting_ms(&w, "erase", &config->erase_delay_ms);
 }
@@ -311,7 +322,7 @@ void script_defaults(struct core_config *config)
                 .n_types = 1,
                 .types = {{.name = "code",
                            .pool_size = 1,
-                           .idle_ms = 60000,
+                           .limits = {.idle_ms = 60000, .job_ms = 600000},
                            .launch_timeout_ms = 60000,
                            .claim_timeout_ms = 60000,
                            .stop_timeout_ms = 30000}},

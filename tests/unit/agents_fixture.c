@@ -102,6 +102,17 @@ const struct task_row *core_task(const struct core *c, const char *id)
         return NULL;
 }
 
+bool core_idle(const struct core *c, const char *workspace, mono_t now, struct core_idle *ret_idle)
+{
+        (void)c;
+        if (!fixture.running || strcmp(workspace, fixture.workspace.id) != 0)
+                return false;
+        *ret_idle = (struct core_idle){.stop = {.rule = IDLE_RULE_DISCONNECTED},
+                                       .due = mono_add_ms(now, 90000),
+                                       .heard = fixture.n_events > 0};
+        return true;
+}
+
 static int restore_request(void *ctx, const char *workspace, uint64_t generation,
                            const struct save_ref *head, const struct save_ref *previous,
                            struct buf *ret_json)
@@ -164,7 +175,7 @@ void fixture_up(void)
         CHECK_INT(STR_SET(fixture.workspace.id, "ws-one"), 0);
         fixture.core.n_types = 1;
         CHECK_INT(STR_SET(fixture.core.types[0].name, "vscode"), 0);
-        fixture.core.types[0].idle_ms = 1800000;
+        fixture.core.types[0].limits.idle_ms = 1800000;
         CHECK_INT(loop_new(&fixture.loop), 0);
         if (done_fd < 0)
                 done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

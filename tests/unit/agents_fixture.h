@@ -30,6 +30,7 @@ struct fixture {
         struct task_row tasks[FIXTURE_TASKS_MAX];
         size_t n_tasks;
         struct workspace_row workspace; /* the only one */
+        bool running;                   /* would be stopped in 90 s, once an event came */
         struct core_config core;
 };
 

@@ -5,7 +5,7 @@ ws_test(test_core_storm LABEL unit SOURCES ${here}/test_core_storm.c ${here}/cor
         ${here}/core_world_effects.c
         USES controller_core ws_base TIMEOUT 120)
 
-# Three defects, each in a core of its own: the storm must name the rule that is broken.
+# Four defects, each in a core of its own: the storm must name the rule that is broken.
 function(core_planted defect rule)
         string(TOLOWER ${defect} name)
         set(test test_core_planted_${name})
@@ -19,6 +19,7 @@ endfunction()
 core_planted(STOP_BEFORE_COMMIT "stop before commit")
 core_planted(SAME_GENERATION "generation not advanced")
 core_planted(ACT_FIRST "act before persist")
+core_planted(FORGETS_PERSON "stopped while a person was there")
 
 # The core sees base and pool only: what its archive needs from outside, by name.
 add_test(NAME unit/core_symbols COMMAND ${here}/core_symbols ${CMAKE_NM}
@@ -31,6 +32,16 @@ set_tests_properties(unit/core_symbols_catches PROPERTIES LABELS unit TIMEOUT 30
         PASS_REGULAR_EXPRESSION "may not use")
 
 ws_test(test_pool LABEL unit SOURCES ${here}/test_pool.c USES controller_pool ws_base)
+ws_test(test_idle_rule LABEL unit SOURCES ${here}/test_idle_rule.c USES controller_core ws_base)
+# A rule that stops people must be caught by the slow one beside it.
+ws_test(test_idle_rule_planted LABEL unit
+        SOURCES ${here}/test_idle_rule.c ${CMAKE_SOURCE_DIR}/controller/core/idle_rule.c
+                ${CMAKE_SOURCE_DIR}/controller/core/idle_words.c
+        USES controller_headers ws_base)
+target_compile_definitions(test_idle_rule_planted PRIVATE IDLE_PLANTED_LIFETIME_WAITS_FOR_NOBODY
+        IDLE_RANDOM_ONLY)
+set_tests_properties(unit/test_idle_rule_planted PROPERTIES
+        PASS_REGULAR_EXPRESSION "CHECK failed: alive")
 ws_test(test_core_steps LABEL unit SOURCES ${here}/test_core_steps.c USES controller_core ws_base)
 ws_test(test_keys LABEL unit SOURCES ${here}/test_keys.c USES controller_keys ws_base)
 ws_test(test_config LABEL unit SOURCES ${here}/test_config.c USES controller_config ws_base)

@@ -27,6 +27,11 @@ bool world_chance(struct world *w, unsigned of_1000)
         return world_below(w, 1000) < of_1000;
 }
 
+uint64_t world_now_ms(const struct world *w)
+{
+        return (uint64_t)(w->now.us / US_PER_MS);
+}
+
 static void note(struct world *w, const char *line)
 {
         STR_CUT(w->trace[w->n_trace++ % TRACE_KEEP], line);
@@ -167,6 +172,18 @@ static void announce(struct world *w, struct body *b, bool final)
         give(w, &ev);
 }
 
+static void remember_told(struct world *w, struct body *b)
+{
+        const struct task_row *row = core_task(w->core, b->id);
+
+        if (!row || row->state != TASK_READY || row->generation != b->generation)
+                return;
+        b->told.person_at_ms = b->person_at_ms;
+        b->told.busy_until_ms = b->busy_until_ms;
+        b->told.left_at_ms = b->left_at_ms;
+        b->told.browser = b->browser;
+}
+
 static void agent_report(struct world *w, struct body *b)
 {
         struct core_event ev = {.type = EV_AGENT_REPORT};
@@ -179,8 +196,17 @@ static void agent_report(struct world *w, struct body *b)
         ev.report.acted_id = b->acted;
         ev.report.phase = b->phase;
         ev.report.declined = b->declined;
-        ev.report.person_age_ms = (int64_t)((uint64_t)(w->now.us / US_PER_MS) - b->person_at_ms);
+        ev.report.person_age_ms = (int64_t)(world_now_ms(w) - b->person_at_ms);
         ev.report.unsaved_age_ms = -1;
+        STR_CUT(ev.report.person_by, b->browser == BROWSER_NEVER ? "claim" : "input");
+        ev.report.never_connected = b->browser == BROWSER_NEVER;
+        if (b->browser == BROWSER_LEFT)
+                ev.report.disconnected_ms =
+                        MAX((int64_t)(world_now_ms(w) - b->left_at_ms), 1); /* 0 is connected */
+        if (b->busy_until_ms > world_now_ms(w))
+                ev.report.busy_ms = (int64_t)(b->busy_until_ms - world_now_ms(w));
+        if (b->phase == AGENT_READY)
+                remember_told(w, b);
         give(w, &ev);
 }
 
@@ -236,6 +262,23 @@ static void agent_phase(struct world *w, struct body *b)
         }
 }
 
+/* What people, browsers and jobs do. */
+static void body_life(struct world *w, struct body *b)
+{
+        uint64_t now = world_now_ms(w);
+
+        if (world_below(w, 50) == 0) {
+                b->person_at_ms = now;
+                b->browser = BROWSER_CONNECTED;
+        }
+        if (world_below(w, 40) == 0 && b->browser == BROWSER_CONNECTED) {
+                b->browser = BROWSER_LEFT;
+                b->left_at_ms = now;
+        }
+        if (world_below(w, 60) == 0)
+                b->busy_until_ms = now + world_below(w, 200000);
+}
+
 static void body_turn(struct world *w, struct body *b)
 {
         if (!b->alive)
@@ -251,8 +294,8 @@ static void body_turn(struct world *w, struct body *b)
         }
         if (world_below(w, 3) == 0)
                 agent_phase(w, b);
-        if (world_below(w, 50) == 0)
-                b->person_at_ms = (uint64_t)(w->now.us / US_PER_MS);
+        if (b->claimed)
+                body_life(w, b);
         if (b->alive)
                 agent_report(w, b);
 }
@@ -385,9 +428,25 @@ void world_turn(struct world *w, bool requests)
 
 /* ---- life ---- */
 
+static struct idle_limits draw_limits(struct world *w)
+{
+        struct idle_limits l = {.idle_ms = world_below(w, 4) ? 60000 : 0};
+
+        if (world_below(w, 2))
+                l.never_connected_ms = 20000 + (int64_t)world_below(w, 40000);
+        if (world_below(w, 2))
+                l.disconnected_ms = 20000 + (int64_t)world_below(w, 40000);
+        if (world_below(w, 2))
+                l.job_ms = 80000 + (int64_t)world_below(w, 80000);
+        if (world_below(w, 4) == 0)
+                l.lifetime_ms = 100000 + (int64_t)world_below(w, 400000);
+        return l;
+}
+
 struct world *world_new(uint64_t seed, const struct world_faults *faults)
 {
         struct world *w = calloc(1, sizeof(*w));
+        struct idle_limits limits;
 
         if (!w)
                 abort();
@@ -396,13 +455,14 @@ struct world *world_new(uint64_t seed, const struct world_faults *faults)
         w->faults = *faults;
         w->utc_offset_us = INT64_C(1000000000) * US_PER_S;
         w->now = (mono_t){US_PER_S};
+        limits = draw_limits(w);
         w->config = (struct core_config){
                 .workspaces_max = WORKSPACES_MAX,
                 .tasks_max = 1 + (uint32_t)world_below(w, 20),
                 .n_types = 1,
                 .types = {{.name = "code",
                            .pool_size = (uint32_t)world_below(w, 4),
-                           .idle_ms = world_below(w, 4) ? 60000 : 0,
+                           .limits = limits,
                            .launch_timeout_ms = 120000,
                            .claim_timeout_ms = 60000,
                            .stop_timeout_ms = 60000}},
@@ -482,6 +542,11 @@ void world_shutdown(struct world *w)
 bool world_drained(const struct world *w)
 {
         return w->drained;
+}
+
+unsigned world_stops(const struct world *w, unsigned rule)
+{
+        return w->stops[rule];
 }
 
 uint64_t world_hash(const struct world *w)

@@ -34,6 +34,8 @@ void world_turn(struct world *w, bool requests);
 void world_check_settled(struct world *w);
 void world_shutdown(struct world *w);
 bool world_drained(const struct world *w);
+/* Stops so far by this limit (enum idle_rule). */
+unsigned world_stops(const struct world *w, unsigned rule);
 /* Of every trace line so far: the same seed must give the same hash. */
 uint64_t world_hash(const struct world *w);
 uint64_t world_random(struct world *w);

@@ -62,6 +62,51 @@ static void put_workspace(struct world *w, const struct workspace_row *row)
         *old = *row;
 }
 
+/* Nobody who was there, as far as the core was told, is stopped by a limit that is not over. */
+static void check_idle_stop(struct world *w, const struct audit_row *row, enum idle_rule rule)
+{
+        const struct idle_limits *l = &w->config.types[0].limits;
+        const struct body *b = world_body(w, row->task);
+        int64_t now = (int64_t)world_now_ms(w);
+        int64_t absent, job_end, limit = INT64_MAX;
+
+        if (!b)
+                return;
+        w->stops[rule]++;
+        absent = now - (int64_t)b->told.person_at_ms;
+        job_end = MIN((int64_t)b->told.busy_until_ms, (int64_t)b->told.person_at_ms + l->job_ms);
+        if (rule == IDLE_RULE_IDLE && l->idle_ms)
+                limit = l->idle_ms;
+        else if (rule == IDLE_RULE_NEVER_CONNECTED && b->told.browser == BROWSER_NEVER)
+                limit = l->never_connected_ms;
+        else if (rule == IDLE_RULE_DISCONNECTED && b->told.browser == BROWSER_LEFT &&
+                 now - (int64_t)b->told.left_at_ms + 1 >= l->disconnected_ms) /* it is told as 1 */
+                limit = l->disconnected_ms;
+        else if (rule == IDLE_RULE_JOB && (int64_t)b->told.busy_until_ms > now)
+                limit = l->job_ms;
+        else if (rule == IDLE_RULE_LIFETIME && now - (int64_t)b->claimed_at_ms >= l->lifetime_ms)
+                limit = IDLE_LIFETIME_ABSENT_MS;
+        if (limit == INT64_MAX || limit == 0)
+                world_broken(w, "stopped by a limit that does not apply", row->detail);
+        if (absent < limit)
+                world_broken(w, "stopped while a person was there", row->detail);
+        if (rule != IDLE_RULE_LIFETIME && job_end > now)
+                world_broken(w, "stopped while a job held it", row->detail);
+}
+
+static void check_audit(struct world *w, const struct audit_row *row)
+{
+        enum idle_rule rule = idle_rule_of_reason(row->detail);
+        struct body *b = world_body(w, row->task);
+
+        if (row->seq <= w->audit_seq)
+                world_broken(w, "the history goes back", row->what);
+        if (b && strcmp(row->what, "claimed") == 0)
+                b->claimed_at_ms = world_now_ms(w);
+        if (rule != IDLE_RULE_NONE && strcmp(row->what, "stopping") == 0)
+                check_idle_stop(w, row, rule);
+}
+
 void world_store_effect(struct world *w, const struct core_effect *fx)
 {
         struct workspace_row *workspace;
@@ -86,8 +131,7 @@ void world_store_effect(struct world *w, const struct core_effect *fx)
                 if (task)
                         memset(task, 0, sizeof(*task));
         } else if (fx->type == FX_AUDIT) {
-                if (fx->audit_row.seq <= w->audit_seq)
-                        world_broken(w, "the history goes back", fx->audit_row.what);
+                check_audit(w, &fx->audit_row);
                 w->audit_seq = fx->audit_row.seq;
         } else if (fx->type == FX_COMMAND) {
                 w->command_id = MAX(w->command_id, fx->command.id);
@@ -184,6 +228,14 @@ static void check_claim(struct world *w, const struct core_effect *fx)
         STR_CUT(w->claimed_by[slot], task->id);
 }
 
+/* The claim itself is the first evidence, and nobody has come yet. */
+static void take_claim(const struct world *w, struct body *b)
+{
+        b->phase = AGENT_RESTORING;
+        b->person_at_ms = world_now_ms(w);
+        b->browser = BROWSER_NEVER;
+}
+
 static void do_command(struct world *w, const struct core_effect *fx)
 {
         struct body *b = world_body(w, fx->command.task);
@@ -200,7 +252,7 @@ static void do_command(struct world *w, const struct core_effect *fx)
                 b->claimed = true;
                 b->generation = fx->command.generation;
                 STR_CUT(b->workspace, fx->command.workspace);
-                b->phase = AGENT_RESTORING;
+                take_claim(w, b);
         } else if (fx->command.generation == b->generation) {
                 b->acted = fx->command.id;
                 if (fx->command.recheck && b->phase == AGENT_READY &&
@@ -225,7 +277,7 @@ static void do_welcome(struct world *w, const struct core_effect *fx)
                 b->claimed = true;
                 b->generation = fx->welcome.generation;
                 STR_CUT(b->workspace, fx->welcome.workspace);
-                b->phase = AGENT_RESTORING;
+                take_claim(w, b);
         }
 }
 

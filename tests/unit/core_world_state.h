@@ -29,6 +29,14 @@ struct body {
         bool final_said;      /* the last save is announced */
         bool final_committed; /* storage has said yes, or there was nothing to save */
         uint64_t person_at_ms;
+        enum browser_state browser;
+        uint64_t left_at_ms, busy_until_ms;
+        uint64_t claimed_at_ms; /* when the core gave it away */
+        /* What the core has been told of the above, as far as it must have listened. */
+        struct {
+                uint64_t person_at_ms, left_at_ms, busy_until_ms;
+                enum browser_state browser;
+        } told;
 };
 
 struct world {
@@ -57,6 +65,7 @@ struct world {
         size_t n_trace;
         int64_t unsettled_ms[WORKSPACES_MAX]; /* since when, while healing; 0 it is settled */
         int64_t pool_short_ms;
+        unsigned stops[IDLE_RULE_MAX];
         bool drained;
         bool crash_now;
 };
@@ -65,6 +74,7 @@ struct world {
 
 uint64_t world_below(struct world *w, uint64_t n);
 bool world_chance(struct world *w, unsigned of_1000);
+uint64_t world_now_ms(const struct world *w);
 /* Prints the rule and ends the program. */
 void world_broken(struct world *w, const char *rule, const char *id);
 

@@ -293,12 +293,50 @@ static void take_channel(struct world *w, const struct channel_msg *m)
                 note(w, "down\n");
                 forget(w, WORLD_APP_UP);
                 return;
+        case CHANNEL_GATE_NOTICE:
+                w->notice_ms = m->u.notice.stop_in_ms;
+                CHECK(memchr(m->u.notice.rule, '\0', sizeof(m->u.notice.rule)));
+                CHECK((m->u.notice.stop_in_ms >= 0) == (m->u.notice.rule[0] != '\0'));
+                note(w, "notice %lld %s\n", (long long)m->u.notice.stop_in_ms, m->u.notice.rule);
+                return;
         case CHANNEL_SENSE_BEGIN:
                 note(w, "sense\n");
                 return;
         default:
                 CHECK(!"a message to gate or sense");
         }
+}
+
+void world_gate_sees(struct world *w, enum presence_source s, enum presence_kind k)
+{
+        w->gate.events[s][k]++;
+        w->gate.at[s][k] = w->now;
+}
+
+void world_gate_tell(struct world *w)
+{
+        struct channel_msg m = {.type = CHANNEL_GATE_EVIDENCE};
+
+        for (unsigned i = 0; i < PRESENCE_SOURCE_MAX * PRESENCE_KIND_MAX; i++) {
+                unsigned s = i / PRESENCE_KIND_MAX, k = i % PRESENCE_KIND_MAX;
+                struct channel_note *to = &m.u.evidence.notes[m.u.evidence.n_notes];
+
+                if (w->gate.events[s][k] == 0)
+                        continue;
+                CHECK(m.u.evidence.n_notes < CHANNEL_NOTES_MAX);
+                m.u.evidence.n_notes++;
+                to->source = (uint8_t)s;
+                to->kind = (uint8_t)k;
+                to->events = w->gate.events[s][k];
+                to->age_ms = mono_diff_ms(w->gate.at[s][k], w->now);
+        }
+        m.u.evidence.websockets = w->gate.websockets;
+        m.u.evidence.undecoded = w->gate.undecoded;
+        m.u.evidence.active = w->gate.active;
+        m.u.evidence.jobs = w->gate.jobs;
+        m.u.evidence.tracked = !w->gate.untracked;
+        m.u.evidence.unknown = w->gate.unknown;
+        world_channel(w, &m);
 }
 
 void world_change(struct world *w)
@@ -368,6 +406,11 @@ static void on_report(struct world *w, const struct wire_report *m, struct wire_
         reply->type = WIRE_OK;
         reply->ok.re = m->seq;
         reply->ok.heartbeat_ms = 5000;
+        if (w->idle_ms > 0 && m->person_age_ms >= 0) {
+                reply->ok.stop_known = true;
+                reply->ok.stop_in_ms = MAX(w->idle_ms - m->person_age_ms, 0);
+                STR_CUT(reply->ok.stop_rule, "idle");
+        }
         if (m->generation > 0 && m->grants_left < 4)
                 grant(w, reply->ok.saves, &reply->ok.n_saves, m->grant_seq);
 }
@@ -588,7 +631,8 @@ static void boot_link(struct world *w)
 void world_init(struct world *w)
 {
         memset(w, 0, sizeof(*w));
-        w->now = (mono_t){1000000};
+        w->now = (mono_t){INT64_C(100000000000)};
+        w->notice_ms = -1;
         w->start_ms = 400;
         w->stop_ms = 4000;
         w->restore_ms = 700;
@@ -613,6 +657,7 @@ void world_crash_gate(struct world *w)
         struct channel_msg m = {.type = CHANNEL_GATE_HELLO};
 
         note(w, "! gate\n");
+        memset(&w->gate, 0, sizeof(w->gate));
         forget(w, WORLD_APP_UP);
         m.u.hello.port = 1234;
         world_channel(w, &m);

@@ -64,7 +64,18 @@ struct world {
         uint64_t taken_seq; /* requests up to this one were used before */
         bool app_never_up;
 
+        /* gate: what it has counted since it started, and what is open */
+        struct {
+                uint32_t events[PRESENCE_SOURCE_MAX][PRESENCE_KIND_MAX];
+                mono_t at[PRESENCE_SOURCE_MAX][PRESENCE_KIND_MAX];
+                uint32_t websockets, undecoded, active, jobs;
+                bool untracked;
+                uint64_t unknown;
+        } gate;
+        int64_t notice_ms; /* the stop that it was told of last; -1 none */
+
         /* controller */
+        int64_t idle_ms; /* > 0: it announces the stop that follows from the person's age */
         enum world_answer answer;
         bool reachable;
         bool claimed;
@@ -107,6 +118,9 @@ void world_cut(struct world *w);
 void world_reconnect(struct world *w);
 
 void world_channel(struct world *w, const struct channel_msg *m);
+/* The gate sees something; link hears of it with world_gate_tell. */
+void world_gate_sees(struct world *w, enum presence_source s, enum presence_kind k);
+void world_gate_tell(struct world *w);
 
 /* Forget the trace; then compare what came since with `lines` (each ends with a newline). */
 void world_forget(struct world *w);

@@ -27,7 +27,15 @@ static void test_enrol_and_report(void)
         m->report.acted_id = 3;
         m->report.person_age_ms = 1234;
         m->report.n_signals = 1;
-        m->report.signals[0] = (struct wire_signal){"terminal", 99, 2};
+        m->report.signals[0] = (struct wire_signal){
+                .source = "terminal", .age_ms = 99, .count = 2, .kind = "hint"};
+        m->report.busy_ms = 70000;
+        m->report.never_connected = true;
+        m->report.disconnected_ms = 17;
+        m->report.unknown = 5;
+        STR_CUT(m->report.job, "make");
+        STR_CUT(m->report.person_by, "typed");
+        STR_CUT(m->report.confidence, "low");
         STR_CUT(m->report.error, "disk full");
         ask_msg(&c.report, m);
         m = ask_answer(&c.report);
@@ -40,7 +48,52 @@ static void test_enrol_and_report(void)
         CHECK_INT(ev->report.person_age_ms, 1234);
         CHECK_STR(ev->report.signals[0].source, "terminal");
         CHECK_INT(ev->report.signals[0].age_ms, 99);
+        CHECK_INT(ev->report.signals[0].count, 2);
+        CHECK_STR(ev->report.signals[0].kind, "hint");
+        CHECK_INT(ev->report.busy_ms, 70000);
+        CHECK(ev->report.never_connected);
+        CHECK_INT(ev->report.disconnected_ms, 17);
+        CHECK_INT((long long)ev->report.unknown, 5);
+        CHECK_STR(ev->report.job, "make");
+        CHECK_STR(ev->report.person_by, "typed");
+        CHECK_STR(ev->report.confidence, "low");
         CHECK_STR(ev->report.error, "disk full");
+        client_down(&c);
+}
+
+static struct wire_ok report_ok(struct client *c)
+{
+        ask_msg(&c->report, client_report(c));
+        return ask_answer(&c->report)->ok;
+}
+
+/*
+ * The answer to a report says when the workspace would be stopped. It is worked out behind the
+ * report: the small core plans nothing before it has had an event, and the first answer has it.
+ */
+static void test_stop_is_told(void)
+{
+        struct client c;
+        struct wire_ok ok;
+
+        client_up(&c, "t-0000000001", 'a');
+        (void)client_enrol(&c);
+        fixture.running = true;
+        CHECK(!report_ok(&c).stop_known); /* not claimed: there is no workspace */
+        fixture_claim(c.task, 7, 41);
+        (void)client_enrol(&c);
+        fixture.n_events = 0;
+        ok = report_ok(&c);
+        CHECK(ok.stop_known);
+        CHECK_INT(ok.stop_in_ms, 90000);
+        CHECK_STR(ok.stop_rule, "disconnected");
+        fixture.read_only = true; /* nothing is stopped while nothing can be stored */
+        CHECK(!report_ok(&c).stop_known);
+        fixture.read_only = false;
+        fixture.running = false;
+        ok = report_ok(&c);
+        CHECK(!ok.stop_known);
+        CHECK_STR(ok.stop_rule, "");
         client_down(&c);
 }
 
@@ -149,7 +202,7 @@ static void test_command_before_await(void)
         CHECK_INT(m->command.id, 5);
         CHECK_INT(m->command.verb, WIRE_VERB_PREPARE_STOP);
         CHECK(m->command.recheck);
-        CHECK_INT(m->command.idle_ms, 1800000);
+        CHECK_INT(m->command.idle_ms, 1800000); /* the type's, where the core names none */
         CHECK_STR(m->command.claim.workspace, "");
 
         /* The answer was lost, the agent asks again: the same command. */
@@ -167,6 +220,13 @@ static void test_command_before_await(void)
         m = ask_answer(&c.await);
         CHECK_INT(m->command.id, 6);
         CHECK_INT(m->command.verb, WIRE_VERB_RESUME);
+
+        /* A shorter limit than the idle limit: the agent looks again by that one. */
+        fx.command.id = 7;
+        fx.command.recheck_ms = 300000;
+        fixture_give(&fx);
+        ask_msg(&c.await, client_await(&c, 6));
+        CHECK_INT(ask_answer(&c.await)->command.idle_ms, 300000);
         client_down(&c);
 }
 
@@ -482,6 +542,7 @@ int main(void)
 {
         static void (*const cases[])(void) = {
                 test_enrol_and_report,
+                test_stop_is_told,
                 test_hello_is_idempotent,
                 test_stale_report,
                 test_claim_reaches_waiting_agent,

@@ -71,7 +71,7 @@ static void test_sources(void)
         CHECK_STR(core.types[0].name, "vscode");
         CHECK_INT(core.types[0].pool_size, 5); /* the environment is stronger than the file */
         CHECK_INT(core.types[1].pool_size, 5);
-        CHECK_INT(core.types[1].idle_ms, 7 * 60000); /* a flag is for every type */
+        CHECK_INT(core.types[1].limits.idle_ms, 7 * 60000); /* a flag is for every type */
         CHECK_INT(core.heartbeat_ms, 2000);
         CHECK_INT(core.quiet_ms, 3000);
         CHECK_INT(core.tasks_max, 40);
@@ -83,6 +83,62 @@ static void test_sources(void)
         CHECK(strstr(c->v[CONFIG_HEARTBEAT].source, "/c.conf:3"));
         CHECK_STR(config_type_text(c, 1, CONFIG_TYPE_BIND), "/opt/app:/run/ws/app/dist");
         c = config_free(c);
+}
+
+/* What a type's section says of the limits: 0, or an error that says `says`. */
+static void expect_limits(const char *lines, const char *says)
+{
+        char text[512];
+        struct config *c = NULL;
+        int r;
+
+        (void)snprintf(text, sizeof(text), "[type a]\nprofile=%s\n%s", profile, lines);
+        write_file(file, text);
+        r = load(&c, no_env, ARGS("--config", file));
+        CHECK_INT(r, says ? -EINVAL : 0);
+        if (says && !strstr(error, says)) {
+                fprintf(stderr, "expected \"%s\" in \"%s\"\n", says, error);
+                exit(1);
+        }
+        c = config_free(c);
+}
+
+static void test_limits(void)
+{
+        char text[512];
+        struct config *c = NULL;
+        struct core_config core;
+
+        (void)snprintf(text, sizeof(text),
+                       "[type a]\nprofile=%s\n[type b]\nprofile=%s\nidle=20m\nnever_connected=10m\n"
+                       "disconnected=20m\njob=3h\nlifetime=12h\n",
+                       profile, profile);
+        write_file(file, text);
+        CHECK_INT(load(&c, no_env, ARGS("--config", file)), 0);
+        config_core(c, &core);
+        CHECK_INT(core.types[0].limits.idle_ms, 30 * 60000);
+        CHECK_INT(core.types[0].limits.never_connected_ms, 0);
+        CHECK_INT(core.types[0].limits.disconnected_ms, 0);
+        CHECK_INT(core.types[0].limits.job_ms, 120 * 60000);
+        CHECK_INT(core.types[0].limits.lifetime_ms, 0);
+        CHECK_INT(core.types[1].limits.idle_ms, 20 * 60000);
+        CHECK_INT(core.types[1].limits.never_connected_ms, 10 * 60000);
+        CHECK_INT(core.types[1].limits.disconnected_ms, 20 * 60000);
+        CHECK_INT(core.types[1].limits.job_ms, 180 * 60000);
+        CHECK_INT(core.types[1].limits.lifetime_ms, 720 * 60000);
+        c = config_free(c);
+
+        expect_limits("disconnected=31m\n",
+                      "c.conf:3: disconnected: \"31m\" is longer than idle of "
+                      "[type a], \"30m\"");
+        expect_limits("idle=5m\nnever_connected=6m\n", "c.conf:4: never_connected: \"6m\"");
+        expect_limits("idle=0\nnever_connected=6m\ndisconnected=2h\n", NULL);
+        expect_limits("job=30m\n", "c.conf:3: job: \"30m\" is not longer than idle");
+        expect_limits("job=31m\n", NULL);
+        expect_limits("job=0\n", NULL);
+        expect_limits("idle=3h\n", NULL);         /* the default of job was overtaken: no mistake */
+        expect_limits("idle=3h\njob=2h\n", NULL); /* and so --print-config can be read again */
+        expect_limits("lifetime=1m\n", NULL);
 }
 
 static void test_addr(void)
@@ -138,6 +194,7 @@ static void test_errors(void)
         expect_error("[class a]\n", "no such section \"class a\"");
         expect_error("[type a/b]\n", "is no name for a type");
         expect_error("[type a]\n[type a]\n", "is there twice");
+        expect_error("[type a]\njob = 25h\n", "is out of range; give 0 to 86400000 ms");
         expect_error("[type a]\npool = 1\n", "[type a]: profile is not set");
         expect_error("[type a]\nprofile = /nonexistent\n",
                      "c.conf:2: profile: /nonexistent: No such");
@@ -167,6 +224,7 @@ int main(void)
         (void)snprintf(profile, sizeof(profile), "%s/profile.json", dir);
         write_file(profile, "{}");
         RUN(test_sources);
+        RUN(test_limits);
         RUN(test_addr);
         RUN(test_actions);
         RUN(test_errors);

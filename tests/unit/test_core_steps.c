@@ -16,7 +16,7 @@ static struct core_config config_of(uint32_t workspaces, uint32_t tasks, uint32_
                 .n_types = 1,
                 .types = {{.name = "code",
                            .pool_size = pool,
-                           .idle_ms = 60000,
+                           .limits = {.idle_ms = 60000},
                            .launch_timeout_ms = 60000,
                            .claim_timeout_ms = 60000,
                            .stop_timeout_ms = 60000}},
@@ -129,6 +129,7 @@ static void test_views(void)
         struct core_config config = config_of(4, 8, 2);
         struct core *c = opened(&config);
         struct pool_view pool;
+        struct core_idle idle;
         size_t pos = 0;
 
         CHECK_INT(launch(c, "ws-a", "code"), REPLY_OK);
@@ -145,7 +146,7 @@ static void test_views(void)
         CHECK(core_task_live(c, "t-0000000001") && !core_task_live(c, "t-9"));
         CHECK_STR(core_next_workspace(c, &pos)->id, "ws-a");
         CHECK(!core_next_workspace(c, &pos));
-        CHECK(mono_is_never(core_idle_deadline(c, "ws-a")));
+        CHECK(!core_idle(c, "ws-a", now, &idle) && !core_idle(c, "ws-b", now, &idle));
         CHECK_INT((long long)core_task_number("t-0000000042"), 42);
         CHECK_INT((long long)core_task_number("t-4x"), 0);
         core_free(c);
@@ -206,6 +207,47 @@ static void test_stops_per_minute(void)
         core_free(c);
 }
 
+/* What is planned, and why it does not come sooner. */
+static void test_plan(void)
+{
+        struct core_config config = config_of(4, 8, 0);
+        struct core_event off = {.type = EV_REQ_SHUTDOWN};
+        struct core_event ev = {.type = EV_DEADLINE};
+        struct core_idle idle;
+        struct core *c;
+
+        config.quiet_ms = 90000;
+        c = opened(&config);
+        CHECK_INT(launch(c, "ws-a", "code"), REPLY_OK);
+        agent(c, "t-0000000001", AGENT_WARM, 0, -1);
+        agent(c, "t-0000000001", AGENT_READY, 1, 0);
+        CHECK(core_idle(c, "ws-a", now, &idle));
+        CHECK(idle.heard);
+        CHECK_INT(idle.stop.rule, IDLE_RULE_IDLE);
+        CHECK_INT(mono_diff_ms(now, idle.stop.due), 60000);
+        CHECK_INT(mono_diff_ms(now, idle.due), 90000);
+        CHECK_STR(idle.wait, "the controller has just started");
+        CHECK_STR(idle.person_by, "claim");
+
+        /* Over, but the agent is silent. */
+        now = mono_add_ms(now, 90000);
+        give(c, &ev);
+        CHECK(core_idle(c, "ws-a", now, &idle));
+        CHECK_INT(mono_diff_ms(now, idle.due), 5000);
+        CHECK(strstr(idle.wait, "is not heard"));
+
+        /* Heard again, and a person was there 20 s ago: the view is as of the time asked for. */
+        agent(c, "t-0000000001", AGENT_READY, 1, 20000);
+        CHECK(core_idle(c, "ws-a", mono_add_ms(now, 1000), &idle));
+        CHECK_INT(mono_diff_ms(now, idle.due), 40000);
+        CHECK_INT(mono_diff_ms(now, idle.facts.now), 1000);
+        CHECK_STR(idle.wait, "");
+
+        give(c, &off);
+        CHECK(!core_idle(c, "ws-a", now, &idle)); /* it is being stopped */
+        core_free(c);
+}
+
 int main(void)
 {
         RUN(test_bad_config);
@@ -213,5 +255,6 @@ int main(void)
         RUN(test_more_than_fits);
         RUN(test_views);
         RUN(test_stops_per_minute);
+        RUN(test_plan);
         return 0;
 }

@@ -17,6 +17,8 @@ static unsigned draw(struct world *w, unsigned most)
         return world_random(w) % 2 ? 0 : (unsigned)(world_random(w) % (most + 1));
 }
 
+static unsigned stops[IDLE_RULE_MAX];
+
 static uint64_t storm(uint64_t seed)
 {
         const struct world_faults none = {0};
@@ -50,6 +52,8 @@ static uint64_t storm(uint64_t seed)
                 fprintf(stderr, "invariant: not drained (seed %llu)\n", (unsigned long long)seed);
                 exit(1);
         }
+        for (unsigned rule = 0; rule < IDLE_RULE_MAX; rule++)
+                stops[rule] += world_stops(w, rule);
         hash = world_hash(w);
         world_free(w);
         return hash;
@@ -81,7 +85,11 @@ static void garbage(uint64_t seed)
                 .n_types = 1,
                 .types = {{.name = "code",
                            .pool_size = 3,
-                           .idle_ms = 1000,
+                           .limits = {.idle_ms = 1000,
+                                      .never_connected_ms = 500,
+                                      .disconnected_ms = 700,
+                                      .job_ms = 5000,
+                                      .lifetime_ms = 20000},
                            .launch_timeout_ms = 1000,
                            .claim_timeout_ms = 1000,
                            .stop_timeout_ms = 1000}},
@@ -142,6 +150,11 @@ int main(int argc, char **argv)
         storms(first, count);
         if (argc > 1)
                 return 0;
+        /* Storms in which no limit ever ends would show nothing about them. */
+        for (unsigned rule = IDLE_RULE_NONE + 1; rule < IDLE_RULE_MAX; rule++) {
+                fprintf(stderr, "%u stops by %s\n", stops[rule], idle_rule_name(rule));
+                CHECK(stops[rule] > 0);
+        }
         random_bytes(&fresh, sizeof(fresh));
         fresh >>= 16; /* short enough to type */
         fprintf(stderr, "fresh seeds %llu to %llu\n", (unsigned long long)fresh,

@@ -16,6 +16,12 @@ static_assert(offsetof(struct channel_msg, u.config.key) == 48, "key");
 static_assert(offsetof(struct channel_msg, u.config.message) == 233, "message");
 static_assert(offsetof(struct channel_msg, u.probe.prime_path) == 272, "prime path");
 static_assert(offsetof(struct channel_msg, u.traffic.open_age_ms) == 48, "open age");
+static_assert(offsetof(struct channel_msg, u.evidence.unknown) == 32, "unknown");
+static_assert(offsetof(struct channel_msg, u.evidence.notes) == 40, "notes");
+static_assert(sizeof(struct channel_note) == 16, "note");
+static_assert(offsetof(struct channel_msg, u.notice.rule) == 16, "rule");
+static_assert(CHANNEL_NOTES_MAX == 24, "notes");
+static_assert(CHANNEL_GATE_NOTICE == 4 && CHANNEL_GATE_EVIDENCE == 35, "numbers");
 
 static const struct door_rules up = {
         .configured = true,
@@ -68,6 +74,17 @@ static void test_rules_up(void)
                 {"GET /_workspace/other", KEY, DOOR_REFUSE, 404},
                 {"GET /_workspaces", KEY, DOOR_PASS, 0},
                 {"GET /x?/_workspace/health", "", DOOR_REFUSE, 403},
+
+                {"POST /_workspace/keep", KEY, DOOR_KEEP, 0},
+                {"POST /_workspace/keep?x", KEY GOOD_ORIGIN, DOOR_KEEP, 0},
+                {"POST /_workspace/keep", "", DOOR_REFUSE, 403},
+                {"POST /_workspace/keep", "X-Workspace-Key: x\r\n", DOOR_REFUSE, 403},
+                {"POST /_workspace/keep", KEY "Origin: http://evil.example\r\n", DOOR_REFUSE, 403},
+                {"POST /_workspace/keep", KEY "Origin: null\r\n", DOOR_REFUSE, 403},
+                {"POST /_workspace/keep", KEY GOOD_ORIGIN GOOD_ORIGIN, DOOR_REFUSE, 403},
+                {"GET /_workspace/keep", KEY, DOOR_REFUSE, 405},
+                {"HEAD /_workspace/keep", KEY, DOOR_REFUSE, 405},
+                {"POST /_workspace/keeper", KEY, DOOR_REFUSE, 405},
 
                 {"POST /", KEY, DOOR_PASS, 0},
                 {"POST /", KEY GOOD_ORIGIN, DOOR_PASS, 0},
@@ -125,6 +142,43 @@ static void test_rules_not_up(void)
         none.configured = none.app_up = true;
         CHECK_INT(judge(&none, "GET /", "").way, DOOR_PASS);
         CHECK_INT(judge(&none, "POST /", "Origin: http://\r\n").way, DOOR_REFUSE);
+}
+
+/* The Unix socket: two paths, no key, never the app. */
+static void test_notice_door(void)
+{
+        static const struct {
+                const char *text;
+                enum door_way way;
+                int status;
+        } t[] = {
+                {"GET /_workspace/status", DOOR_STATUS, 0},
+                {"HEAD /_workspace/status?x", DOOR_STATUS, 0},
+                {"POST /_workspace/status", DOOR_REFUSE, 405},
+                {"POST /_workspace/keep", DOOR_KEEP, 0},
+                {"GET /_workspace/keep", DOOR_REFUSE, 405},
+                {"GET /_workspace/health", DOOR_REFUSE, 404},
+                {"GET /", DOOR_REFUSE, 404},
+                {"POST /", DOOR_REFUSE, 404},
+                {"GET /_workspace/statuses", DOOR_REFUSE, 404},
+        };
+        const struct door_rules none = {0};
+
+        for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+                char text[256];
+                struct http_head h;
+                struct door_verdict v;
+
+                (void)snprintf(text, sizeof(text), "%s HTTP/1.1\r\nHost: a\r\n\r\n", t[i].text);
+                parse(&h, HTTP_REQUEST, text);
+                v = door_judge_notice(&h, &up);
+                CHECK_INT(v.way, t[i].way);
+                CHECK_INT(v.status, t[i].status);
+                /* Before the gate serves a workspace there is nothing to keep. */
+                CHECK_INT(door_judge_notice(&h, &none).way,
+                          t[i].way == DOOR_KEEP ? DOOR_WAIT : t[i].way);
+        }
+        CHECK_INT(judge(&none, "POST /_workspace/keep", "").way, DOOR_WAIT);
 }
 
 static void test_flags(void)
@@ -202,7 +256,11 @@ static void check_answer(struct buf *out, int status, bool to_head, bool keep, c
 
 static void test_pages(void)
 {
-        struct page_state s = {"restoring", "<b>\"5 & \n'\\", 7, false};
+        struct page_state s = {.phase = "restoring",
+                               .message = "<b>\"5 & \n'\\",
+                               .generation = 7,
+                               .stop_in_s = -1,
+                               .warn_s = 300};
         struct page_form json = {.keep_alive = true};
         struct page_form html = {.html = true};
         AUTO_BUF out = BUF_INIT(65536);
@@ -212,7 +270,20 @@ static void test_pages(void)
         CHECK(strstr((char *)out.data,
                      "{\"phase\":\"restoring\",\"text\":\"Your files are being put "
                      "in place.\",\"message\":\"<b>\\\"5 & \\u000a'\\\\\","
-                     "\"generation\":7,\"ready\":false}\n"));
+                     "\"generation\":7,\"ready\":false,"
+                     "\"stop_in_s\":null,\"stop_rule\":null,\"warn_s\":300}\n"));
+        buf_clear(&out);
+        s.stop_in_s = 0;
+        s.stop_rule = "id\"le";
+        CHECK_INT(page_write_status(&out, &s, json), 0);
+        check_answer(&out, 200, false, true, "application/json;");
+        CHECK(strstr((char *)out.data,
+                     "\"stop_in_s\":0,\"stop_rule\":\"id\\\"le\",\"warn_s\":300}\n"));
+        buf_clear(&out);
+        CHECK_INT(page_write_done(&out, json), 0);
+        CHECK(strstr((char *)out.data, "HTTP/1.1 204 No Content\r\n") == (char *)out.data);
+        CHECK(memcmp(out.data + out.len - 4, "\r\n\r\n", 4) == 0);
+        CHECK(!strstr((char *)out.data, "Content-"));
         buf_clear(&out);
         CHECK_INT(page_write_wait(&out, 503, &s, html), 0);
         check_answer(&out, 503, false, false, "text/html;");
@@ -268,6 +339,7 @@ int main(void)
 {
         RUN(test_rules_up);
         RUN(test_rules_not_up);
+        RUN(test_notice_door);
         RUN(test_flags);
         RUN(test_request_head);
         RUN(test_response_head);

@@ -150,34 +150,6 @@ static void another_generation_is_not_ours(void)
         CHECK_STR(w.s.claim.workspace, "ws-a");
 }
 
-static void a_present_person_declines(void)
-{
-        struct channel_msg traffic = {.type = CHANNEL_GATE_TRAFFIC};
-
-        world_to(&w, WIRE_PHASE_READY);
-        traffic.u.traffic.websockets = 1;
-        world_channel(&w, &traffic);
-        world_run(&w, 3600000);
-        CHECK_INT(w.report.person_age_ms, 0);
-        world_command(&w, WIRE_VERB_SAVE_NOW);
-        w.command.verb = WIRE_VERB_PREPARE_STOP;
-        w.command.recheck = true;
-        w.command.id = ++w.last_command;
-        world_deliver(&w);
-        world_run(&w, 1000);
-        CHECK(w.report.declined);
-        CHECK_INT(w.report.acted_id, w.last_command);
-        CHECK_INT(w.s.phase, WIRE_PHASE_READY);
-        /* the person leaves; long enough later the same question has another answer */
-        traffic.u.traffic.websockets = 0;
-        world_channel(&w, &traffic);
-        world_run(&w, 1800000);
-        w.command.id = ++w.last_command;
-        world_deliver(&w);
-        world_until(&w, WIRE_PHASE_SAVED, 20000);
-        CHECK(!w.report.declined);
-}
-
 static void a_failed_save_is_shown_and_retried(void)
 {
         world_to(&w, WIRE_PHASE_READY);
@@ -468,24 +440,6 @@ static void a_half_restored_home_is_never_held(void)
         CHECK(w.home_complete);
 }
 
-static void a_stop_without_an_idle_time_does_not_cut_off(void)
-{
-        struct channel_msg traffic = {.type = CHANNEL_GATE_TRAFFIC};
-
-        world_to(&w, WIRE_PHASE_READY);
-        traffic.u.traffic.websockets = 1;
-        world_channel(&w, &traffic);
-        world_command(&w, WIRE_VERB_SAVE_NOW);
-        w.command.verb = WIRE_VERB_PREPARE_STOP;
-        w.command.recheck = true;
-        w.command.idle_ms = 0; /* not known: the claim's counts */
-        w.command.id = ++w.last_command;
-        world_deliver(&w);
-        world_run(&w, 1000);
-        CHECK(w.report.declined);
-        CHECK_INT(w.s.phase, WIRE_PHASE_READY);
-}
-
 static const enum wire_phase life[] = {
         WIRE_PHASE_PRIMING,      WIRE_PHASE_WARM,        WIRE_PHASE_RESTORING,
         WIRE_PHASE_APP_STARTING, WIRE_PHASE_READY,       WIRE_PHASE_STOPPING,
@@ -596,9 +550,13 @@ static void random_lives(void)
 
                 world_to(&w, WIRE_PHASE_READY);
                 world_file_stream(&w, 900);
+                w.idle_ms = 20000;
                 for (int i = 0; i < 60; i++) {
                         x ^= x << 13, x ^= x >> 7, x ^= x << 17;
                         world_run(&w, (int64_t)(x % 7000));
+                        w.gate.websockets = (uint32_t)(x >> 40) % 2;
+                        world_gate_sees(&w, PRESENCE_INPUT, (x >> 42) % PRESENCE_KIND_MAX);
+                        world_gate_tell(&w);
                         w.save_error = (x >> 20) % 8 == 0 ? BLOB_CODE_NETWORK : NULL;
                         w.save_errors_left = 2;
                         w.answer = (x >> 24) % 10 == 0 ? WORLD_PENDING : WORLD_COMMIT;
@@ -636,7 +594,6 @@ int main(void)
         RUN(the_age_covers_what_a_running_save_misses);
         RUN(commands_are_acted_on_once);
         RUN(another_generation_is_not_ours);
-        RUN(a_present_person_declines);
         RUN(a_failed_save_is_shown_and_retried);
         RUN(used_up_requests_are_skipped);
         RUN(a_failed_last_save_waits_for_another_order);
@@ -652,7 +609,6 @@ int main(void)
         RUN(requests_are_renewed_before_they_expire);
         RUN(a_used_up_held_request_is_replaced);
         RUN(a_half_restored_home_is_never_held);
-        RUN(a_stop_without_an_idle_time_does_not_cut_off);
         RUN(every_neighbour_dies_in_every_phase);
         RUN(the_app_dies);
         RUN(a_new_link_while_the_controller_is_away);

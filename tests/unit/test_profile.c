@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "base/macro.h"
+#include "presence/rules.h"
 #include "profile/profile.h"
 #include "test.h"
 
@@ -28,6 +29,8 @@ static void smallest_profile_has_defaults(void)
         CHECK_INT(p->save_after_ms, 20000);
         CHECK_INT(p->save_include.n, 1);
         CHECK(profile_saves(p, "a/b"));
+        CHECK_STR(p->presence_name, "");
+        CHECK(p->presence && p->presence->methods.n == 0 && !p->presence->editor_query[0]);
 }
 
 static void errors_name_the_key(void)
@@ -51,6 +54,8 @@ static void errors_name_the_key(void)
                 {"{" APP ",\"stop_grace\":\"2h\"}", "stop_grace: must be a duration"},
                 {"{" APP ",\"prime\":{}}", "prime: the key \"path\" is missing"},
                 {"{" APP ",\"prime\":{\"path\":\"x\"}}", "prime.path: must be a path"},
+                {"{" APP ",\"presence\":\"../x.json\"}", "presence: must be the name of a file"},
+                {"{" APP ",\"presence\":\"\"}", "presence: must be the name of a file"},
                 {"{\"name\":\"a b\"}", "name: must be a name"},
                 {"{\"name\":\"x\",\"app\":{\"argv\":[]}}", "app.argv: must be a list"},
                 {"{\"name\":\"x\",\"app\":{\"argv\":[\"\"]}}", "app.argv[0]: must be a text"},

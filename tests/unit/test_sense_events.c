@@ -112,12 +112,36 @@ static void one_record_a_second(void)
         CHECK_INT(sent, 10);
         /* what could not be sent is not forgotten */
         r = (struct record){0};
-        record_terminal(&r, 3);
+        record_terminal(&r, &(struct pts_reads){.events = 3, .replies = 1});
         CHECK(record_next(&r, ms(0), &m));
         CHECK(!record_next(&r, ms(999), &m));
-        record_terminal(&r, UINT32_MAX);
+        record_terminal(&r, &(struct pts_reads){.events = UINT32_MAX, .app_events = 2});
         CHECK(record_next(&r, ms(1000), &m));
         CHECK_INT(m.u.terminal.events, UINT32_MAX);
+        CHECK_INT(m.u.terminal.replies, 1);
+        CHECK_INT(m.u.terminal.app_events, 2);
+        record_sent(&r, &m);
+        CHECK(mono_is_never(record_due(&r)));
+}
+
+/* A job that was busy is news until it is sent or the next sample says otherwise. */
+static void jobs_are_told_as_they_are_now(void)
+{
+        struct record r = {0};
+        struct channel_msg m;
+
+        record_jobs(&r, &(struct jobs_verdict){.busy = 2, .name = "make"});
+        CHECK(record_next(&r, ms(0), &m));
+        CHECK_INT(m.type, CHANNEL_SENSE_JOB);
+        CHECK_INT(m.u.job.jobs, 2);
+        CHECK_STR(m.u.job.name, "make");
+        /* not sent, and tried again later */
+        CHECK(!record_next(&r, ms(500), &m));
+        CHECK(record_next(&r, ms(1000), &m));
+        record_jobs(&r, &(struct jobs_verdict){0});
+        CHECK(mono_is_never(record_due(&r)));
+        record_jobs(&r, &(struct jobs_verdict){.busy = 1, .name = "cc"});
+        CHECK(record_next(&r, ms(3000), &m));
         record_sent(&r, &m);
         CHECK(mono_is_never(record_due(&r)));
 }
@@ -128,5 +152,6 @@ int main(void)
         RUN(broken_records);
         RUN(folders_keep_their_subtree);
         RUN(one_record_a_second);
+        RUN(jobs_are_told_as_they_are_now);
         return 0;
 }

@@ -412,6 +412,16 @@ static void roots_that_come_and_go(void)
         forget();
         touch(work, "f");
         CHECK(reaches(told_work));
+        /* The watches go along with a folder that is moved; what is at its path now counts. */
+        CHECK_INT(rename(home, at(base, "away")), 0);
+        make(work, "a/b");
+        forget();
+        CHECK(reaches(told_lossy));
+        CHECK(reaches(settled));
+        CHECK_INT(stats().watched, 4);
+        forget();
+        touch(work, "a/b/f");
+        CHECK(reaches(told_work));
         unwatch();
 }
 

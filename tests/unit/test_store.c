@@ -59,8 +59,11 @@ static struct workspace_row workspace(const char *id)
 
 static struct task_row task(const char *id)
 {
-        struct task_row row = {
-                .state = TASK_STOPPING, .generation = 7, .launched_at = {1}, .state_at = {2}};
+        struct task_row row = {.state = TASK_STOPPING,
+                               .generation = 7,
+                               .launched_at = {1},
+                               .claimed_at = {3},
+                               .state_at = {2}};
 
         STR_CUT(row.id, id);
         STR_CUT(row.type, "vscode");
@@ -220,7 +223,7 @@ static void test_newer_schema(void)
         sql("PRAGMA user_version = 99");
         CHECK_INT(store_open_sqlite(path, error, &s), -EPROTO);
         CHECK(strstr(error, "newer version") && strstr(error, path));
-        sql("PRAGMA user_version = 2");
+        sql("PRAGMA user_version = 3");
 }
 
 /* Rows of an earlier layout are there after the file was brought up to this one. */
@@ -234,7 +237,8 @@ static void test_older_schema(void)
         CHECK(store_put_workspace(s, &w) == 0);
         CHECK(store_commit(s) == 0);
         store_free(s);
-        sql("ALTER TABLE workspace DROP COLUMN wanted; PRAGMA user_version = 1");
+        sql("ALTER TABLE workspace DROP COLUMN wanted; ALTER TABLE task DROP COLUMN claimed_at;"
+            " PRAGMA user_version = 1");
         s = opened();
         seen = load(s);
         w.wanted = false;
@@ -252,7 +256,7 @@ static void test_bad_row(void)
         struct seen seen = {0};
         struct store_visitor v = {&seen, on_workspace, on_task};
 
-        sql("INSERT INTO task VALUES ('t-1','x','dancing',0,'','','',0,0,'')");
+        sql("INSERT INTO task VALUES ('t-1','x','dancing',0,'','','',0,0,'',0)");
         CHECK_INT(store_load(s, &v), -EUCLEAN);
         CHECK(strstr(store_error(s), "\"t-1\" of the table task"));
         sql("DELETE FROM task");

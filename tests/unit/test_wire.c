@@ -128,6 +128,58 @@ static void fill(enum wire_type type)
         fill_from_controller(type);
 }
 
+/* Fields that came after the first golden files, which stay as they are. */
+static void fill_report_presence(void)
+{
+        fill(WIRE_REPORT);
+        msg.report.person_age_ms = 65000;
+        msg.report.n_signals = 3;
+        msg.report.signals[0] = (struct wire_signal){"typed", 65000, 40, "person"};
+        msg.report.signals[1] = (struct wire_signal){"connection", 30000, 2, "machine"};
+        msg.report.signals[2] = (struct wire_signal){"job", 900, 7, "job"};
+        msg.report.busy_ms = 119100;
+        msg.report.disconnected_ms = 30000;
+        msg.report.unknown = 12;
+        STR_CUT(msg.report.job, "make \"-j\"");
+        STR_CUT(msg.report.person_by, "typed");
+        STR_CUT(msg.report.confidence, "high");
+}
+
+static void fill_report_unseen(void)
+{
+        fill(WIRE_REPORT);
+        msg.report.person_age_ms = 5000;
+        msg.report.n_signals = 0;
+        msg.report.never_connected = true;
+        STR_CUT(msg.report.person_by, "claim");
+        STR_CUT(msg.report.confidence, "low");
+}
+
+static void fill_ok_stop(void)
+{
+        fill(WIRE_OK);
+        msg.ok.stop_known = true;
+        msg.ok.stop_in_ms = 299000;
+        STR_CUT(msg.ok.stop_rule, "never-connected");
+}
+
+static void fill_ok_due(void)
+{
+        fill(WIRE_OK);
+        msg.ok.stop_known = true;
+        STR_CUT(msg.ok.stop_rule, "lifetime");
+}
+
+static const struct {
+        const char *name;
+        void (*fill)(void);
+} later[] = {
+        {"report-presence", fill_report_presence},
+        {"report-unseen", fill_report_unseen},
+        {"ok-stop", fill_ok_stop},
+        {"ok-due", fill_ok_due},
+};
+
 static void encode(struct buf *b)
 {
         buf_clear(b);
@@ -138,6 +190,37 @@ static int decode(const char *text)
 {
         why[0] = 0;
         return wire_decode(text, strlen(text), &got, why);
+}
+
+static void test_later_roundtrip(struct buf *a)
+{
+        fill_report_presence();
+        encode(a);
+        CHECK_INT(wire_decode(a->data, a->len, &got, why), 0);
+        CHECK_INT(got.report.n_signals, 3);
+        CHECK_STR(got.report.signals[2].kind, "job");
+        CHECK_INT(got.report.busy_ms, 119100);
+        CHECK_INT(got.report.disconnected_ms, 30000);
+        CHECK_INT(got.report.unknown, 12);
+        CHECK(!got.report.never_connected);
+        CHECK_STR(got.report.job, "make \"-j\"");
+        CHECK_STR(got.report.person_by, "typed");
+        CHECK_STR(got.report.confidence, "high");
+        fill_report_unseen();
+        encode(a);
+        CHECK_INT(wire_decode(a->data, a->len, &got, why), 0);
+        CHECK(got.report.never_connected);
+        fill_ok_stop();
+        encode(a);
+        CHECK_INT(wire_decode(a->data, a->len, &got, why), 0);
+        CHECK(got.ok.stop_known);
+        CHECK_INT(got.ok.stop_in_ms, 299000);
+        CHECK_STR(got.ok.stop_rule, "never-connected");
+        fill_ok_due();
+        encode(a);
+        CHECK_INT(wire_decode(a->data, a->len, &got, why), 0);
+        CHECK(got.ok.stop_known);
+        CHECK_INT(got.ok.stop_in_ms, 0);
 }
 
 static void test_roundtrip(void)
@@ -161,6 +244,7 @@ static void test_roundtrip(void)
         CHECK_INT(got.report.person_age_ms, -1);
         CHECK_INT(got.report.signals[1].age_ms, -1);
         CHECK_STR(got.report.error, msg.report.error);
+        test_later_roundtrip(&a);
         fill(WIRE_WELCOME);
         encode(&a);
         CHECK_INT(wire_decode(a.data, a.len, &got, why), 0);
@@ -208,31 +292,51 @@ static void test_golden(void)
         check_golden(WIRE_GOLDEN "/v1");
 }
 
+static void same_as_golden(const char *name)
+{
+        char path[PATH_MAX];
+        AUTO_BUF file = BUF_INIT(WIRE_FRAME_MAX * 2);
+        AUTO_BUF now = BUF_INIT(WIRE_FRAME_MAX);
+
+        (void)snprintf(path, sizeof(path), WIRE_GOLDEN "/v1/%s.json", name);
+        CHECK_INT(file_read(path, &file), 0);
+        encode(&now);
+        if (now.len != file.len || memcmp(now.data, file.data, now.len) != 0)
+                fprintf(stderr, "%s: %.*s\n", path, (int)now.len, now.data);
+        CHECK(now.len == file.len && memcmp(now.data, file.data, now.len) == 0);
+}
+
 static void test_golden_is_what_is_sent(void)
 {
         for (unsigned t = 0; t < WIRE_TYPE_MAX; t++) {
-                char path[PATH_MAX];
-                AUTO_BUF file = BUF_INIT(WIRE_FRAME_MAX * 2);
-                AUTO_BUF now = BUF_INIT(WIRE_FRAME_MAX);
-
-                (void)snprintf(path, sizeof(path), WIRE_GOLDEN "/v1/%s.json", wire_type_name(t));
-                CHECK_INT(file_read(path, &file), 0);
                 fill(t);
-                encode(&now);
-                CHECK(now.len == file.len && memcmp(now.data, file.data, now.len) == 0);
+                same_as_golden(wire_type_name(t));
         }
+        for (size_t i = 0; i < ARRAY_LEN(later); i++) {
+                later[i].fill();
+                same_as_golden(later[i].name);
+        }
+}
+
+static void write_one(const char *folder, const char *name)
+{
+        char path[PATH_MAX];
+        AUTO_BUF b = BUF_INIT(WIRE_FRAME_MAX);
+
+        encode(&b);
+        (void)snprintf(path, sizeof(path), "%s/%s.json", folder, name);
+        CHECK_INT(file_write_atomic(path, b.data, b.len, 0644), 0);
 }
 
 static int write_golden(const char *folder)
 {
         for (unsigned t = 0; t < WIRE_TYPE_MAX; t++) {
-                char path[PATH_MAX];
-                AUTO_BUF b = BUF_INIT(WIRE_FRAME_MAX);
-
                 fill(t);
-                encode(&b);
-                (void)snprintf(path, sizeof(path), "%s/%s.json", folder, wire_type_name(t));
-                CHECK_INT(file_write_atomic(path, b.data, b.len, 0644), 0);
+                write_one(folder, wire_type_name(t));
+        }
+        for (size_t i = 0; i < ARRAY_LEN(later); i++) {
+                later[i].fill();
+                write_one(folder, later[i].name);
         }
         return 0;
 }
@@ -333,6 +437,21 @@ static void test_refused(void)
         refused("{\"type\":\"report\",\"signals\":[1]}", "signal.*: not an object");
         refused("{\"type\":\"report\",\"signals\":[{}]}", "signal.source: missing");
         refused("{\"type\":\"report\",\"declined\":1}", "report.declined: not true or false");
+        refused("{\"type\":\"report\",\"busy_ms\":-1}", "report.busy_ms: out of range");
+        refused("{\"type\":\"report\",\"disconnected_ms\":-1}",
+                "report.disconnected_ms: out of range");
+        refused("{\"type\":\"report\",\"never_connected\":\"\"}",
+                "report.never_connected: not true or false");
+        refused("{\"type\":\"report\",\"person_by\":\"aaaaaaaaaaaaaaaaaaaaaaaa\"}",
+                "report.person_by: too long");
+        refused("{\"type\":\"report\",\"confidence\":\"a\\u0001\"}",
+                "report.confidence: not such a text");
+        refused("{\"type\":\"report\",\"unknown\":1.5}", "report.unknown: not a whole number");
+        refused("{\"type\":\"report\",\"signals\":[{\"source\":\"s\",\"age_ms\":1,\"kind\":7}]}",
+                "signal.kind: not a text");
+        refused("{\"type\":\"ok\",\"stop_in_ms\":-1}", "ok.stop_in_ms: out of range");
+        refused("{\"type\":\"ok\",\"stop_rule\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}",
+                "ok.stop_rule: too long");
         refused("{\"type\":\"none\",\"x\":[[[[[[[[1]]]]]]]]}", "nested too deeply");
         refused("{\"type\":\"none\",\"re\":1}}", "not JSON");
 }
@@ -356,6 +475,27 @@ static void test_signals_bounded(void)
         CHECK_INT(buf_append_str(&b, "]}"), 0);
         CHECK_INT(wire_decode(b.data, b.len, &got, why), 1);
         CHECK_STR(why, "report.signals: too many");
+
+        /* The longest report that can be sent is far below the longest message. */
+        buf_clear(&b);
+        fill_report_presence();
+        msg.report.n_signals = WIRE_SIGNALS_MAX;
+        for (int i = 0; i < WIRE_SIGNALS_MAX; i++) {
+                struct wire_signal *s = &msg.report.signals[i];
+
+                memset(s->source, '"', sizeof(s->source) - 1);
+                memset(s->kind, '"', sizeof(s->kind) - 1);
+                s->age_ms = s->count = WIRE_NUMBER_MAX;
+        }
+        memset(msg.report.error, 1, sizeof(msg.report.error) - 1);
+        memset(msg.report.job, 1, sizeof(msg.report.job) - 1);
+        memset(msg.report.person_by, '"', sizeof(msg.report.person_by) - 1);
+        memset(msg.report.confidence, '"', sizeof(msg.report.confidence) - 1);
+        encode(&b);
+        CHECK(b.len < WIRE_MESSAGE_MAX / 8);
+        CHECK_INT(wire_decode(b.data, b.len, &got, why), 0);
+        CHECK_INT(got.report.n_signals, WIRE_SIGNALS_MAX);
+        CHECK_INT(strlen(got.report.signals[WIRE_SIGNALS_MAX - 1].kind), WIRE_SOURCE_SIZE - 1);
 }
 
 /* What is only shown is cut between letters and never makes a heartbeat fail. */

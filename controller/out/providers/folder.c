@@ -102,10 +102,11 @@ static int make_dirs(int dir, const struct folder_owner *o)
 }
 
 int folder_make(const char *path, uint32_t slot, const struct folder_owner *owner,
-                const void *profile, size_t profile_len, const char **ret_what)
+                const struct folder_file *files, size_t n_files, const char **ret_what)
 {
-        char number[16];
+        char number[16], name[64];
         AUTO_CLOSE dir = -1;
+        size_t i;
         int r;
 
         *ret_what = "task folder";
@@ -132,8 +133,10 @@ int folder_make(const char *path, uint32_t slot, const struct folder_owner *owne
         r = make_file_at(dir, "run/bin/wsagent", "", 0, 0755);
         if (r == 0)
                 r = make_file_at(dir, "run/bin/wsagent-worker", "", 0, 0755);
-        if (r == 0)
-                r = make_file_at(dir, "run/profile.json", profile, profile_len, 0644);
+        for (i = 0; i < n_files && r == 0; i++) {
+                (void)snprintf(name, sizeof(name), "run/%s", files[i].name);
+                r = make_file_at(dir, name, files[i].data, files[i].len, 0644);
+        }
         return r;
 }
 

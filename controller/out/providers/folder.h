@@ -19,13 +19,20 @@ struct folder_owner {
         uid_t student, link, gate; /* gid = the same number */
 };
 
+/* A file in the task's run folder, readable by all of it. */
+struct folder_file {
+        const char *name;
+        const void *data;
+        size_t len;
+};
+
 /*
- * Make `path` with everything a launch needs, but for the pid file. The profile's text comes ready.
+ * Make `path` with everything a launch needs, but for the pid file. The profile's files come ready.
  * 0; -errno, with the name of what failed (constant text) in *ret_what. What was made stays for
  * folder_remove.
  */
 NODISCARD int folder_make(const char *path, uint32_t slot, const struct folder_owner *owner,
-                          const void *profile, size_t profile_len, const char **ret_what);
+                          const struct folder_file *files, size_t n_files, const char **ret_what);
 
 /* Record that `pid` is this task's PID 1. 0 or -errno. */
 NODISCARD int folder_write_pid(const char *path, pid_t pid);

@@ -15,6 +15,7 @@
 #include "out/providers/folder.h"
 
 #define PROFILE_MAX (256U << 10)
+#define RULES_NAME "presence.json"
 /* What init may take for its own last save; less than PROCESS_TERM_GRACE_MS. */
 #define TERM_GRACE_ENV "WS_TERM_GRACE=110s"
 
@@ -102,14 +103,36 @@ static struct folder_owner owner_of(const struct plan_input *in)
         return (struct folder_owner){false, geteuid(), geteuid(), geteuid()};
 }
 
+/*
+ * The presence rules beside the profile, which the profile may name. The provider does not read
+ * JSON: what has this name goes with it, and the agent says so if the profile names another file.
+ */
+static int rules_read(const char *profile, struct buf *rules)
+{
+        const char *slash = strrchr(profile, '/');
+        char path[LAUNCH_PATH];
+        int r;
+
+        if ((size_t)snprintf(path, sizeof(path), "%.*s" RULES_NAME,
+                             slash ? (int)(slash - profile) + 1 : 0, profile) >= sizeof(path))
+                return -ENAMETOOLONG;
+        r = file_read(path, rules);
+        return r == -ENOENT ? 0 : r;
+}
+
 static int folder_fill(const struct plan_input *in, const struct folder_owner *owner,
                        const char **ret_what)
 {
-        AUTO_BUF profile = BUF_INIT(PROFILE_MAX);
+        AUTO_BUF profile = BUF_INIT(PROFILE_MAX), rules = BUF_INIT(PROFILE_MAX);
+        struct folder_file files[2];
         int r;
 
         *ret_what = "profile (check the type's profile)";
         r = file_read(in->type->profile, &profile);
+        if (r < 0)
+                return r;
+        *ret_what = "presence rules (check " RULES_NAME " beside the type's profile)";
+        r = rules_read(in->type->profile, &rules);
         if (r < 0)
                 return r;
         *ret_what = "wsagent (build the agent; check the option that names it)";
@@ -118,7 +141,9 @@ static int folder_fill(const struct plan_input *in, const struct folder_owner *o
         *ret_what = "wsagent-worker (build the agent; check the option that names it)";
         if (access(in->worker, X_OK) < 0)
                 return -errno;
-        return folder_make(in->path, in->slot, owner, profile.data, profile.len, ret_what);
+        files[0] = (struct folder_file){"profile.json", profile.data, profile.len};
+        files[1] = (struct folder_file){RULES_NAME, rules.data, rules.len};
+        return folder_make(in->path, in->slot, owner, files, rules.len > 0 ? 2 : 1, ret_what);
 }
 
 static void paths_fill(const struct plan_input *in, struct launch_plan *plan)

@@ -34,7 +34,8 @@
 
 struct process_type {
         char name[33];
-        const char *profile; /* path of the JSON profile; copied at each launch */
+        const char *profile; /* path of the JSON profile; copied at each launch, with
+                                the presence.json beside it */
         const char *bind;    /* "SRC:DST" read-only, DST below /run/ws; NULL or "" for none */
 };
 

@@ -1,0 +1,71 @@
+/*
+ * What is remembered of an editor's pages across their connections. A page has one connection for
+ * each kind and gives each a token of its own, which it keeps when it has to connect again; a new
+ * page has new ones. So a "page" here is one (token, kind). Pure; embedded by value.
+ *
+ * The page's activity tracker speaks only when its state changes, hence the state outlives a
+ * connection. It does not outlive a page that was silent for OBSERVER_DEAD_MS: a laptop that was
+ * asleep did not see its owner leave.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/mono.h"
+#include "decode/editor.h"
+
+#define PAGES_MAX 64      /* remembered; the one used longest ago makes room */
+#define PAGE_TOKEN_MAX 64 /* bytes of a token, with NUL */
+#define PAGE_JOBS_MAX 16  /* running at once; the one that began first makes room */
+
+enum page_tracker { PAGE_UNKNOWN, PAGE_ACTIVE, PAGE_INACTIVE };
+
+struct page {
+        char token[PAGE_TOKEN_MAX]; /* "" the entry is free */
+        enum editor_kind kind;
+        uint32_t open;    /* connections now */
+        uint64_t used;    /* when it was last opened, counted in openings */
+        uint32_t last_id; /* the highest message id seen */
+        mono_t opened, fed;
+        mono_t changed; /* the last CHANGE; MONO_NEVER */
+        enum page_tracker tracker;
+        bool spoke;    /* the tracker has said something */
+        bool gone;     /* it has said that it is being closed */
+        bool masked;   /* a job has run since the last ACTIVE edge */
+        uint32_t jobs; /* running, and which: the hash of what tells it; 0 nothing does */
+        uint32_t job[PAGE_JOBS_MAX];
+};
+
+struct pages {
+        struct page items[PAGES_MAX];
+        uint64_t openings;
+};
+
+/*
+ * A connection of this page. `spare` is used when all entries have open connections: such a page is
+ * forgotten with its connection. The token must be shorter than PAGE_TOKEN_MAX and not empty.
+ */
+struct page *page_open(struct pages *pages, const char *token, enum editor_kind kind,
+                       struct page *spare, mono_t now);
+void page_close(struct page *p);
+
+/* Bytes have come from it. */
+void page_feed(struct page *p, mono_t now);
+/* Is a message of this id new? False: it is sent again. */
+bool page_fresh(struct page *p, uint32_t id);
+
+void page_activity(struct page *p, bool active);
+/*
+ * A job begins or ends. What tells it from others: with the same key it may be told of several
+ * times and is one; `len` 0 nothing does, and each is one more.
+ */
+void page_job(struct page *p, const char *key, size_t len, bool begins);
+
+/* Connected and fed within OBSERVER_DEAD_MS. */
+bool page_alive(const struct page *p, mono_t now);
+/* The tracker's "active" counts: alive, and no job may have caused it. */
+bool page_active(const struct page *p, mono_t now);
+/* It is known whether a person is active, or it is too early to know. Extension host only. */
+bool page_tracked(const struct page *p, mono_t now);
