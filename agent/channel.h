@@ -17,9 +17,10 @@ enum channel_type {
         /* gate -> link */
         CHANNEL_GATE_HELLO = 32, /* u.hello: a gate has started and wants its config */
         CHANNEL_GATE_APP_UP,     /* u.app_up */
-        CHANNEL_GATE_TRAFFIC,  /* u.traffic: when it changes, at most once a second, and every 10 s
-                                */
-        CHANNEL_GATE_EVIDENCE, /* u.evidence: as traffic */
+        CHANNEL_GATE_TRAFFIC,  /* u.traffic: when it changes, at most once a second, and every 10 s;
+                                  bytes alone are no change */
+        CHANNEL_GATE_EVIDENCE, /* u.evidence: with traffic; what a machine does is no change; at
+                                  once when "keep" was pressed */
         /* link -> sense */
         CHANNEL_SENSE_BEGIN = 64, /* u.begin: watch these folders and terminals */
         CHANNEL_SENSE_STOP,       /* forget all watches */
