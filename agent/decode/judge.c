@@ -6,6 +6,8 @@
 
 /* What a changed document scrolls follows it at once. */
 #define SCROLL_AFTER_CHANGE_MS 1000
+/* When the tracker says "inactive", the last key was 40 to 70 s ago. */
+#define INACTIVE_AGE_MS 40000
 /* A refresh asks at once; its log entry is sent a second later, when a batch is full. */
 #define REFRESH_BEHIND_MS 3000
 
@@ -16,8 +18,11 @@ struct judgement {
 
 static void note(struct observer *o, struct judgement j, uint32_t events, mono_t at)
 {
+        mono_t *last = &o->tally.note[j.source][j.kind].at;
+
+        if (o->tally.note[j.source][j.kind].events == 0 || mono_before(*last, at))
+                *last = at;
         o->tally.note[j.source][j.kind].events += events;
-        o->tally.note[j.source][j.kind].at = at;
 }
 
 static void sight(struct observer *o, const struct observer_sighting *s)
@@ -276,6 +281,9 @@ static struct judgement judge_verdict(struct watch *w, const struct stream_call 
                 page_activity(w->page, true);
                 return (struct judgement){PRESENCE_ACTIVE, PRESENCE_KIND_PERSON};
         case RULE_INACTIVE:
+                if (page_touched(w->page, w->now))
+                        note(w->observer, (struct judgement){PRESENCE_ACTIVE, PRESENCE_KIND_PERSON},
+                             1, mono_add_ms(w->now, -INACTIVE_AGE_MS));
                 page_activity(w->page, false);
                 return (struct judgement){PRESENCE_ACTIVE, PRESENCE_KIND_MACHINE};
         case RULE_SCROLL:

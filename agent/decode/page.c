@@ -41,7 +41,7 @@ struct page *page_open(struct pages *pages, const char *token, enum editor_kind 
                 memcpy(p->token, token, len);
         }
         if (p->open == 0)
-                p->opened = now;
+                p->opened = p->awake = now;
         p->used = ++pages->openings;
         p->open++;
         p->gone = false;
@@ -62,6 +62,8 @@ static bool is_silent(const struct page *p, mono_t now)
 
 void page_feed(struct page *p, mono_t now)
 {
+        if (is_silent(p, now))
+                p->awake = now;
         if (is_silent(p, now) && p->tracker == PAGE_ACTIVE)
                 p->tracker = PAGE_UNKNOWN;
         p->fed = now;
@@ -85,6 +87,12 @@ void page_activity(struct page *p, bool active)
         p->spoke = true;
         if (active && p->jobs == 0)
                 p->masked = false;
+}
+
+bool page_touched(const struct page *p, mono_t now)
+{
+        return !p->spoke && p->jobs == 0 && !p->masked &&
+               mono_diff_ms(p->awake, now) > PAGE_TRACKER_MS;
 }
 
 /* FNV-1a. Who aims at a collision makes the count of his own cells wrong. */

@@ -18,7 +18,8 @@
 
 #define PAGES_MAX 64      /* remembered; the one used longest ago makes room */
 #define PAGE_TOKEN_MAX 64 /* bytes of a token, with NUL */
-#define PAGE_JOBS_MAX 16  /* running at once; the one that began first makes room */
+#define PAGE_TRACKER_MS 80000
+#define PAGE_JOBS_MAX 16 /* running at once; the one that began first makes room */
 
 enum page_tracker { PAGE_UNKNOWN, PAGE_ACTIVE, PAGE_INACTIVE };
 
@@ -29,6 +30,7 @@ struct page {
         uint64_t used;    /* when it was last opened, counted in openings */
         uint32_t last_id; /* the highest message id seen */
         mono_t opened, fed;
+        mono_t awake;   /* since then it was never silent */
         mono_t changed; /* the last CHANGE; MONO_NEVER */
         enum page_tracker tracker;
         bool spoke;    /* the tracker has said something */
@@ -57,6 +59,12 @@ void page_feed(struct page *p, mono_t now);
 bool page_fresh(struct page *p, uint32_t id);
 
 void page_activity(struct page *p, bool active);
+/*
+ * For a tracker that says "inactive" and has said nothing before: did someone press a key
+ * meanwhile? A new page's tracker begins as active without saying so and gives up PAGE_TRACKER_MS
+ * after the page has begun, later only when there was a key.
+ */
+bool page_touched(const struct page *p, mono_t now);
 /*
  * A job begins or ends. What tells it from others: with the same key it may be told of several
  * times and is one; `len` 0 nothing does, and each is one more.

@@ -35,7 +35,9 @@ async function open(world, browsers, steps, what) {
 
 async function backBefore(world, browsers, steps) {
   const first = await world.launch('carol');
-  fs.writeFileSync(world.home(first.task, 'workspace/diary.txt'), 'diary\n', { mode: 0o666 });
+  const diary = world.home(first.task, 'workspace/diary.txt'), uid = world.taskUid(first.task);
+  fs.writeFileSync(diary, 'diary\n');
+  fs.chownSync(diary, uid, uid);
   const carol = await open(world, browsers, steps, 'the first day');
   await atTheEnd(carol.page, 'at first');
   await until('five seconds are left', IDLE_S + TRACKER_S, async () => {

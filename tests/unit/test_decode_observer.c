@@ -294,6 +294,41 @@ static void an_old_page_without_a_tracker_is_not_tracked(void)
         o = observer_free(o);
 }
 
+/* Keys from the very beginning make no edge; that the tracker gives up late tells of them. */
+static void a_page_busy_from_the_start_was_touched(void)
+{
+        static const struct {
+                int64_t asleep_from, asleep_until, inactive_at, events;
+        } cases[] = {
+                {0, 0, 67 * S, 0},             /* nobody touched it */
+                {0, 0, 125 * S, 1},            /* a key between 55 and 85 s */
+                {10 * S, 900 * S, 938 * S, 0}, /* it slept, and nobody was there when it woke */
+                {10 * S, 900 * S, 990 * S, 1}, /* somebody was */
+        };
+
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+                struct observer *o = observe();
+                struct tab host = {.compress = true};
+
+                tab_open(&host, o, EDITOR_EXTENSION_HOST, "h", false, 0);
+                for (int64_t t = 5 * S; t < cases[i].inactive_at; t += 5 * S)
+                        if (t < cases[i].asleep_from || t >= cases[i].asleep_until)
+                                tab_keep_alive(&host, t);
+                send_active(&host, false, cases[i].inactive_at);
+                CHECK_INT(events(o, PRESENCE_ACTIVE, PERSON), cases[i].events);
+                if (cases[i].events > 0)
+                        CHECK_INT(tally(o, cases[i].inactive_at)
+                                          .note[PRESENCE_ACTIVE][PRESENCE_KIND_PERSON]
+                                          .at.us,
+                                  at_ms(cases[i].inactive_at - 40 * S).us);
+                /* The next one is an ordinary edge. */
+                send_active(&host, false, cases[i].inactive_at + 100 * S);
+                CHECK_INT(events(o, PRESENCE_ACTIVE, PERSON), cases[i].events);
+                tab_close(&host, cases[i].inactive_at + 101 * S);
+                o = observer_free(o);
+        }
+}
+
 static void a_change_scrolls_by_itself(void)
 {
         struct observer *o = observe();
@@ -660,6 +695,7 @@ int main(void)
         RUN(a_reconnect_keeps_the_state);
         RUN(two_pages_are_two);
         RUN(an_old_page_without_a_tracker_is_not_tracked);
+        RUN(a_page_busy_from_the_start_was_touched);
         RUN(a_change_scrolls_by_itself);
         RUN(replies_of_the_terminal_are_no_keys);
         RUN(a_line_while_nobody_is_active_is_a_program);
