@@ -224,6 +224,18 @@ static bool nobody_active(const struct observer *o, mono_t now)
         return any;
 }
 
+/* Of a text that is all reports, the last that tells of the focus: 'I' or 'O'. */
+static uint8_t last_focus(const uint8_t *text, size_t len)
+{
+        for (; len >= 3; len--) {
+                const uint8_t *p = text + len - 3;
+
+                if (p[0] == 0x1b && p[1] == '[' && (p[2] == 'I' || p[2] == 'O'))
+                        return p[2];
+        }
+        return 0;
+}
+
 static struct judgement judge_typed(const struct watch *w, const struct stream_call *call)
 {
         uint8_t buf[RULES_ARGS_MAX];
@@ -239,7 +251,7 @@ static struct judgement judge_typed(const struct watch *w, const struct stream_c
         left = len;
 #endif
         if (left == 0) {
-                if (focus > 0)
+                if (focus > 0 && page_focus(w->page, last_focus(text, len)))
                         return (struct judgement){PRESENCE_SCROLL, PRESENCE_KIND_WEAK};
                 return (struct judgement){PRESENCE_TYPED, PRESENCE_KIND_MACHINE};
         }
@@ -358,6 +370,8 @@ void judge_broken(struct watch *w, const char *reason)
                                       .known = true,
                                       .verdict = RULE_UNDECODED};
 
+        w->observer->tally.broken++;
+        w->observer->tally.broken_reason = reason;
         conclude(w->observer, &s, (struct judgement){PRESENCE_UNDECODED, PRESENCE_KIND_HINT});
 }
 

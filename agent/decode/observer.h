@@ -62,7 +62,9 @@ struct observer_tally {
         bool tracked;        /* every live page has said something of its activity, or is young */
         uint32_t jobs;       /* cells running, on live pages */
         uint64_t bytes, bytes_undecoded; /* of client WebSocket streams */
-        uint64_t unknown;                /* names that no rule has, messages counted */
+        uint64_t broken; /* streams of the editor's that could not be read, or no further */
+        const char *broken_reason; /* of the last, a constant; NULL none */
+        uint64_t unknown;          /* names that no rule has, messages counted */
 };
 
 /* The rules are kept by pointer and outlive the observer. 0 or -ENOMEM. */

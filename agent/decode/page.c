@@ -95,6 +95,14 @@ bool page_touched(const struct page *p, mono_t now)
                mono_diff_ms(p->awake, now) > PAGE_TRACKER_MS;
 }
 
+bool page_focus(struct page *p, uint8_t focus)
+{
+        bool changed = p->focus != focus;
+
+        p->focus = focus;
+        return changed;
+}
+
 /* FNV-1a. Who aims at a collision makes the count of his own cells wrong. */
 static uint32_t hash_of(const char *key, size_t len)
 {

@@ -33,6 +33,7 @@ struct page {
         mono_t awake;   /* since then it was never silent */
         mono_t changed; /* the last CHANGE; MONO_NEVER */
         enum page_tracker tracker;
+        uint8_t focus; /* what its terminals' last focus report said: 'I', 'O'; 0 there was none */
         bool spoke;    /* the tracker has said something */
         bool gone;     /* it has said that it is being closed */
         bool masked;   /* a job has run since the last ACTIVE edge */
@@ -65,6 +66,11 @@ void page_activity(struct page *p, bool active);
  * after the page has begun, later only when there was a key.
  */
 bool page_touched(const struct page *p, mono_t now);
+/*
+ * A terminal has reported the focus, 'I' or 'O'. False: it says nothing new. A program that asks
+ * for such reports is told at once how it is, each time.
+ */
+bool page_focus(struct page *p, uint8_t focus);
 /*
  * A job begins or ends. What tells it from others: with the same key it may be told of several
  * times and is one; `len` 0 nothing does, and each is one more.

@@ -81,6 +81,16 @@ static void put_notes(struct channel_msg *m, const struct observer_tally *t, mon
         m->u.evidence.n_notes = n;
 }
 
+/* Each reason once in a row: a page that tries again and again is one piece of news. */
+static void log_broken(struct gate *g, const struct observer_tally *t)
+{
+        if (!t->broken_reason || t->broken_reason == g->report.broken_reason)
+                return;
+        g->report.broken_reason = t->broken_reason;
+        log_warn("an editor's WebSocket can not be decoded: cautious evidence is used",
+                 LOG_STR("reason", t->broken_reason), LOG_INT("streams", t->broken));
+}
+
 static void send_evidence(struct gate *g, mono_t now)
 {
         struct channel_msg m = {.type = CHANNEL_GATE_EVIDENCE};
@@ -95,6 +105,7 @@ static void send_evidence(struct gate *g, mono_t now)
         m.u.evidence.unknown = t.unknown;
         put_notes(&m, &t, now);
         gate_tell_link(g, &m);
+        log_broken(g, &t);
         g->report.evidence = evidence_sum(&t);
 }
 

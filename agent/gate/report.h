@@ -23,7 +23,8 @@ struct report {
         bool seen; /* the observer has seen something since it was asked last */
         /* sums of what matters, when they were sent last */
         uint64_t traffic, evidence;
-        size_t n_unknown; /* names that were logged */
+        size_t n_unknown;          /* names that were logged */
+        const char *broken_reason; /* that was logged last */
 };
 
 void report_init(struct gate *g);

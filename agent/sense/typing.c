@@ -14,6 +14,9 @@ void typing_watch(struct typing *t, mono_t now)
                 t->output = now;
         t->watched = true;
         t->watched_at = now;
+        if (!t->has_sure)
+                t->sure = now;
+        t->has_sure = true;
 }
 
 int64_t typing_output(struct typing *t, mono_t now)
@@ -54,10 +57,12 @@ bool typing_read(struct typing *t, mono_t now)
         bool key;
 
         if (floods(t, now)) {
-                key = is_third(t, now);
+                key = is_third(t, now) && within(t->has_sure, t->sure, now, TYPING_HOLD_MS);
         } else {
                 t->n_reads = 0;
                 key = !within(t->has_output, t->output, now, TYPING_REPLY_MS);
+                if (key)
+                        t->sure = now;
         }
 #ifdef TYPING_PLANTED_PROLONGS
         key = key || within(t->has_key, t->key, now, TYPING_BURST_MS);

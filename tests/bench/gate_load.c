@@ -340,6 +340,10 @@ static uint8_t *editor_frame(struct editor *e, size_t n, size_t *ret_len)
         memcpy(at, mask, 4);
         if (len < 126) {
                 *--at = (uint8_t)(0x80 | len);
+        } else if (len < 65536) {
+                *--at = (uint8_t)len;
+                *--at = (uint8_t)(len >> 8);
+                *--at = 0x80 | 126;
         } else {
                 at -= 8;
                 put_u32(at, 0);

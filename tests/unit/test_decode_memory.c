@@ -116,7 +116,7 @@ static void an_idle_page_stays_within_its_bound(void)
         CHECK(observer_new(&rules, &o) == 0);
         before = held;
         for (int i = 0; i < N; i++) {
-                char token[8];
+                char token[16];
 
                 (void)snprintf(token, sizeof(token), "t%d", i);
                 tabs[i] = (struct tab){.compress = true};

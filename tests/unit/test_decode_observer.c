@@ -387,6 +387,41 @@ static void replies_of_the_terminal_are_no_keys(void)
         }
 }
 
+/*
+ * A program that asks for focus reports (DECSET 1004) is answered at once with how it is. One that
+ * asks again and again in an abandoned page hears the same each time; a person changes it.
+ */
+static void only_a_changed_focus_may_be_a_person(void)
+{
+        static const struct {
+                const char *text;
+                bool weak;
+        } rows[] = {
+                {"\x1b[O", true},  {"\x1b[O", false}, {"\x1b[1;1R\x1b[O", false},
+                {"\x1b[I", true},  {"\x1b[I", false}, {"\x1b[I\x1b[O", true},
+                {"\x1b[O", false},
+        };
+        struct observer *o = observe();
+        struct tab t = {.compress = true};
+        uint64_t weak = 0;
+
+        tab_open(&t, o, EDITOR_MANAGEMENT, "m", false, 0);
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+                /* What was said before a reconnect is not news behind it. */
+                if (i == 4) {
+                        tab_close(&t, 400);
+                        tab_open(&t, o, EDITOR_MANAGEMENT, "m", true, 401);
+                }
+                tab_type(&t, rows[i].text, 500);
+                weak += rows[i].weak;
+                CHECK_INT(events(o, PRESENCE_SCROLL, WEAK), weak);
+                CHECK_INT(events(o, PRESENCE_TYPED, MACHINE), i + 1 - weak);
+        }
+        CHECK_INT(persons(o), weak);
+        tab_close(&t, 501);
+        o = observer_free(o);
+}
+
 /* sendText: a whole line at once, while no page has seen a key. */
 static void a_line_while_nobody_is_active_is_a_program(void)
 {
@@ -698,6 +733,7 @@ int main(void)
         RUN(a_page_busy_from_the_start_was_touched);
         RUN(a_change_scrolls_by_itself);
         RUN(replies_of_the_terminal_are_no_keys);
+        RUN(only_a_changed_focus_may_be_a_person);
         RUN(a_line_while_nobody_is_active_is_a_program);
         RUN(a_long_paste_is_a_person);
         RUN(a_running_cell_is_a_job_and_not_a_person);

@@ -42,7 +42,7 @@ static void nameless_jobs_are_counted(void)
 static void they_are_bounded(void)
 {
         struct page p = {0};
-        char key[8];
+        char key[16];
 
         for (int i = 0; i < 10 * PAGE_JOBS_MAX; i++) {
                 (void)snprintf(key, sizeof(key), "%d", i);

@@ -115,14 +115,11 @@ static void slow_typing(void)
 
 static void a_program_that_asks(void)
 {
-        static const int64_t periods[] = {100, 1000, 15000, 60000};
+        static const int64_t periods[] = {400, 1000, 15000, 60000};
         static const int64_t round_trips[] = {0, 1, 40, 250};
 
         for (size_t i = 0; i < ARRAY_LEN(periods); i++) {
                 for (size_t k = 0; k < ARRAY_LEN(round_trips); k++) {
-                        /* At ten questions a second output floods, and see below. */
-                        if (periods[i] <= 2 * TYPING_REPLY_MS)
-                                continue;
                         fresh();
                         for (int64_t ms = 5000; ms < NIGHT_MS; ms += periods[i])
                                 asks(ms, round_trips[k]);
@@ -186,6 +183,34 @@ static void asking_in_a_flood(void)
         CHECK_INT(keys, 0);
 }
 
+/* Asking so often floods, or is done beside a flood: that passes for typing, but not all night. */
+static void asking_often_is_no_person_for_ever(void)
+{
+        static const struct {
+                int64_t output_ms, ask_ms;
+        } rows[] = {{0, 100}, {0, 200}, {10, 500}, {10, 4000}};
+
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+                int64_t last = 0;
+                unsigned before = 0;
+
+                fresh();
+                CHECK(types(1000));
+                for (int64_t ms = 5000; ms < NIGHT_MS / 2; ms += 10) {
+                        if (rows[i].output_ms > 0)
+                                output(ms);
+                        if (ms % rows[i].ask_ms == 0)
+                                asks(ms, 1);
+                        if (keys > before)
+                                last = ms;
+                        before = keys;
+                }
+                CHECK(last <= 1000 + TYPING_HOLD_MS + TYPING_BURST_MS);
+                /* A key once it is quiet begins anew. */
+                CHECK(types(NIGHT_MS / 2 + TYPING_PAUSE_MAX_MS + TYPING_REPLY_MS + 1));
+        }
+}
+
 /* A clock, a progress line: output that is no flood leaves keys as they are. */
 static void typing_beside_a_clock(void)
 {
@@ -234,6 +259,7 @@ int main(void)
         RUN(a_flood_is_cheap);
         RUN(typing_into_a_flood);
         RUN(asking_in_a_flood);
+        RUN(asking_often_is_no_person_for_ever);
         RUN(typing_beside_a_clock);
         RUN(a_flood_ends);
         return 0;
