@@ -29,7 +29,7 @@
 #define CHUNK (256 * 1024)
 #define WINDOW_BITS (-15)
 
-static _Noreturn void die(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static _Noreturn void die(const char *format, ...)
 {
         va_list ap;
 
