@@ -296,6 +296,7 @@ struct task_live {
         struct signal_age signals[CORE_SIGNALS_MAX];
         mono_t busy_until; /* a job wants it until then; long ago: none does */
         char job[CORE_JOB_SIZE];
+        bool came; /* somebody, with a browser or without, since the claim */
         enum browser_state browser;
         mono_t browser_left_at; /* when it has left */
         char confidence[CORE_SOURCE_SIZE];

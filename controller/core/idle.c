@@ -15,14 +15,11 @@ static struct idle_facts facts_of(const struct workspace *w, const struct task *
         struct idle_facts f = {
                 .now = now, .person_at = w->person_at, .claim_at = w->person_at, .connected = true};
         const struct task_live *l = t ? &t->live : NULL;
-        /* Whoever works without a WebSocket has come, although no browser is connected. */
-        bool came = w->person_by[0] && strcmp(w->person_by, "claim") != 0;
-
         if (!l)
                 return f;
         f.claim_at = l->claimed_at;
         f.busy_ms = MAX(mono_diff_ms(now, l->busy_until), 0);
-        f.never_connected = l->browser == BROWSER_NEVER && !came;
+        f.never_connected = l->browser == BROWSER_NEVER && !l->came;
         f.connected = l->browser != BROWSER_LEFT && !f.never_connected;
         f.disconnected_at = l->browser_left_at;
         return f;
@@ -73,12 +70,19 @@ mono_t idle_due(const struct core *c, const struct workspace *w)
  */
 void idle_evidence(struct core *c, struct workspace *w, int64_t person_age_ms, const char *by)
 {
+        struct task *t = task_of(c, w);
         mono_t at;
         utc_t at_utc;
         bool newer;
 
         if (person_age_ms < 0 || person_age_ms > c->now.us / US_PER_MS)
                 return;
+        /*
+         * Whoever works without a WebSocket has come, although no browser is connected; also when
+         * the newest is a claim again, of somebody who asks for it or of a link that has forgotten.
+         */
+        if (t && by[0] && strcmp(by, "claim") != 0)
+                t->live.came = true;
         at = mono_add_ms(c->now, -person_age_ms);
         newer = mono_before(w->person_at, at);
         /* What is as new may know better where it is from. */

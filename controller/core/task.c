@@ -155,6 +155,7 @@ void task_enter(struct core *c, struct task *t, enum task_state state, const cha
         case TASK_CLAIMED:
                 t->live.claimed_at = c->now;
                 t->live.browser = BROWSER_UNKNOWN;
+                t->live.came = false;
                 audit_task_ms(c, t, "claimed", in_state_ms);
                 task_command(c, t, COMMAND_CLAIM, false, "");
                 break;

@@ -4,6 +4,8 @@ All get the same limit, and to all the claim and each resume count as activity, 
 What a product knows besides (its own pings, its users' settings) is not modelled. A rule says when it last saw activity;
 the workspace is stopped when that is `limit` ago, looked at every 10 s.
 """
+import re
+
 TICK_MS = 10000
 PTS_MAJOR = 136
 
@@ -38,7 +40,7 @@ class ConnectionOpen(Rule):
     def feed(self, e):
         if e["e"] == "open":
             self.open.add(e["c"])
-        elif e["e"] == "close":
+        elif e["e"] == "close" and e["c"] in self.open:  # a night repeats the end of what is no more
             self.open.discard(e["c"])
             self.closed = e["t"]
 
@@ -71,19 +73,29 @@ class Heartbeat(Rule):
 
 
 class AnyTraffic(Rule):
-    """JupyterHub: any bytes of a user's route, in either direction, WebSocket frames too.
+    """JupyterHub: requests that are answered well, and whatever a client sends on a WebSocket.
 
-    configurable-http-proxy renews a route's last_activity with data of requests, responses and WebSockets (its
-    lib/configproxy.js, README "last_activity"); jupyterhub-idle-culler stops what was silent for its timeout (README).
+    configurable-http-proxy renews a route's last_activity at the end of a response below 300, and with each piece that
+    comes from the client of an upgraded connection; what the server sends there is not listened to (its lib/configproxy.js,
+    handleProxy). jupyterhub-idle-culler stops what was silent for its timeout (README).
     """
     name, title = "traffic", "any traffic (JupyterHub)"
 
     def __init__(self):
-        self.at = None
+        self.at, self.status, self.answered = None, {}, {}
 
     def feed(self, e):
-        if e["e"] in ("up", "down"):
+        c = e.get("c")
+        if e["e"] == "down":
+            status = re.match(r"HTTP/1\.1 (\d{3})", e.get("head", ""))
+            self.status[c] = int(status[1]) if status else self.status.get(c)
+            self.answered[c] = e["t"]
+        elif e["e"] == "up" and self.status.get(c) == 101:
             self.at = e["t"]
+        elif e["e"] in ("up", "close") and c in self.answered:  # that was the end of the response
+            last = self.answered.pop(c)
+            if 200 <= (self.status.get(c) or 0) < 300:
+                self.at = newer(self.at, last)
 
     def active_at(self, now):
         return self.at
@@ -116,7 +128,8 @@ class TtyWatcher(Rule):
     timeout/CLI-WATCHER.md and timeout/activity_source_tty.go): never tail, watch, top, htop, nor what is older than 6 h;
     always what is younger than min(5 min, 15 % of the limit); one in the foreground that has read its terminal only if the
     terminal was read from within the activity window; all else is work and counts. Che's editor extension, which sees the
-    editor's events, is another part and not modelled: this is what the watcher adds where no such extension runs.
+    editor's events, is another part and not modelled: this is what the watcher adds where no such extension runs. Nor is
+    what it makes of the kernel function that a process waits in, where the terminal was never read from: not recorded.
     """
     name, title = "tty", "TTY watcher (Che)"
     IGNORED = ("tail", "watch", "top", "htop")
@@ -130,7 +143,8 @@ class TtyWatcher(Rule):
 
     def feed(self, e):
         if e["e"] == "proc":
-            if "comm" in e and "ppid" in e:
+            known = self.processes.get(e["pid"])
+            if "comm" in e and "ppid" in e and not (known and known.get("start") == e.get("start")):
                 self.processes[e["pid"]] = dict(e, since=e["t"])
             elif e["pid"] in self.processes:
                 known = self.processes[e["pid"]]

@@ -7,9 +7,9 @@ import dataclasses
 
 JOB_BOUND_MS = 2 * 60 * 60 * 1000  # a job may hold the workspace for so long after the last act
 JOB_LINGER_MS = 2 * 60 * 1000      # and is over at most so long after its end
-# One look of the rules. A mark is written behind the act that it names, when the browser has answered, and what is
-# clicked while a page still loads leaves no trace of its own: the act that anyone can know of is some seconds older.
-MARK_SLACK_MS = 10000
+# A mark is written behind the act that it names, when the browser has answered: what anyone can know of is older. In the
+# recordings by less than a second, with every limit that was tried.
+MARK_SLACK_MS = 2000
 WASTED_MINUTES_MAX = 2.0
 
 

@@ -86,16 +86,21 @@ http { access_log off; client_body_temp_path ${this.work}/b; proxy_temp_path ${t
 
   async startBrowser({ playwright }, display) {
     this.chromium = createRequire(path.join(playwright, 'node_modules/x.js'))('playwright-core').chromium;
-    const profile = path.join(this.work, 'browser');
-    // None of the flags by which a test runner keeps hidden tabs awake: a student's browser has none.
-    this.browserProcess = this.child('/usr/bin/chromium', [...chromiumArgs, `--user-data-dir=${profile}`, '--remote-debugging-port=0',
-      '--no-default-browser-check', '--window-size=1280,800', '--force-color-profile=srgb', 'about:blank'],
-    { env: { ...process.env, DISPLAY: display }, stdio: 'ignore', detached: true });
-    const portFile = path.join(profile, 'DevToolsActivePort');
-    await until('Chromium listens', 60, () => fs.existsSync(portFile) && fs.readFileSync(portFile, 'utf8').includes('\n'));
-    this.debugPort = Number(fs.readFileSync(portFile, 'utf8').split('\n')[0]);
+    this.display = display;
+    await this.launch('about:blank');
     await this.attach();
   }
+
+  launch = async (...argv) => {
+    const profile = path.join(this.work, 'browser'), portFile = path.join(profile, 'DevToolsActivePort');
+    fs.rmSync(portFile, { force: true }); // that of a browser before this one
+    // None of the flags by which a test runner keeps hidden tabs awake: a student's browser has none.
+    this.browserProcess = this.child('/usr/bin/chromium', [...chromiumArgs, `--user-data-dir=${profile}`, '--remote-debugging-port=0',
+      '--no-default-browser-check', '--window-size=1280,800', '--force-color-profile=srgb', ...argv],
+    { env: { ...process.env, DISPLAY: this.display }, stdio: 'ignore', detached: true });
+    await until('Chromium listens', 60, () => fs.existsSync(portFile) && fs.readFileSync(portFile, 'utf8').includes('\n'));
+    this.debugPort = Number(fs.readFileSync(portFile, 'utf8').split('\n')[0]);
+  };
 
   // While a debugger is attached the page believes that it has the focus; detached, the window is a student's.
   attach = async () => {
@@ -209,6 +214,29 @@ http { access_log off; client_body_temp_path ${this.work}/b; proxy_temp_path ${t
     }
     this.mark('phase', 'the lid is opened');
   };
+
+  // The browser ends, as when the computer is shut down, and starts again by itself with the tabs that were open. That they
+  // are there and connect is asked without a debugger, which would wake them.
+  restart = async (n) => {
+    await this.detach();
+    const { browserProcess } = this, ended = once(browserProcess, 'exit');
+    this.mark('phase', 'the browser ends');
+    browserProcess.kill('SIGTERM');
+    await ended;
+    await this.minutes(n);
+    const first = this.recorder.next; // a connection of the old browser may linger
+    this.mark('phase', 'the browser starts by itself');
+    await this.launch('--restore-last-session');
+    await until('the tab is restored and connects', 120, async () => {
+      const tabs = await (await fetch(`http://127.0.0.1:${this.debugPort}/json/list`)).json();
+      return tabs.some((t) => t.type === 'page' && t.url.startsWith(this.url)) && this.webSockets(first) >= 2;
+    }, 500);
+  };
+
+  // How many WebSockets are open of the connections from this number on: a page that is connected has two.
+  webSockets = (first = 1) => fs.readFileSync(path.join(this.dir, 'relay.jsonl'), 'utf8').split('\n')
+    .filter((l) => l.includes('"head":"HTTP/1.1 101 ') && l.endsWith('}')).map((l) => JSON.parse(l).c)
+    .filter((c) => c >= first && this.recorder.pairs.has(c)).length;
 
   cut = () => {
     this.recorder.cut();

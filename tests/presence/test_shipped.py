@@ -99,7 +99,35 @@ class Recordings(unittest.TestCase):
                 self.assertTrue(ours)
 
 
+class OtherLimits(unittest.TestCase):
+    """What the usual limit hardly shows: jobs that outlast it, and evidence that a night repeats before the stop."""
+
+    def ours(self, *args):
+        done, doc = run(*args)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return [(r, r["rules"]["ours"]) for r in doc["recordings"]]
+
+    def test_jobs_that_outlast_the_limit_hold(self):
+        jobs = [os.path.join(RECORDINGS, name) for name in ("build_closed", "notebook")]
+        for rec, r in self.ours("--limit", "5m", "--replay", *jobs):
+            self.assertGreater(r["job_minutes"], 5, rec["name"])
+
+    def test_nights_are_judged_by_what_is_repeated(self):
+        in_the_night = [s for rec, r in self.ours("--limit", "2h", "--replay", RECORDINGS) if rec["looped"]
+                        for s in r["stops"] if s["t_ms"] > rec["looped"]["to_ms"]]
+        self.assertGreater(len(in_the_night), 10)
+
+
 class WrongRules(unittest.TestCase):
+    def test_one_that_only_a_night_shows(self):
+        """At 2 hours an untouched page is stopped in the night; with its chatter for a person it must not be."""
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
+            json.dump(planted.as_person(RULES, "$onFileEvent"), f)
+            f.flush()
+            done, doc = run("--rules", f.name, "--limit", "2h", "--replay", os.path.join(RECORDINGS, "git_chatter"))
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertGreater(doc["recordings"][0]["rules"]["ours"]["wasted_minutes"], 60)
+
     def test_the_planted_rules_fail(self):
         done, doc = run("--rules", os.path.join(HERE, "planted/wrong-rules.json"), "--replay", RECORDINGS)
         self.assertEqual(done.returncode, 1, done.stderr)

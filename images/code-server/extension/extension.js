@@ -86,7 +86,7 @@ class Notice {
     } catch {
       // The gate is being started again, or this is no workspace of ours. What is not known is not shown.
       this.failures++;
-      this.clear();
+      this.hide();
       next = Math.min(POLL_S * 2 ** (this.failures - 1), AWAY_POLL_S);
     }
     if (this.gone) return;
@@ -117,7 +117,7 @@ class Notice {
     this.item.show();
     const level = left <= Math.min(LAST_S, warn / 2) ? 2 : 1;
     if (level > this.shown) this.warn(left);
-    this.shown = Math.max(this.shown, level);
+    this.shown = level; // back at 1: somebody came, and is told again when the end comes near again
   }
 
   tick() {
@@ -126,10 +126,14 @@ class Notice {
     this.item.accessibilityInformation = { label: `This workspace stops in ${inWords(left)}. Press to keep working.`, role: 'button' };
   }
 
-  clear() {
+  hide() {
     clearInterval(this.ticker);
     this.ticker = undefined;
     this.item.hide();
+  }
+
+  clear() {
+    this.hide();
     this.shown = 0;
   }
 

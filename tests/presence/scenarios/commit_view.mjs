@@ -7,7 +7,8 @@ touch "$HOME/ready"
 `;
 
 export const name = 'commit_view';
-export const about = 'A person works in the Source Control view only: writes a message and commits every 4 to 6 minutes for 33 minutes. '
+export const about = 'A person works in the Source Control view only: clicks, types and presses the key that commits every 4 to 6 minutes for 33 minutes. '
+  + 'The first takes all changes; later ones find nothing to commit, and what was typed stays in the box. '
   + 'Written after the rules were frozen.';
 export const labels = { person: 'present', tab: 'visible', written: 'after the rules were frozen' };
 export const files = { '.gitconfig': '[user]\n  name = Student\n  email = student@example.org\n', 'setup.sh': setup };

@@ -1,5 +1,5 @@
 export const name = 'pointer_only';
-export const about = 'Nobody is there, but the pointer moves over the page every 10 s, as a mouse jiggler makes it. Written after the rules were frozen.';
+export const about = 'Nobody is there, but the pointer moves over the page every 10 s, as a mouse jiggler makes it (moved by the debugger, which makes the page believe that it has the focus). Written after the rules were frozen.';
 export const labels = { person: 'leaves', tab: 'visible', pointer: 'moved by a machine', written: 'after the rules were frozen' };
 export async function run(page, mark, stage) {
   await stage.begin();
