@@ -6,6 +6,8 @@
 
 /* What a changed document scrolls follows it at once. */
 #define SCROLL_AFTER_CHANGE_MS 1000
+/* From a person's navigation to the connections of the page that it loads. */
+#define OPENING_MS 30000
 /* When the tracker says "inactive", the last key was 40 to 70 s ago. */
 #define INACTIVE_AGE_MS 40000
 /* A refresh asks at once; its log entry is sent a second later, when a batch is full. */
@@ -284,6 +286,24 @@ static struct judgement judge_job(const struct watch *w, const struct stream_cal
         return (struct judgement){PRESENCE_JOB, PRESENCE_KIND_MACHINE};
 }
 
+/*
+ * The first thing that this page's tracker says, and a person navigated to it: keys and clicks from
+ * its first moments made no edge, so who opened it is taken to have stayed as long as may be. A
+ * page that a machine loaded (a restored session) is not.
+ */
+static bool opened_by_person(const struct watch *w)
+{
+        const struct observer_tally *t = &w->observer->tally;
+        mono_t at = t->note[PRESENCE_REQUEST][PRESENCE_KIND_PERSON].at;
+        int64_t before;
+
+        if (w->page->spoke || w->page->jobs > 0 || w->page->masked ||
+            t->note[PRESENCE_REQUEST][PRESENCE_KIND_PERSON].events == 0)
+                return false;
+        before = mono_diff_ms(at, w->page->awake);
+        return before >= 0 && before < OPENING_MS;
+}
+
 /* What a call's verdict means, and what it changes. */
 static struct judgement judge_verdict(struct watch *w, const struct stream_call *call,
                                       enum rule_verdict v)
@@ -293,7 +313,7 @@ static struct judgement judge_verdict(struct watch *w, const struct stream_call 
                 page_activity(w->page, true);
                 return (struct judgement){PRESENCE_ACTIVE, PRESENCE_KIND_PERSON};
         case RULE_INACTIVE:
-                if (page_touched(w->page, w->now))
+                if (page_touched(w->page, w->now) || opened_by_person(w))
                         note(w->observer, (struct judgement){PRESENCE_ACTIVE, PRESENCE_KIND_PERSON},
                              1, mono_add_ms(w->now, -INACTIVE_AGE_MS));
                 page_activity(w->page, false);

@@ -26,7 +26,16 @@ static const struct rule_name commands[] = {
 static const struct rule_request upgrades[] = {
         {.method = "", .path = "/proxy/*", .query = "", .without = "", .verdict = RULE_MACHINE},
 };
+static const struct rule_request requests[] = {
+        {.method = "",
+         .path = "",
+         .query = "",
+         .without = "",
+         .navigation = true,
+         .verdict = RULE_PERSON},
+};
 static const struct rules rules = {
+        .requests = {requests, ARRAY_LEN(requests)},
         .editor_query = "reconnectionToken",
         .methods = {methods, ARRAY_LEN(methods)},
         .commands = {commands, ARRAY_LEN(commands)},
@@ -325,6 +334,38 @@ static void a_page_busy_from_the_start_was_touched(void)
                 send_active(&host, false, cases[i].inactive_at + 100 * S);
                 CHECK_INT(events(o, PRESENCE_ACTIVE, PERSON), cases[i].events);
                 tab_close(&host, cases[i].inactive_at + 101 * S);
+                o = observer_free(o);
+        }
+}
+
+#define GESTURE "\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-User: ?1"
+
+/* Who opened a page is taken to have stayed until the tracker gives up; a machine is not. */
+static void who_opens_a_page_stays_a_moment(void)
+{
+        static const struct {
+                const char *navigation;
+                bool cell;
+                int64_t events;
+        } cases[] = {
+                {"GET / HTTP/1.1\r\nHost: a" GESTURE, false, 1},
+                {"GET / HTTP/1.1\r\nHost: a\r\nSec-Fetch-Mode: navigate", false, 0},
+                {"GET / HTTP/1.1\r\nHost: a" GESTURE, true, 0},
+        };
+
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+                struct observer *o = observe();
+                struct tab host = {.compress = true};
+
+                CHECK(!ask(o, cases[i].navigation, 0));
+                tab_open(&host, o, EDITOR_EXTENSION_HOST, "h", false, 4 * S);
+                for (int64_t t = 5 * S; t < 68 * S; t += 5 * S)
+                        tab_keep_alive(&host, t);
+                if (cases[i].cell)
+                        tab_method(&host, "$cellBegins", "[]", 30 * S);
+                send_active(&host, false, 68 * S);
+                CHECK_INT(events(o, PRESENCE_ACTIVE, PERSON), cases[i].events);
+                tab_close(&host, 70 * S);
                 o = observer_free(o);
         }
 }
@@ -731,6 +772,7 @@ int main(void)
         RUN(two_pages_are_two);
         RUN(an_old_page_without_a_tracker_is_not_tracked);
         RUN(a_page_busy_from_the_start_was_touched);
+        RUN(who_opens_a_page_stays_a_moment);
         RUN(a_change_scrolls_by_itself);
         RUN(replies_of_the_terminal_are_no_keys);
         RUN(only_a_changed_focus_may_be_a_person);
