@@ -107,6 +107,12 @@ struct audit_row {
         char detail[CORE_REASON_SIZE];
 };
 
+/* What an operator has set and a restart must not forget: "maintenance", "pause.vscode", … */
+struct setting_row {
+        char name[CORE_NAME_SIZE];
+        char value[CORE_REASON_SIZE]; /* "" removes it */
+};
+
 struct core_type {
         char name[CORE_TYPE_SIZE];
         uint32_t pool_size;        /* warm tasks to keep */
