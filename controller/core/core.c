@@ -315,6 +315,7 @@ struct task *task_add(struct core *c, const struct task_row *row)
         t->type = type_find(c, row->type);
         t->since = t->alert_at = c->now;
         t->ask_at = t->notice_at = MONO_NEVER;
+        t->hold_until = c->now;
         t->live.heard_at = t->live.claimed_at = t->live.ready_at = c->now;
         t->live.person_age_ms = t->live.unsaved_age_ms = -1;
         index_link(&c->task_index, slot);

@@ -101,9 +101,9 @@ static void resume_task(struct core *c, struct task *t)
         t->launched = true;
         switch (t->row.state) {
         case TASK_STOPPING:
-                if (w)
-                        task_command(c, t, COMMAND_PREPARE_STOP, w->row.erase_at.us == 0,
-                                     t->row.reason);
+                if (!w || (w->row.wanted && workspace_resume(c, w, "a request before the restart")))
+                        break;
+                task_command(c, t, COMMAND_PREPARE_STOP, w->row.erase_at.us == 0, t->row.reason);
                 break;
         case TASK_SAVED:
         case TASK_TERMINATING:

@@ -125,6 +125,8 @@ struct task {
         bool doubted; /* the provider says that it has ended, and its agent does not agree */
         mono_t doubted_at;
         char doubt[CORE_REASON_SIZE]; /* what the provider said */
+        bool resumed;                 /* a stop of it was cancelled */
+        mono_t hold_until;            /* the cap on stops: not ended for silence before */
         bool noticed;                 /* the provider will end it */
         mono_t notice_at;             /* it is stopped then at the latest */
         char notice[CORE_REASON_SIZE];
@@ -281,6 +283,14 @@ void workspace_stop(struct core *c, struct workspace *w, bool recheck, const cha
  * could not restore and so holds nothing (ended); was lost; is gone.
  */
 void workspace_task_ready(struct core *c, struct workspace *w, struct task *t);
+/*
+ * Somebody is back while it is being stopped: cancel that, if the task has not said saved. False
+ * when it is too late, or was not to be. `by` asked for it.
+ */
+bool workspace_resume(struct core *c, struct workspace *w, const char *by);
+/* A resume was ordered and the agent has not started the app again yet. */
+bool task_is_resuming(const struct task *t);
+void workspace_task_resumed(struct core *c, struct workspace *w, struct task *t);
 void workspace_task_declined(struct core *c, struct workspace *w, struct task *t);
 void workspace_task_failed(struct core *c, struct workspace *w, struct task *t, const char *reason);
 void workspace_task_useless(struct core *c, struct workspace *w, struct task *t,
@@ -297,6 +307,8 @@ void saves_announced(struct core *c, const struct core_event *ev);
 void saves_verified(struct core *c, struct workspace *w, const struct core_event *ev);
 void saves_verify(struct core *c, struct workspace *w);
 void saves_forget(struct workspace *w);
+/* Its agent says that all is saved, and nothing is being checked. */
+void saves_agent_saved(struct core *c, struct workspace *w, struct task *t);
 /* Head becomes `ref`; stores the row. */
 void saves_commit(struct core *c, struct workspace *w, const struct save_ref *ref);
 void saves_sweep(struct core *c, const struct workspace *w);
@@ -331,6 +343,8 @@ bool pools_has_warm(const struct core *c, uint32_t type);
 
 /* For this type, or for every one; NULL when it is off. */
 const struct mode *modes_get(const struct core *c, enum core_mode mode, uint32_t type);
+/* Also what runs is to be stopped. */
+bool modes_hard_drain(const struct core *c, uint32_t type);
 void modes_boot(struct core *c, const struct core_event *ev);
 void modes_request(struct core *c, const struct core_event *ev);
 

@@ -150,9 +150,52 @@ static void retry_stop(struct core *c, struct workspace *w, struct task *t, cons
 
 static void stop_saving(struct core *c, struct workspace *w, struct task *t, const char *reason)
 {
+        if (t->row.state != TASK_STOPPING)
+                return;
         /* The agent may not decline any more, if it has not been asked that way already. */
-        if (t->row.state == TASK_STOPPING && t->recheck && !w->save.active)
+        if (task_is_resuming(t) || (t->recheck && !w->save.active))
                 task_command(c, t, COMMAND_PREPARE_STOP, false, reason);
+}
+
+/* ---- and not stopping after all ---- */
+
+bool task_is_resuming(const struct task *t)
+{
+        return t->row.state == TASK_STOPPING && t->command_id && t->command == COMMAND_RESUME;
+}
+
+bool workspace_resume(struct core *c, struct workspace *w, const char *by)
+{
+        struct task *t = task_of(c, w);
+
+        if (!t || t->row.state != TASK_STOPPING || t->noticed || c->draining ||
+            w->row.erase_at.us || modes_hard_drain(c, w->type))
+                return false;
+        if (task_is_resuming(t))
+                return true;
+        /* Until its app runs again it is wanted: should it be too late, it is launched anew. */
+        w->row.wanted = true;
+        w->requested_at = c->now;
+        fx_put_workspace(c, w);
+        audit_workspace(c, w, "resuming", by);
+        /* What it has uploaded as its last save is an ordinary one now. */
+#ifndef CORE_PLANTED_FORGETS_RESUME
+        w->save.final = w->save.unchanged_final = false;
+#endif
+        t->since = c->now;
+        t->resumed = true;
+        task_command(c, t, COMMAND_RESUME, false, by);
+        return true;
+}
+
+void workspace_task_resumed(struct core *c, struct workspace *w, struct task *t)
+{
+        task_enter(c, t, TASK_READY, "");
+        w->person_at = mono_max(w->person_at, w->requested_at);
+        w->hold_until = mono_add_ms(c->now, DECLINE_HOLD_MS);
+        w->hold_why = "it was just asked for again";
+        workspace_enter(c, w, WS_RUNNING, "");
+        audit_workspace(c, w, "resumed", "the stop was cancelled");
 }
 
 void workspace_stop(struct core *c, struct workspace *w, bool recheck, const char *reason)
