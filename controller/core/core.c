@@ -283,7 +283,7 @@ struct workspace *workspace_add(struct core *c, const struct workspace_row *row)
         w->type = type_find(c, row->key.type);
         w->wait_next = w->wait_prev = INDEX_NONE;
         w->ask_at = MONO_NEVER;
-        w->requested_at = w->person_at = w->hold_until = c->now;
+        w->requested_at = w->person_at = w->hold_until = w->alert_at = c->now;
         w->hold_why = "";
         index_link(&c->workspace_index, slot);
         user_link(c, w);

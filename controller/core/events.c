@@ -175,7 +175,7 @@ static void resume_workspace(struct core *c, struct workspace *w)
                 if (!t)
                         workspace_enter(c, w, WS_RECOVERING, "its task is unknown");
                 else
-                        w->ask_at = mono_add_ms(c->now, c->config.retry_save_ms);
+                        workspace_attention_again(c, w);
                 break;
         case WS_RECOVERING:
         case WS_DELETED:

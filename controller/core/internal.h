@@ -35,6 +35,10 @@
 #define ACTIVE_STORE_MS 60000
 /* The same alert about the same task is written at most this often. */
 #define ALERT_AGAIN_MS 60000
+/* An alert about a workspace in attention is repeated after this, while it stays there. */
+#define ATTENTION_ALERT_MS 600000
+/* Attempts to save in attention: the configured pause, doubled each time, at most so many times. */
+#define ATTENTION_DOUBLINGS 4
 /* A pool is not refilled while a claim runs that is not older than this. */
 #define CLAIM_FIRST_MS 10000
 /* What an agent says of jobs is believed up to here; the job limit is far below. */
@@ -108,7 +112,9 @@ struct workspace {
         char person_by[CORE_SOURCE_SIZE]; /* its source; "" not known */
         mono_t hold_until;                /* not stopped for idleness before this */
         const char *hold_why;             /* static */
-        mono_t ask_at; /* attention: next attempt; recovering, deleted: next question */
+        mono_t ask_at;      /* attention: next attempt; recovering, deleted: next question */
+        mono_t alert_at;    /* attention: the next alert may be written */
+        utc_t attention_at; /* since when */
         uint32_t tries;
         utc_t active_stored;
         struct pending_save save;
@@ -298,6 +304,8 @@ void workspace_task_useless(struct core *c, struct workspace *w, struct task *t,
 void workspace_task_lost(struct core *c, struct workspace *w, struct task *t, const char *reason);
 void workspace_task_gone(struct core *c, struct workspace *w, const struct task *t);
 void workspace_salvaged(struct core *c, struct workspace *w, const struct core_event *ev);
+/* It was in attention before the restart. */
+void workspace_attention_again(struct core *c, struct workspace *w);
 void workspace_deadline(struct core *c, struct workspace *w);
 void workspace_arm(struct core *c, const struct workspace *w);
 
