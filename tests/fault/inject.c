@@ -46,8 +46,8 @@ enum fault_class {
 };
 
 static const char *const names[CLASS_MAX] = {
-        [NONE] = "none", [ALLOC] = "alloc",     [ALLOC_ANY] = "alloc-any", [DISK_FULL] = "disk-full",
-        [SHORT] = "short", [FSYNC] = "fsync",   [READ] = "read",           [EMFILE_] = "emfile",
+        [NONE] = "none",    [ALLOC] = "alloc", [ALLOC_ANY] = "alloc-any", [DISK_FULL] = "disk-full",
+        [SHORT] = "short",  [FSYNC] = "fsync", [READ] = "read",           [EMFILE_] = "emfile",
         [EINTR_] = "eintr", [NAME] = "name",
 };
 
@@ -86,7 +86,8 @@ __attribute__((constructor)) static void begin(void)
         after = getenv("FAULT_AFTER") != NULL;
         fd = file ? open(file, O_RDWR | O_CLOEXEC) : -1;
         if (fd >= 0) {
-                void *shared = mmap(NULL, sizeof(*count), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+                void *shared =
+                        mmap(NULL, sizeof(*count), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
                 if (shared != MAP_FAILED)
                         count = shared;
@@ -120,7 +121,7 @@ static bool fails(enum fault_class c, int error)
 #define REAL(name)                                                                                 \
         static typeof(name) *real;                                                                 \
         if (!real)                                                                                 \
-                *(void **)&real = dlsym(RTLD_NEXT, #name)
+        *(void **)&real = dlsym(RTLD_NEXT, #name)
 
 /* ---- memory ---- */
 
