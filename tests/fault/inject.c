@@ -162,6 +162,17 @@ static bool is_file(int fd)
         return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 
+/* What may be taken in part; a packet goes whole or not at all. */
+static bool is_stream(int fd)
+{
+        int type = 0;
+        socklen_t len = sizeof(type);
+
+        if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0)
+                return type == SOCK_STREAM;
+        return is_file(fd);
+}
+
 static void note_synced(int fd)
 {
         struct stat st;
@@ -177,7 +188,7 @@ static ssize_t before_write(int fd, size_t n)
                 return -1;
         if (class == DISK_FULL && is_file(fd) && fails(DISK_FULL, ENOSPC))
                 return -1;
-        if (class == SHORT && n > 1 && strikes(SHORT))
+        if (class == SHORT && n > 1 && is_stream(fd) && strikes(SHORT))
                 return (ssize_t)(n / 2);
         return 0;
 }

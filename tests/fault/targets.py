@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 
 from bench import Bench, as_student, check, snapshot, difference
+from gate_target import GateTarget
 
 TIMEOUT_S = 120
 
@@ -214,6 +215,7 @@ ALL = {
     "save": (SaveTarget, ["alloc", "alloc-any", "disk-full", "short", "read", "emfile", "eintr"], False),
     "restore": (RestoreTarget, ["alloc", "alloc-any", "disk-full", "short", "read", "emfile", "eintr", "name"], False),
     "storage": (StorageTarget, ["alloc", "disk-full", "short", "fsync", "emfile", "eintr", "name"], False),
+    "gate": (GateTarget, ["alloc", "short", "emfile", "eintr"], False),
     "config": (check_config, ["alloc", "alloc-any", "read", "emfile", "eintr"], False),
     "rules": (check_rules, ["alloc", "alloc-any", "read", "emfile", "eintr"], False),
     "planted": (PlantedTarget, ["fsync", "alloc"], True),
