@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 
 from bench import Bench, as_student, check, snapshot, difference
+from controller_target import ControllerTarget
 from gate_target import GateTarget
 
 TIMEOUT_S = 120
@@ -186,6 +187,37 @@ def check_rules(bin_dir):
                                     f"{ROOT}/images/code-server/presence.json"], "")
 
 
+class StoreTarget:
+    """The SQLite store: what it has called committed is there, whole, also for the next process."""
+
+    def __init__(self, bin_dir):
+        self.folder = tempfile.mkdtemp(prefix="fault-test-")
+        self.program = os.path.join(bin_dir, "store_turns")
+        self.turns = 30
+
+    def close(self):
+        shutil.rmtree(self.folder)
+
+    def call(self, verb, n, env):
+        return subprocess.run([self.program, verb, os.path.join(self.folder, "state.db"), str(n)],
+                              env={**os.environ, **env}, capture_output=True, text=True, timeout=TIMEOUT_S)
+
+    def run(self, env, _injector):
+        for name in os.listdir(self.folder):
+            if name.startswith("state.db"):
+                os.unlink(os.path.join(self.folder, name))
+        p = self.call("write", self.turns, env)
+        if died(p.returncode):
+            return f"{died(p.returncode)}: {p.stderr}"
+        said = [int(line.split()[1]) for line in p.stdout.splitlines()]
+        if p.returncode == 0 and len(said) != self.turns:
+            return f"exit 0 with {len(said)} turns"
+        if p.returncode != 0 and not p.stderr.strip():
+            return f"exit {p.returncode} without a word"
+        p = self.call("read", max(said, default=0), {})
+        return None if p.returncode == 0 else f"{max(said, default=0)} turns acknowledged: {p.stdout}{p.stderr}"
+
+
 class PlantedTarget:
     """A program that does not look at what fsync says: the loss has to be seen."""
 
@@ -216,6 +248,9 @@ ALL = {
     "restore": (RestoreTarget, ["alloc", "alloc-any", "disk-full", "short", "read", "emfile", "eintr", "name"], False),
     "storage": (StorageTarget, ["alloc", "disk-full", "short", "fsync", "emfile", "eintr", "name"], False),
     "gate": (GateTarget, ["alloc", "short", "emfile", "eintr"], False),
+    "store": (StoreTarget, ["alloc", "alloc-any", "disk-full", "short", "fsync", "read", "emfile", "eintr", "name"],
+              False),
+    "controller": (ControllerTarget, ["alloc", "disk-full", "short", "fsync", "read", "emfile", "eintr", "name"], False),
     "config": (check_config, ["alloc", "alloc-any", "read", "emfile", "eintr"], False),
     "rules": (check_rules, ["alloc", "alloc-any", "read", "emfile", "eintr"], False),
     "planted": (PlantedTarget, ["fsync", "alloc"], True),
