@@ -1,4 +1,5 @@
 """The whole controller under faults: it ends with a sentence or goes on; what it has accepted, the next one knows."""
+import http.client
 import json
 import os
 import shutil
@@ -86,7 +87,7 @@ class ControllerTarget:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as e:
             return e.code, None
-        except (OSError, ValueError):
+        except (OSError, ValueError, http.client.HTTPException):
             return None
 
     # ---- the two lives ----
