@@ -70,6 +70,7 @@ static bool is_stored(enum core_effect_type type)
         case FX_DEL_WORKSPACE:
         case FX_PUT_TASK:
         case FX_DEL_TASK:
+        case FX_PUT_SETTING:
         case FX_AUDIT:
                 return true;
         case FX_LAUNCH_TASK:
@@ -243,6 +244,7 @@ static int store_effect(struct store *store, const struct core_effect *fx)
         case FX_ERASE:
         case FX_REPLY:
         case FX_DRAINED:
+        case FX_PUT_SETTING:
         case FX_MAX:
                 break;
         }

@@ -255,6 +255,10 @@ void workspace_task_gone(struct core *c, struct workspace *w, const struct task 
 {
         char why[CORE_REASON_SIZE];
 
+        if (w->row.state == WS_ATTENTION) { /* it was abandoned */
+                workspace_enter(c, w, WS_RECOVERING, t->row.reason);
+                return;
+        }
         /* A save that failed is not the reason any more; a start that failed still is. */
         STR_CUT(why, w->row.state == WS_STARTING ? w->row.reason : t->row.reason);
         workspace_enter(c, w, WS_STOPPED, why);
@@ -300,7 +304,7 @@ void workspace_arm(struct core *c, const struct workspace *w)
                 due = mono_min(due, w->save.ask_at);
         if (w->drain || w->resume)
                 due = c->now;
-        c->workspace_due[w->slot] = due;
+        timers_set(&c->workspace_timers, w->slot, due);
 }
 
 static void attention_deadline(struct core *c, struct workspace *w)
@@ -334,8 +338,11 @@ static void deleted_deadline(struct core *c, struct workspace *w)
 
 static void drain_deadline(struct core *c, struct workspace *w)
 {
+        const struct mode *drain = modes_get(c, MODE_DRAIN, w->type);
+
         w->drain = false;
-        workspace_stop(c, w, false, "the controller shuts down");
+        workspace_stop(c, w, false,
+                       c->draining || !drain ? "the controller shuts down" : drain->wait);
 }
 
 void workspace_deadline(struct core *c, struct workspace *w)

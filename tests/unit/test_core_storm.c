@@ -138,7 +138,7 @@ static void garbage(uint64_t seed)
 int main(int argc, char **argv)
 {
         uint64_t first = 1;
-        uint64_t count = 40;
+        uint64_t count = 60;
         uint64_t fresh = 0;
 
         if (argc > 1)
