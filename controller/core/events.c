@@ -148,7 +148,7 @@ static void resume_unseen(struct core *c, struct task *t)
         else if (c->certain)
                 task_ended(c, t, gone);
         else
-                provider_end_said(c, t, gone);
+                provider_end_said(c, t, gone, true);
         if (t->doubted)
                 resume_task(c, t);
 }
@@ -206,6 +206,8 @@ static void inventory_done(struct core *c, const struct core_event *ev)
                         continue;
                 t->resume = !c->open;
                 t->missing = !t->seen && (!c->open || t->launched);
+                if (t->seen)
+                        provider_listed(c, t);
                 t->seen = false;
                 if (t->resume || t->missing)
                         timers_set(&c->task_timers, i, c->now);
