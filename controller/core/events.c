@@ -67,6 +67,19 @@ static void boot_done(struct core *c, const struct core_event *ev)
         c->generation_erased = MAX(c->generation_erased, ev->boot.generation_max);
 }
 
+/* The table is full: it is ended without a row of its own, at every list anew until it is gone. */
+static void stop_unlisted(struct core *c, const char *task)
+{
+        struct core_effect *fx;
+
+        if (!fx_room(c))
+                return;
+        fx = fx_add(c, FX_STOP_TASK);
+        STR_CUT(fx->stop_task.task, task);
+        STR_CUT(fx->stop_task.reason, "the store does not know this task");
+        fx->stop_task.epoch = c->epoch;
+}
+
 static void task_seen(struct core *c, const struct core_event *ev)
 {
         struct task_row row = {.launched_at = c->utc};
@@ -84,7 +97,7 @@ static void task_seen(struct core *c, const struct core_event *ev)
                 STR_CUT(row.id, ev->task_seen.task);
                 t = task_add(c, &row);
                 if (!t) {
-                        ignore(c);
+                        stop_unlisted(c, row.id);
                         return;
                 }
                 c->task_number = MAX(c->task_number, core_task_number(row.id));
