@@ -1,6 +1,6 @@
 /*
- * An agent as the controller meets it: phases and commands, after agent/link/life.c. What it says is
- * in agent_talk.c, its saves in agent_save.c.
+ * An agent as the controller meets it: phases and commands, after agent/link/life.c. What it says
+ * is in agent_talk.c, its saves in agent_save.c.
  */
 #include <string.h>
 
@@ -48,6 +48,7 @@ static void begin_claim(struct sim *s, struct body *b)
 static void start_app(struct sim *s, struct body *b)
 {
         b->final_wanted = b->resume_wanted = false;
+        b->app = true;
         agent_enter(s, b, AGENT_APP_STARTING, sim_about(s, s->timing.app_ms));
 }
 
@@ -111,7 +112,7 @@ static void restored(struct sim *s, struct body *b)
 static void app_stopped(struct sim *s, struct body *b)
 {
         /* The editor sends its last unsaved text while it is being ended. */
-        if (sim_below(s, 3) == 0)
+        if (STEAL(b->app, false) && sim_below(s, 3) == 0)
                 person_type(s, b);
         if (b->resume_wanted && !b->term) {
                 start_app(s, b);

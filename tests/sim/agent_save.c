@@ -99,6 +99,7 @@ static void after_upload(struct sim *s, struct body *b)
 {
         if (b->phase == AGENT_SAVING && b->resume_wanted && !b->term && !agent_uploading(b)) {
                 b->resume_wanted = b->final_wanted = false;
+                b->app = true;
                 agent_enter(s, b, AGENT_APP_STARTING, sim_about(s, s->timing.app_ms));
                 return;
         }

@@ -86,8 +86,7 @@ static void link_restart(struct sim *s, struct body *b)
         b->n_outs = 0;
         b->forgot = true;
         b->now.person_ms = s->now_ms;
-        if (b->phase == AGENT_SAVED || b->phase == AGENT_SAVE_FAILED ||
-            b->phase == AGENT_SAVING) {
+        if (b->phase == AGENT_SAVED || b->phase == AGENT_SAVE_FAILED || b->phase == AGENT_SAVING) {
                 b->final_wanted = true;
                 if (b->restored) {
                         agent_enter(s, b, AGENT_SAVING, -1);

@@ -56,8 +56,8 @@ static void check_limits(struct sim *s, const struct body *b, const struct audit
                 sim_broken(s, INV_PERSON, "%s: a limit that does not apply: %s", row->workspace,
                            row->detail);
         if (absent_ms < limit_ms)
-                sim_broken(s, INV_PERSON, "%s: a person was there %lld ms ago: %s",
-                           row->workspace, (long long)absent_ms, row->detail);
+                sim_broken(s, INV_PERSON, "%s: a person was there %lld ms ago: %s", row->workspace,
+                           (long long)absent_ms, row->detail);
         if (rule != IDLE_RULE_LIFETIME && job_end_ms > s->now_ms)
                 sim_broken(s, INV_JOB, "%s: %s", row->workspace, row->detail);
 }
@@ -67,15 +67,16 @@ static void check_idle_stop(struct sim *s, int ctl, const struct audit_row *row,
 {
         struct controller *c = &s->ctl[ctl];
         const struct body *b = provider_body(s, row->task);
+        int64_t *oldest;
 
         if (c->role != ROLE_LEADER || s->now_ms < c->opened_ms + s->config.quiet_ms)
                 sim_broken(s, INV_QUIET, "%s: %s", row->workspace, row->detail);
-        if (c->stops == 0 || s->now_ms - c->window_ms >= SIM_MIN) {
-                c->window_ms = s->now_ms;
-                c->stops = 0;
-        }
-        if (++c->stops > s->config.stops_per_min)
-                sim_broken(s, INV_STOPS_CAPPED, "%u in a minute", c->stops);
+        /* A minute here may reach into two of those that the core counts in. */
+        oldest = &c->stops_ms[c->stops++ % (2 * s->config.stops_per_min)];
+        if (*oldest && s->now_ms - *oldest < SIM_MIN)
+                sim_broken(s, INV_STOPS_CAPPED, "more than twice %u in a minute",
+                           s->config.stops_per_min);
+        *oldest = s->now_ms;
         if (b)
                 check_limits(s, b, row, rule);
 }
@@ -116,6 +117,26 @@ static void check_queue(struct sim *s, int ctl, const struct workspace_row *row)
         *order = 0;
 }
 
+/* A warm task whose agent this controller has heard of lately. */
+static const char *warm_heard(const struct sim *s, int ctl, const char *type)
+{
+        const struct controller *c = &s->ctl[ctl];
+        const struct task_row *row;
+        size_t pos = 0;
+
+        while ((row = core_next_task(c->core, &pos))) {
+                for (int i = 0; i < SIM_BODIES; i++) {
+                        const struct body *b = &s->bodies[i];
+
+                        if (row->state == TASK_WARM && b->used && strcmp(b->id, row->id) == 0 &&
+                            b->heard_life == c->life && strcmp(row->type, type) == 0 &&
+                            s->now_ms - b->report_ms <= s->config.agent_lost_ms)
+                                return row->id;
+                }
+        }
+        return NULL;
+}
+
 /* After a step: nobody waits beside a warm task, and no pool is filled before the people. */
 static void check_people_first(struct sim *s, int ctl, const struct core_effect *fx, size_t n)
 {
@@ -127,22 +148,21 @@ static void check_people_first(struct sim *s, int ctl, const struct core_effect 
             mono_due(core_next_deadline(c->core), (mono_t){s->now_ms * US_PER_MS}))
                 return;
         for (size_t i = 0; i < n; i++) {
-                if (fx[i].type == FX_PUT_TASK && fx[i].task_row.state == TASK_LAUNCHING)
-                        launched[type_of(s, fx[i].task_row.type)] = true;
+                if (fx[i].type == FX_AUDIT && strcmp(fx[i].audit_row.what, "launched") == 0)
+                        launched[type_of(s, fx[i].audit_row.detail)] = true;
         }
         for (uint32_t i = 0; core_pool(c->core, i, &v); i++) {
                 if (v.waiting == 0)
                         continue;
-                if (v.warm > 0 && s->now_ms - c->opened_ms > s->config.agent_lost_ms + SIM_S)
-                        sim_broken(s, INV_PEOPLE_FIRST, "%u wait for %s, %u are warm", v.waiting,
-                                   v.type, v.warm);
+                if (warm_heard(s, ctl, v.type))
+                        sim_broken(s, INV_PEOPLE_FIRST, "%u wait for %s, %s is warm", v.waiting,
+                                   v.type, warm_heard(s, ctl, v.type));
                 if (!mono_is_never(v.breaker_until) || v.warm + v.launching >= v.waiting)
                         continue;
                 for (uint32_t k = 0; core_pool(c->core, k, &other); k++) {
                         if (k != i && launched[k] && other.warm + other.launching > other.waiting)
-                                sim_broken(s, INV_PEOPLE_FIRST,
-                                           "%s is filled while %u wait for %s", other.type,
-                                           v.waiting, v.type);
+                                sim_broken(s, INV_PEOPLE_FIRST, "%s is filled while %u wait for %s",
+                                           other.type, v.waiting, v.type);
                 }
         }
 }
@@ -201,7 +221,7 @@ static void check_claim(struct sim *s, const struct truth *t, const struct works
                 const struct body *b = &s->bodies[i];
 
                 if (!b->alive || !b->restored || strcmp(b->workspace, row->id) != 0 ||
-                    strcmp(b->id, row->task) == 0)
+                    strcmp(b->id, row->task) == 0 || b->generation != t->generation)
                         continue;
                 if (b->content.hash != t->head.hash || b->phase == AGENT_READY ||
                     b->phase == AGENT_APP_STARTING)
@@ -212,7 +232,8 @@ static void check_claim(struct sim *s, const struct truth *t, const struct works
                 const struct object *o = &s->objects[i];
 
                 if (o->used && !o->bad && !o->absent && o->ref.generation == old->generation &&
-                    newer(&o->ref, &row->head) && strcmp(o->workspace, row->id) == 0)
+                    newer(&o->ref, &row->head) && strcmp(o->workspace, row->id) == 0 &&
+                    o->content.hash != t->head.hash)
                         sim_broken(s, INV_UPLOAD_FORGOTTEN, "%s: %llu-%llu", row->id,
                                    (unsigned long long)o->ref.generation,
                                    (unsigned long long)o->ref.seq);
@@ -362,8 +383,9 @@ void check_act(struct sim *s, int ctl, const struct core_effect *fx)
                 check_act_launch(s, ctl, fx->launch_task.task);
                 break;
         case FX_STOP_TASK:
-                check_act_task(s, ctl, fx->stop_task.task,
-                               1U << TASK_TERMINATING | 1U << TASK_FAILED, "stop");
+                if (store_task(s, fx->stop_task.task)) /* else it is an orphan's */
+                        check_act_task(s, ctl, fx->stop_task.task,
+                                       1U << TASK_TERMINATING | 1U << TASK_FAILED, "stop");
                 break;
         case FX_COMMAND:
                 check_act_command(s, ctl, fx);
@@ -376,7 +398,8 @@ void check_act(struct sim *s, int ctl, const struct core_effect *fx)
                 break;
         case FX_ERASE:
                 row = store_workspace(s, fx->erase.workspace);
-                if (row && row->state != WS_DELETED && row->generation <= fx->erase.generation)
+                if (row && row->state != WS_DELETED && row->head.seq &&
+                    row->head.generation <= fx->erase.generation)
                         sim_broken(s, INV_PERSIST_FIRST, "erase %s", row->id);
                 break;
         default: /* harmless whenever they come */
@@ -429,17 +452,23 @@ void check_told(struct sim *s, int ctl, struct body *b, const struct note *n)
         const struct task_row *row = core_task(c->core, n->id);
         int64_t late_ms = s->now_ms - n->ms;
 
-        if (c->epoch != s->store.epoch || !row || row->state != TASK_READY ||
-            row->generation != n->generation || n->phase != AGENT_READY)
+        if (c->epoch != s->store.epoch || !row || row->generation != n->generation)
                 return;
-        b->told = n->told;
-        b->told.person_ms += late_ms;
-        b->told.left_ms += late_ms;
-        b->told.busy_ms += late_ms;
+        b->told.busy_ms = n->told.busy_ms + late_ms;
+        if (row->state == TASK_READY || row->state == TASK_STOPPING)
+                b->told.person_ms = MAX(b->told.person_ms, n->told.person_ms + late_ms);
+        if (n->phase != AGENT_READY)
+                return;
+        if (row->state == TASK_CLAIMED) /* that it is ready counts as evidence */
+                b->told.person_ms = s->now_ms;
+        b->told.browser = n->told.browser;
+        b->told.left_ms = n->told.left_ms + late_ms;
 }
 
 void check_boot(struct sim *s)
 {
         for (int i = 0; i < SIM_WORKSPACES; i++)
                 s->truth[i].requested_ms = 0;
+        for (int i = 0; i < SIM_BODIES; i++)
+                s->bodies[i].told = (struct told){0};
 }

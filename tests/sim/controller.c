@@ -22,7 +22,7 @@ static void forget(struct sim *s, int ctl, enum role role)
 {
         struct controller *c = &s->ctl[ctl];
         struct core_effects *fill = c->fill, *batch = c->batch;
-        uint32_t life = c->life + 1;
+        uint32_t life = ++s->lives;
         bool frozen = c->frozen;
         int64_t thaw_ms = c->thaw_ms;
 

@@ -244,6 +244,8 @@ static void in_report(struct sim *s, const struct note *n, struct body *b)
         if (!c->writable && c->fill->n > CORE_EFFECTS_MAX / 2)
                 return;
         check_told(s, n->ctl, b, n);
+        b->heard_life = c->life;
+        b->report_ms = s->now_ms;
         ev = event(s, EV_AGENT_REPORT);
         ev->report.conn = conn_of(s, n->body);
         STR_CUT(ev->report.task, n->id);

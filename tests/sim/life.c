@@ -114,14 +114,14 @@ static void draw_config(struct sim *s)
         }
         wanted += (uint32_t)s->n_people;
         c->workspaces_max = SIM_WORKSPACES;
-        c->tasks_max = sim_below(s, 4) ? MIN(wanted + 3, SIM_TASKS)
-                                       : (uint32_t)between(s, 1, SIM_TASKS);
+        c->tasks_max =
+                sim_below(s, 4) ? MIN(wanted + 3, SIM_TASKS) : (uint32_t)between(s, 1, SIM_TASKS);
         c->heartbeat_ms = between(s, 5, 12) * SIM_S;
         c->agent_lost_ms = MAX(between(s, 30, 60) * SIM_S, 4 * c->heartbeat_ms);
         c->quiet_ms = between(s, 5, 60) * SIM_S;
         c->retry_save_ms = between(s, 10, 40) * SIM_S;
         c->erase_delay_ms = between(s, 20, 120) * SIM_S;
-        c->stops_per_min = (uint32_t)between(s, 1, 4);
+        c->stops_per_min = (uint32_t)between(s, 1, SIM_STOPS_PER_MIN);
 }
 
 static void draw_timing(struct sim *s)

@@ -268,7 +268,8 @@ static void show_broken(const struct options *o, const struct worker *w)
 {
         if (!o->json && !o->trace)
                 show_trace(o, w->broken_seed, LAST_LINES);
-        fprintf(o->json ? stderr : stdout, "invariant: %s: %s (seed %llu, at %.3f s, seed %llu of this run)\n",
+        fprintf(o->json ? stderr : stdout,
+                "invariant: %s: %s (seed %llu, at %.3f s, seed %llu of this run)\n",
                 invariant_name(w->result.invariant), w->result.detail,
                 (unsigned long long)w->broken_seed, (double)w->result.at_ms / 1000,
                 (unsigned long long)w->done);
@@ -291,7 +292,10 @@ static void show_times(const struct options *o, const struct shared *sh, enum in
 static void show_counts(const struct sim_result *t, bool json)
 {
         for (int i = 0; i < FAULT_MAX; i++)
-                printf(json ? "%s\"%s\": %llu" : "%s%s %llu", i ? ", " : json ? "" : "faults: ",
+                printf(json ? "%s\"%s\": %llu" : "%s%s %llu",
+                       i      ? ", "
+                       : json ? ""
+                              : "faults: ",
                        fault_name((enum fault)i), (unsigned long long)t->faults[i]);
         fputs(json ? "}, \"returns\": {" : "\nreturns: ", stdout);
         for (int i = 0; i < MOMENT_MAX; i++)
@@ -327,12 +331,11 @@ static void show(const struct options *o, const struct shared *sh, double second
                        : "seeds: %llu run, broken: %s, %.2f s, %.1f seeds/s, %llu steps, %llu "
                          "effects, %llu crashes, %llu freezes, %llu takeovers, %.1f virtual days, "
                          "%.2f virtual days/s\n",
-               (unsigned long long)done, broken ? (o->json ? "true" : "yes")
-                                                : (o->json ? "false" : "none"),
-               seconds, (double)done / seconds, (unsigned long long)t.steps,
-               (unsigned long long)t.effects, (unsigned long long)t.crashes,
-               (unsigned long long)t.freezes, (unsigned long long)t.takeovers, days,
-               days / seconds);
+               (unsigned long long)done,
+               broken ? (o->json ? "true" : "yes") : (o->json ? "false" : "none"), seconds,
+               (double)done / seconds, (unsigned long long)t.steps, (unsigned long long)t.effects,
+               (unsigned long long)t.crashes, (unsigned long long)t.freezes,
+               (unsigned long long)t.takeovers, days, days / seconds);
         show_counts(&t, o->json);
         exit(broken ? 1 : 0);
 }

@@ -46,7 +46,9 @@ static void request(struct sim *s, struct person *p, enum core_event_type type)
         p->asked = true;
         p->asked_ms = s->now_ms;
         sim_say(s, "%s: somebody asks to %s", p->workspace,
-                type == EV_REQ_LAUNCH ? "launch" : type == EV_REQ_STOP ? "stop" : "delete");
+                type == EV_REQ_LAUNCH ? "launch"
+                : type == EV_REQ_STOP ? "stop"
+                                      : "delete");
 }
 
 static void replied(struct sim *s, const struct note *n)

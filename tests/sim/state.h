@@ -27,6 +27,7 @@
 #define SIM_NOTES 2048
 #define SIM_OBJECTS 512
 #define SIM_OUTS 3
+#define SIM_STOPS_PER_MIN 4
 #define SIM_S INT64_C(1000)
 #define SIM_MIN (60 * SIM_S)
 #define NEVER_MS INT64_MAX
@@ -137,9 +138,12 @@ struct body {
         char workspace[CORE_ID_SIZE];
         uint64_t generation, acted, seq;
         uint64_t epoch; /* newest that it has heard */
+        bool app;       /* processes of the student's run */
         bool declined, stop_wanted, resume_wanted, final_wanted, restored;
         int ctl;
-        uint32_t session; /* life of the controller that has welcomed it; 0 none */
+        uint32_t session;    /* life of the controller that has welcomed it; 0 none */
+        uint32_t heard_life; /* of the controller that has heard its last report */
+        int64_t report_ms;
         int64_t heard_ms, cut_until_ms, tell_ms;
         bool forgot; /* a new link that has not been welcomed yet */
         /* saves */
@@ -153,14 +157,14 @@ struct body {
         struct told now, told; /* what is; what the leader has been told */
         int64_t claimed_ms;    /* by the core, as committed */
         bool reported_connected;
-        int64_t reported_ms;   /* evidence up to here is in an answered report */
+        int64_t reported_ms; /* evidence up to here is in an answered report */
 };
 
 /* What is true of a workspace, told by the store. */
 struct truth {
         char id[CORE_ID_SIZE];
         uint64_t generation;
-        struct content head;  /* of the committed head */
+        struct content head;   /* of the committed head */
         uint64_t acknowledged; /* longest content that an agent was told is committed */
         int64_t requested_ms;  /* last accepted launch that the leader knows of */
         bool wish, wish_due;   /* a launch was accepted during a stop; ... and not served by it */
@@ -178,8 +182,8 @@ struct person {
         char type[CORE_TYPE_SIZE];
         char user[16];
         enum person_mood mood;
-        bool wants;     /* asked and was told yes, and has not changed its mind */
-        bool asked;     /* a request is under way */
+        bool wants; /* asked and was told yes, and has not changed its mind */
+        bool asked; /* a request is under way */
         int64_t asked_ms;
         bool deleted;
         int64_t away_until_ms;
@@ -212,7 +216,7 @@ struct controller {
         bool listing;
         uint64_t wait_counter;
         /* the cap on stops, counted beside the core */
-        int64_t window_ms;
+        int64_t stops_ms[2 * SIM_STOPS_PER_MIN];
         unsigned stops;
         unsigned stuck; /* deadlines at one time */
         int64_t stuck_ms;
@@ -239,7 +243,7 @@ struct task_truth {
         uint64_t generation; /* of its claim */
         char workspace[CORE_ID_SIZE];
         bool gone;
-        bool refused; /* the provider has said a definite no */
+        bool refused;                         /* the provider has said a definite no */
         uint32_t refused_to[SIM_CONTROLLERS]; /* ... which this life has heard */
 };
 #define SIM_NUMBERS 4096
@@ -280,6 +284,7 @@ struct sim {
         uint64_t writes;
         struct core_event ev; /* built here: it is large */
         uint64_t batches, tokens;
+        uint32_t lives;
         bool utc_jumped;
         bool shutdown;
 };

@@ -77,8 +77,7 @@ static void salvage(struct sim *s, const struct note *n)
                 const struct object *o = &s->objects[i];
 
                 if (o->used && !o->bad && !o->absent && o->ref.generation == n->generation &&
-                    strcmp(o->workspace, n->id) == 0 &&
-                    o->ref.seq > MAX(n->number, m->ref.seq))
+                    strcmp(o->workspace, n->id) == 0 && o->ref.seq > MAX(n->number, m->ref.seq))
                         m->ref = o->ref;
         }
 }

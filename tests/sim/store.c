@@ -1,7 +1,7 @@
 /*
- * The store: rows, counters and one lease row. A commit is applied as a whole or not at all, when it
- * arrives and if its epoch is the newest; whether the controller hears of it is another matter. What
- * was acknowledged is never lost: that is the contract of the real stores (controller/store).
+ * The store: rows, counters and one lease row. A commit is applied as a whole or not at all, when
+ * it arrives and if its epoch is the newest; whether the controller hears of it is another matter.
+ * What was acknowledged is never lost: that is the contract of the real stores (controller/store).
  */
 #include <string.h>
 
@@ -169,8 +169,7 @@ static int apply_batch(struct sim *s, int ctl)
                 return 0;
 #endif
         }
-        if (c->epoch != s->store.epoch || s->store.holder != ctl ||
-            s->store.holder_life != c->life)
+        if (c->epoch != s->store.epoch || s->store.holder != ctl || s->store.holder_life != c->life)
                 sim_broken(s, INV_ONE_LEADER,
                            "controller %d commits with epoch %llu, the newest is %llu", ctl,
                            (unsigned long long)c->epoch, (unsigned long long)s->store.epoch);

@@ -32,16 +32,11 @@ const char *fault_name(enum fault f)
 const char *moment_name(enum moment m)
 {
         static const char *const names[] = {
-                [MOMENT_DECIDED] = "decided",
-                [MOMENT_COMMITTED] = "committed",
-                [MOMENT_TAKEN] = "taken on",
-                [MOMENT_APP_ENDED] = "app ended",
-                [MOMENT_UPLOADED] = "uploaded",
-                [MOMENT_ANNOUNCED] = "announced",
-                [MOMENT_SAVED] = "saved",
-                [MOMENT_ACKNOWLEDGED] = "acknowledged",
-                [MOMENT_ENDING] = "ending",
-                [MOMENT_ENDED] = "ended",
+                [MOMENT_DECIDED] = "decided",   [MOMENT_COMMITTED] = "committed",
+                [MOMENT_TAKEN] = "taken on",    [MOMENT_APP_ENDED] = "app ended",
+                [MOMENT_UPLOADED] = "uploaded", [MOMENT_ANNOUNCED] = "announced",
+                [MOMENT_SAVED] = "saved",       [MOMENT_ACKNOWLEDGED] = "acknowledged",
+                [MOMENT_ENDING] = "ending",     [MOMENT_ENDED] = "ended",
         };
 
         _Static_assert(ARRAY_LEN(names) == MOMENT_MAX, "a name per moment");
