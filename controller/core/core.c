@@ -283,7 +283,7 @@ struct workspace *workspace_add(struct core *c, const struct workspace_row *row)
         w->type = type_find(c, row->key.type);
         w->wait_next = w->wait_prev = INDEX_NONE;
         w->ask_at = MONO_NEVER;
-        w->requested_at = w->person_at = w->hold_until = c->now;
+        w->requested_at = w->person_at = w->hold_until = w->alert_at = c->now;
         w->hold_why = "";
         index_link(&c->workspace_index, slot);
         user_link(c, w);
@@ -315,6 +315,7 @@ struct task *task_add(struct core *c, const struct task_row *row)
         t->type = type_find(c, row->type);
         t->since = t->alert_at = c->now;
         t->ask_at = t->notice_at = MONO_NEVER;
+        t->hold_until = c->now;
         t->live.heard_at = t->live.claimed_at = t->live.ready_at = c->now;
         t->live.person_age_ms = t->live.unsaved_age_ms = -1;
         index_link(&c->task_index, slot);

@@ -114,9 +114,9 @@ static void resume_task(struct core *c, struct task *t)
         t->launched = true;
         switch (t->row.state) {
         case TASK_STOPPING:
-                if (w)
-                        task_command(c, t, COMMAND_PREPARE_STOP, w->row.erase_at.us == 0,
-                                     t->row.reason);
+                if (!w || (w->row.wanted && workspace_resume(c, w, "a request before the restart")))
+                        break;
+                task_command(c, t, COMMAND_PREPARE_STOP, w->row.erase_at.us == 0, t->row.reason);
                 break;
         case TASK_SAVED:
         case TASK_TERMINATING:
@@ -188,7 +188,7 @@ static void resume_workspace(struct core *c, struct workspace *w)
                 if (!t)
                         workspace_enter(c, w, WS_RECOVERING, "its task is unknown");
                 else
-                        w->ask_at = mono_add_ms(c->now, c->config.retry_save_ms);
+                        workspace_attention_again(c, w);
                 break;
         case WS_RECOVERING:
         case WS_DELETED:

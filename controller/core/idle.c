@@ -27,7 +27,11 @@ static struct idle_facts facts_of(const struct workspace *w, const struct task *
 
 static struct core_idle plan_of(const struct core *c, const struct workspace *w, mono_t now)
 {
+#ifdef CORE_PLANTED_NO_MAINTENANCE
+        const struct mode *frozen = NULL;
+#else
         const struct mode *frozen = modes_get(c, MODE_MAINTENANCE, w->type);
+#endif
         const struct task *t = task_of(c, w);
         struct core_idle p = {.limits = *limits_of(c, w),
                               .facts = facts_of(w, t, now),

@@ -35,6 +35,10 @@
 #define ACTIVE_STORE_MS 60000
 /* The same alert about the same task is written at most this often. */
 #define ALERT_AGAIN_MS 60000
+/* An alert about a workspace in attention is repeated after this, while it stays there. */
+#define ATTENTION_ALERT_MS 600000
+/* Attempts to save in attention: the configured pause, doubled each time, at most so many times. */
+#define ATTENTION_DOUBLINGS 4
 /* A pool is not refilled while a claim runs that is not older than this. */
 #define CLAIM_FIRST_MS 10000
 /* What an agent says of jobs is believed up to here; the job limit is far below. */
@@ -110,7 +114,9 @@ struct workspace {
         char person_by[CORE_SOURCE_SIZE]; /* its source; "" not known */
         mono_t hold_until;                /* not stopped for idleness before this */
         const char *hold_why;             /* static */
-        mono_t ask_at; /* attention: next attempt; recovering, deleted: next question */
+        mono_t ask_at;      /* attention: next attempt; recovering, deleted: next question */
+        mono_t alert_at;    /* attention: the next alert may be written */
+        utc_t attention_at; /* since when */
         uint32_t tries;
         utc_t active_stored;
         struct pending_save save;
@@ -128,6 +134,8 @@ struct task {
         bool unlisted; /* ... because lists lack it; one that has it again ends the doubt */
         mono_t doubted_at;
         char doubt[CORE_REASON_SIZE]; /* what the provider said */
+        bool resumed;                 /* a stop of it was cancelled */
+        mono_t hold_until;            /* the cap on stops: not ended for silence before */
         bool noticed;                 /* the provider will end it */
         mono_t notice_at;             /* it is stopped then at the latest */
         char notice[CORE_REASON_SIZE];
@@ -286,6 +294,14 @@ void workspace_stop(struct core *c, struct workspace *w, bool recheck, const cha
  * could not restore and so holds nothing (ended); was lost; is gone.
  */
 void workspace_task_ready(struct core *c, struct workspace *w, struct task *t);
+/*
+ * Somebody is back while it is being stopped: cancel that, if the task has not said saved. False
+ * when it is too late, or was not to be. `by` asked for it.
+ */
+bool workspace_resume(struct core *c, struct workspace *w, const char *by);
+/* A resume was ordered and the agent has not started the app again yet. */
+bool task_is_resuming(const struct task *t);
+void workspace_task_resumed(struct core *c, struct workspace *w, struct task *t);
 void workspace_task_declined(struct core *c, struct workspace *w, struct task *t);
 void workspace_task_failed(struct core *c, struct workspace *w, struct task *t, const char *reason);
 void workspace_task_useless(struct core *c, struct workspace *w, struct task *t,
@@ -293,6 +309,8 @@ void workspace_task_useless(struct core *c, struct workspace *w, struct task *t,
 void workspace_task_lost(struct core *c, struct workspace *w, struct task *t, const char *reason);
 void workspace_task_gone(struct core *c, struct workspace *w, const struct task *t);
 void workspace_salvaged(struct core *c, struct workspace *w, const struct core_event *ev);
+/* It was in attention before the restart. */
+void workspace_attention_again(struct core *c, struct workspace *w);
 void workspace_deadline(struct core *c, struct workspace *w);
 void workspace_arm(struct core *c, const struct workspace *w);
 
@@ -302,6 +320,8 @@ void saves_announced(struct core *c, const struct core_event *ev);
 void saves_verified(struct core *c, struct workspace *w, const struct core_event *ev);
 void saves_verify(struct core *c, struct workspace *w);
 void saves_forget(struct workspace *w);
+/* Its agent says that all is saved, and nothing is being checked. */
+void saves_agent_saved(struct core *c, struct workspace *w, struct task *t);
 /* Head becomes `ref`; stores the row. */
 void saves_commit(struct core *c, struct workspace *w, const struct save_ref *ref);
 void saves_sweep(struct core *c, const struct workspace *w);
@@ -336,6 +356,8 @@ bool pools_has_warm(const struct core *c, uint32_t type);
 
 /* For this type, or for every one; NULL when it is off. */
 const struct mode *modes_get(const struct core *c, enum core_mode mode, uint32_t type);
+/* Also what runs is to be stopped. */
+bool modes_hard_drain(const struct core *c, uint32_t type);
 void modes_boot(struct core *c, const struct core_event *ev);
 void modes_request(struct core *c, const struct core_event *ev);
 

@@ -25,6 +25,13 @@ const struct mode *modes_get(const struct core *c, enum core_mode mode, uint32_t
         return one->on ? one : NULL;
 }
 
+bool modes_hard_drain(const struct core *c, uint32_t type)
+{
+        const struct mode *drain = modes_get(c, MODE_DRAIN, type);
+
+        return drain && drain->hard;
+}
+
 bool core_mode_on(const struct core *c, enum core_mode mode, const char *type, bool *ret_hard,
                   const char **ret_why)
 {

@@ -112,12 +112,16 @@ static void doubt(struct core *c, struct task *t, const char *reason, bool unlis
 
 void provider_end_said(struct core *c, struct task *t, const char *reason, bool unlisted)
 {
+        bool doubtful =
+                t->row.state == TASK_WARM || (t->row.state != TASK_LOST && task_may_hold_work(t));
+
         t->missing = false;
-#ifndef CORE_PLANTED_BELIEVES_LISTS
-        if (t->row.state != TASK_LOST && (task_may_hold_work(t) || t->row.state == TASK_WARM))
+#ifdef CORE_PLANTED_BELIEVES_LISTS
+        doubtful = false;
+#endif
+        if (doubtful)
                 doubt(c, t, reason, unlisted);
         else
-#endif
                 task_ended(c, t, reason);
         task_arm(c, t);
 }

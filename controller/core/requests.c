@@ -50,7 +50,7 @@ static void launch_known(struct core *c, struct workspace *w, const struct core_
         case WS_SAVING:
         case WS_ATTENTION:
         case WS_RECOVERING:
-                if (w->row.wanted)
+                if (workspace_resume(c, w, actor_of(ev->launch.actor)) || w->row.wanted)
                         break;
                 w->requested_at = c->now;
                 w->row.wanted = true;

@@ -323,6 +323,27 @@ static void report_ready(struct core *c, struct task *t, struct workspace *w,
                 workspace_task_ready(c, w, t);
 }
 
+/* Stopped for idleness, and since then somebody did something. */
+static bool back_again(const struct task *t, const struct workspace *w, const struct core_event *ev)
+{
+        return t->command == COMMAND_PREPARE_STOP && t->recheck && t->acted &&
+               ev->report.person_by[0] && strcmp(ev->report.person_by, "claim") != 0 &&
+               mono_before(t->since, w->person_at);
+}
+
+static void report_resuming(struct core *c, struct task *t, struct workspace *w,
+                            const struct core_event *ev)
+{
+        if (!t->acted)
+                return;
+        if (ev->report.phase == AGENT_READY)
+                workspace_task_resumed(c, w, t);
+        else if (ev->report.phase == AGENT_SAVED) /* too late: all is saved and has ended */
+                saves_agent_saved(c, w, t);
+        else if (ev->report.phase == AGENT_FAILED)
+                workspace_task_failed(c, w, t, report_error(ev, "the app could not be started"));
+}
+
 static void report_stopping(struct core *c, struct task *t, struct workspace *w,
                             const struct core_event *ev)
 {
@@ -337,8 +358,14 @@ static void report_stopping(struct core *c, struct task *t, struct workspace *w,
         idle_evidence(c, w, ev->report.person_age_ms, ev->report.person_by);
         if (ev->report.declined && t->command_id && t->acted && t->recheck)
                 workspace_task_declined(c, w, t);
+        else if (task_is_resuming(t))
+                report_resuming(c, t, w, ev);
+        else if (ev->report.phase == AGENT_SAVED && answered)
+                saves_agent_saved(c, w, t);
         else if (ev->report.phase == AGENT_SAVE_FAILED && answered)
                 workspace_task_failed(c, w, t, report_error(ev, "the last save failed"));
+        else if (back_again(t, w, ev))
+                (void)workspace_resume(c, w, w->person_by);
 }
 
 void task_report(struct core *c, struct task *t, const struct core_event *ev)
@@ -450,8 +477,10 @@ static mono_t state_limit(const struct core *c, const struct task *t)
                 return w && w->row.state == WS_SAVING ? mono_add_ms(t->since, type->stop_timeout_ms)
                                                       : MONO_NEVER;
         case TASK_WARM:
-                return t->silent ? mono_add_ms(t->live.heard_at,
-                                               c->config.agent_lost_ms + type->launch_timeout_ms)
+                return t->silent ? mono_max(t->hold_until,
+                                            mono_add_ms(t->live.heard_at,
+                                                        c->config.agent_lost_ms +
+                                                                type->launch_timeout_ms))
                                  : MONO_NEVER;
         case TASK_READY:
         case TASK_SAVED:
@@ -542,6 +571,8 @@ static void over_limit(struct core *c, struct task *t)
 
         if (t->row.state == TASK_LAUNCHING)
                 warmup_failed(c, t, "it did not become warm in time");
+        else if (t->row.state == TASK_WARM && !stops_allowed(c))
+                t->hold_until = stops_again(c);
         else if (t->row.state == TASK_WARM)
                 warmup_failed(c, t, "its agent is not heard any more");
         else if (t->row.state == TASK_CLAIMED && w)
