@@ -365,6 +365,10 @@ void core_step(struct core *c, const struct core_event *ev, struct core_effects 
         c->now = ev->now;
         c->utc = ev->utc;
         c->fx = fx;
+#ifdef CORE_PLANTED_ALLOCATES
+        void *volatile planted = malloc(1); /* volatile, or the pair is optimised away */
+        free(planted);
+#endif
         events_dispatch(c, ev);
         if (c->pool_dirty || mono_due(c->pool_due, c->now))
                 pools_run(c);
