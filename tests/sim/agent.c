@@ -113,7 +113,7 @@ static void app_stopped(struct sim *s, struct body *b)
 {
         /* The editor sends its last unsaved text while it is being ended. */
         if (STEAL(b->app, false) && sim_below(s, 3) == 0)
-                person_type(s, b);
+                person_write(s, b);
         if (b->resume_wanted && !b->term) {
                 start_app(s, b);
                 return;
@@ -136,10 +136,8 @@ static void step(struct sim *s, struct body *b)
                 restored(s, b);
                 break;
         case AGENT_APP_STARTING:
-                if (sim_fault(s, FAULT_APP_FAILS))
-                        agent_enter(s, b, AGENT_FAILED, -1);
-                else
-                        agent_enter(s, b, AGENT_READY, -1);
+                b->app = !sim_fault(s, FAULT_APP_FAILS);
+                agent_enter(s, b, b->app ? AGENT_READY : AGENT_FAILED, -1);
                 break;
         case AGENT_STOPPING:
                 app_stopped(s, b);

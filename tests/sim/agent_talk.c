@@ -22,6 +22,7 @@ static struct note *say(struct sim *s, struct body *b, enum what what)
                 return NULL;
         n = sim_note(s, what, sim_delay(s));
         n->ctl = b->ctl;
+        n->life = what == W_HELLO ? 0 : b->session;
         n->body = body_index(s, b);
         n->body_life = b->life;
         n->generation = b->generation;
@@ -45,6 +46,7 @@ void agent_report(struct sim *s, struct body *b)
 
         if (!n)
                 return;
+        n->number = ++b->said;
         n->phase = b->phase;
         n->acted = b->acted;
         n->flag = b->declined;

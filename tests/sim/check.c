@@ -220,8 +220,9 @@ static void check_claim(struct sim *s, const struct truth *t, const struct works
         for (int i = 0; i < SIM_BODIES; i++) {
                 const struct body *b = &s->bodies[i];
 
-                if (!b->alive || !b->restored || strcmp(b->workspace, row->id) != 0 ||
-                    strcmp(b->id, row->task) == 0 || b->generation != t->generation)
+                if (!b->alive || !b->restored || b->disowned ||
+                    strcmp(b->workspace, row->id) != 0 || strcmp(b->id, row->task) == 0 ||
+                    b->generation != t->generation)
                         continue;
                 if (b->content.hash != t->head.hash || b->phase == AGENT_READY ||
                     b->phase == AGENT_APP_STARTING)
@@ -412,7 +413,7 @@ void check_end(struct sim *s, const struct body *b)
         const struct workspace_row *row = store_workspace(s, b->workspace);
         const struct truth *t;
 
-        if (!b->alive || !b->restored || !row || row->generation != b->generation)
+        if (!b->alive || !b->restored || b->disowned || !row || row->generation != b->generation)
                 return;
         t = check_truth(s, b->workspace);
         if (b->content.hash != t->head.hash)

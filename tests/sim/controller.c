@@ -378,8 +378,10 @@ void controller_note(struct sim *s, const struct note *n)
                 sim_defer(s, n, c->thaw_ms - s->now_ms);
                 return;
         }
-        if (n->life && n->life != c->life)
+        if (n->life && n->life != c->life) {
+                edge_disconnected(s, n);
                 return;
+        }
         if (n->what == W_LEASE || n->what == W_COMMITTED || n->what == W_TURN)
                 own_note(s, n);
         else if (n->what != W_THAW)

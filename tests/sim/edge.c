@@ -238,9 +238,13 @@ static void in_report(struct sim *s, const struct note *n, struct body *b)
         int64_t sent_ms = n->ms;
 
         b->heard_ms = s->now_ms;
+        if (n->number <= b->taken)
+                return;
+        b->taken = n->number;
         b->epoch = MAX(b->epoch, c->epoch);
         if (n->told.person_ms > b->reported_ms)
                 b->reported_ms = n->told.person_ms;
+        b->reported_connected = n->told.browser == BROWSER_CONNECTED;
         if (!c->writable && c->fill->n > CORE_EFFECTS_MAX / 2)
                 return;
         check_told(s, n->ctl, b, n);
@@ -284,6 +288,14 @@ static void turned_away(struct sim *s, struct body *b)
 {
         b->session = 0;
         b->ctl = (b->ctl + 1) % s->n_ctl;
+}
+
+void edge_disconnected(struct sim *s, const struct note *n)
+{
+        struct body *b = n->body >= 0 ? &s->bodies[n->body] : NULL;
+
+        if (b && b->used && b->life == n->body_life && b->session == n->life)
+                turned_away(s, b);
 }
 
 static void from_agent(struct sim *s, const struct note *n)

@@ -23,13 +23,18 @@ struct body *person_body(struct sim *s, const char *workspace)
         return b && agent_serves(b) && b->generation == row->generation ? b : NULL;
 }
 
-/* A key is pressed: a file changes, and there is evidence of a person. */
-void person_type(struct sim *s, struct body *b)
+void person_write(struct sim *s, struct body *b)
 {
         if (!b->restored)
                 return;
         b->content.hash = (b->content.hash ^ ++s->writes) * UINT64_C(0x9e3779b97f4a7c15) + 1;
         b->content.length++;
+}
+
+/* A key is pressed: a file changes, and there is evidence of a person. */
+void person_type(struct sim *s, struct body *b)
+{
+        person_write(s, b);
         b->now.person_ms = s->now_ms;
         b->now.browser = BROWSER_CONNECTED;
 }

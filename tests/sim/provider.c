@@ -8,6 +8,8 @@
 #include "state.h"
 
 #define TERM_GRACE_MS (30 * SIM_S)
+/* Lists get there in the end: none forgets the same task again before this. */
+#define FORGET_AGAIN_MS (10 * SIM_MIN)
 
 int body_index(const struct sim *s, const struct body *b)
 {
@@ -137,14 +139,18 @@ static void stop(struct sim *s, const struct note *n)
 /* ---- list ---- */
 
 /* Recent starts and ends may not show; some lists leave out what runs. */
-static bool listed(struct sim *s, const struct body *b)
+static bool listed(struct sim *s, struct body *b)
 {
         int64_t lag_ms = s->timing.lag_ms;
 
-        if (b->alive && s->now_ms - b->launched_ms < lag_ms && sim_fault(s, FAULT_LIST_LAGS))
+        if (b->alive && s->now_ms - b->launched_ms < lag_ms && sim_fault(s, FAULT_LIST_LAGS)) {
+                b->forget_ms = s->now_ms + FORGET_AGAIN_MS;
                 return false;
-        if (b->alive && sim_fault(s, FAULT_LIST_FORGETS))
+        }
+        if (b->alive && s->now_ms >= b->forget_ms && sim_fault(s, FAULT_LIST_FORGETS)) {
+                b->forget_ms = s->now_ms + FORGET_AGAIN_MS;
                 return false;
+        }
         if (!b->alive && s->now_ms - b->ended_ms < lag_ms && sim_fault(s, FAULT_LIST_LAGS))
                 return true;
         return b->alive;

@@ -130,7 +130,7 @@ struct body {
         char nonce[CORE_NONCE_SIZE];
         char type[CORE_TYPE_SIZE];
         int64_t launched_ms, ended_ms;
-        bool told_ended;
+        int64_t forget_ms;
         bool term; /* has had its SIGTERM */
         /* the agent */
         enum agent_phase phase;
@@ -144,6 +144,9 @@ struct body {
         uint32_t session;    /* life of the controller that has welcomed it; 0 none */
         uint32_t heard_life; /* of the controller that has heard its last report */
         int64_t report_ms;
+        uint64_t said,
+                taken; /* reports numbered: what overtakes is taken, what is overtaken is not */
+        bool disowned; /* its workspace was erased */
         int64_t heard_ms, cut_until_ms, tell_ms;
         bool forgot; /* a new link that has not been welcomed yet */
         /* saves */
@@ -342,6 +345,8 @@ void edge_carry_out(struct sim *s, int ctl, const struct core_effect *fx);
 /* A message has arrived at a controller that leads. */
 void edge_receive(struct sim *s, const struct note *n);
 void edge_boot(struct sim *s, int ctl);
+/* It was said over a connection that is gone. */
+void edge_disconnected(struct sim *s, const struct note *n);
 
 /* ---- provider.c ---- */
 
@@ -383,6 +388,8 @@ void person_note(struct sim *s, const struct note *n);
 void person_settle(struct sim *s);
 void person_tempted(struct sim *s, const char *workspace, enum moment m);
 void person_type(struct sim *s, struct body *b);
+/* A file changes. */
+void person_write(struct sim *s, struct body *b);
 struct person *person_of(struct sim *s, const char *workspace);
 /* The live body that has this workspace and serves it, or NULL. */
 struct body *person_body(struct sim *s, const char *workspace);

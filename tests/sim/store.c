@@ -81,6 +81,8 @@ static void del_workspace(struct sim *s, const char *id)
         s->store.generation = MAX(s->store.generation, row->generation);
         memset(row, 0, sizeof(*row));
         t->head = (struct content){0};
+        for (int i = 0; i < SIM_BODIES; i++)
+                s->bodies[i].disowned |= strcmp(s->bodies[i].workspace, id) == 0;
         t->acknowledged = 0;
         t->wish = false;
         t->state = WS_STOPPED;
