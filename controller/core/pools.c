@@ -216,10 +216,18 @@ static void serve_waiting(struct core *c, uint32_t type)
 
                 if (!t)
                         return;
+#ifdef CORE_PLANTED_REFILL_FIRST
+                if (p->n[CLASS_WARM] <= c->config.types[type].pool_size)
+                        return;
+#endif
                 if (!fx_room(c)) {
                         c->pool_due = c->now;
                         return;
                 }
+#ifdef CORE_PLANTED_JUMPS_QUEUE
+                workspace_claim(c, &c->workspaces[p->wait_tail], t);
+                continue;
+#endif
                 workspace_claim(c, &c->workspaces[p->wait_head], t);
         }
 }

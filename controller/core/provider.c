@@ -19,6 +19,11 @@ static void launch_failed(struct core *c, struct task *t, const struct core_even
 {
         const char *reason = ev->task_result.reason;
 
+#ifdef CORE_PLANTED_REUSES_TOKEN
+        t->ask_at = mono_add_ms(c->now, 1);
+        task_arm(c, t);
+        return;
+#endif
         if (is_refusal(ev->task_result.failure)) {
                 /* It does not exist; the next attempt is another task. */
                 pools_launch_refused(c, t->type, reason);
@@ -99,6 +104,9 @@ static void doubt(struct core *c, struct task *t, const char *reason, bool unlis
                 unlisted &&
                 (!again || (t->unlisted && mono_diff_ms(t->doubted_at, c->now) < LIST_LATE_MS));
 
+#ifdef CORE_PLANTED_ONE_LIST
+        t->unlisted = false;
+#endif
         if (!again) {
                 t->doubted = true;
                 t->doubted_at = c->now;

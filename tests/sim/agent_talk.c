@@ -5,7 +5,7 @@
 
 #define HELLO_AGAIN_MS (3 * SIM_S)
 /* Without an answer for so long it looks for another controller. */
-#define UNANSWERED_MS (40 * SIM_S)
+#define UNANSWERED_MS (15 * SIM_S)
 #define SAVE_EVERY_MS (25 * SIM_S)
 #define SPOT_GRACE_MS (60 * SIM_S)
 
@@ -163,15 +163,17 @@ void agent_beat(struct sim *s, struct body *b)
         misfortune(s, b);
         if (!b->alive)
                 return;
-        if (b->session && s->now_ms - b->heard_ms > UNANSWERED_MS) {
+        if (b->session && s->now_ms - b->heard_ms > UNANSWERED_MS + s->config.heartbeat_ms) {
                 b->session = 0;
                 b->ctl = (b->ctl + 1) % s->n_ctl;
                 b->heard_ms = s->now_ms;
         }
-        if (b->session)
+        if (b->session) {
                 agent_report(s, b);
-        else
+        } else {
+                b->ctl = (int)sim_below(s, (uint64_t)s->n_ctl);
                 agent_hello(s, b);
+        }
         if (s->now_ms >= b->tell_ms)
                 agent_tell(s, b);
         if (b->phase == AGENT_READY && b->content.hash != b->committed.hash &&

@@ -177,6 +177,9 @@ void check_step(struct sim *s, int ctl, const struct core_effect *fx, size_t n)
                         check_audit(s, ctl, &fx[i].audit_row);
                 else if (fx[i].type == FX_PUT_WORKSPACE)
                         check_queue(s, ctl, &fx[i].workspace_row);
+                else if (fx[i].type == FX_LAUNCH_TASK &&
+                         check_task(s, fx[i].launch_task.task)->refused_to[ctl] == s->ctl[ctl].life)
+                        sim_broken(s, INV_TOKEN, "%s was refused", fx[i].launch_task.task);
         }
         check_people_first(s, ctl, fx, n);
 }
@@ -325,8 +328,9 @@ static void check_act_launch(struct sim *s, int ctl, const char *task)
         check_act_task(s, ctl, task, 1U << TASK_LAUNCHING, "launch");
         if (s->ctl[ctl].epoch != s->store.epoch)
                 return; /* it froze just before; the next list shows the orphan */
-        if (t->gone || (t->refused && t->refused_to[ctl] == s->ctl[ctl].life))
-                sim_broken(s, INV_TOKEN, "%s", task);
+        /* In one batch a launch may stand before its task's end; the token makes it harmless. */
+        if (t->gone_batch && t->gone_batch < s->ctl[ctl].batch_id)
+                sim_broken(s, INV_TOKEN, "%s is gone", task);
 }
 
 static void check_act_command(struct sim *s, int ctl, const struct core_effect *fx)

@@ -304,7 +304,7 @@ static void lease(struct sim *s, int ctl)
                 return;
         if (sim_fault(s, FAULT_FREEZE)) {
                 freeze(s, ctl);
-                sim_note(s, W_LEASE, c->thaw_ms - s->now_ms)->ctl = ctl;
+                sim_note(s, W_LEASE, c->thaw_ms - s->now_ms + sim_about(s, 2 * SIM_S))->ctl = ctl;
                 return;
         }
         r = store_lease(s, ctl);
@@ -314,6 +314,8 @@ static void lease(struct sim *s, int ctl)
         }
         if (r > 0) {
                 c->lease_until_ms = sent_ms + s->timing.lease_ms - SIM_S;
+                if (sim_fault(s, FAULT_LEASE_BELIEVED)) /* its clock is slow */
+                        c->lease_until_ms += 4 * s->timing.lease_ms;
                 if (c->role == ROLE_FOLLOWER)
                         boot(s, ctl);
         }
@@ -375,7 +377,10 @@ void controller_note(struct sim *s, const struct note *n)
                 sim_say(s, "controller %d: wakes up", n->ctl);
                 c->frozen = false;
         } else if (c->frozen) {
-                sim_defer(s, n, c->thaw_ms - s->now_ms);
+                /* What it looks at first when it wakes up is not said. */
+                sim_defer(s, n,
+                          c->thaw_ms - s->now_ms +
+                                  (n->what == W_LEASE ? sim_about(s, 2 * SIM_S) : 0));
                 return;
         }
         if (n->life && n->life != c->life) {

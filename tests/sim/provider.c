@@ -91,7 +91,6 @@ static void launch(struct sim *s, const struct note *n)
         }
         b = sim_fault(s, FAULT_CAPACITY) ? NULL : place(s);
         if (!b) {
-                check_task(s, n->id)->refused = true;
                 answer_launch(s, n, false);
                 return;
         }

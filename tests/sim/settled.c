@@ -46,6 +46,8 @@ static bool person_served(struct sim *s, const struct person *p, struct verdict 
         }
         if (!row)
                 return no(v, INV_WANTED, p->workspace, "is not there");
+        if (row->erase_at.us) /* the last thing that was asked for */
+                return true;
         if (waits(row) && few_tasks(s))
                 return true;
         if (row->state != WS_RUNNING)

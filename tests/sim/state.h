@@ -245,9 +245,8 @@ struct task_truth {
         uint32_t states;     /* bit per task_state */
         uint64_t generation; /* of its claim */
         char workspace[CORE_ID_SIZE];
-        bool gone;
-        bool refused;                         /* the provider has said a definite no */
-        uint32_t refused_to[SIM_CONTROLLERS]; /* ... which this life has heard */
+        uint64_t gone_batch;                  /* that has removed it */
+        uint32_t refused_to[SIM_CONTROLLERS]; /* lives that have heard a definite no */
 };
 #define SIM_NUMBERS 4096
 

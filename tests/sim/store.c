@@ -103,7 +103,7 @@ static void put_task(struct sim *s, const struct task_row *row)
         s->store.task_number = MAX(s->store.task_number, core_task_number(row->id));
 }
 
-static void apply(struct sim *s, const struct core_effect *fx)
+static void apply(struct sim *s, int ctl, const struct core_effect *fx)
 {
         struct task_row *task;
 
@@ -119,7 +119,7 @@ static void apply(struct sim *s, const struct core_effect *fx)
                 break;
         case FX_DEL_TASK:
                 task = store_task(s, fx->id.id);
-                check_task(s, fx->id.id)->gone = true;
+                check_task(s, fx->id.id)->gone_batch = s->ctl[ctl].batch_id;
                 if (task)
                         memset(task, 0, sizeof(*task));
                 break;
@@ -176,7 +176,7 @@ static int apply_batch(struct sim *s, int ctl)
                            "controller %d commits with epoch %llu, the newest is %llu", ctl,
                            (unsigned long long)c->epoch, (unsigned long long)s->store.epoch);
         for (size_t i = 0; i < c->batch->n; i++)
-                apply(s, &c->batch->v[i]);
+                apply(s, ctl, &c->batch->v[i]);
         check_batch(s);
         s->store.applied[ctl] = c->batch_id;
         return 1;
