@@ -202,6 +202,8 @@ bool workspace_resume(struct core *c, struct workspace *w, const char *by)
         if (!t || t->row.state != TASK_STOPPING || t->noticed || c->draining ||
             w->row.erase_at.us || modes_hard_drain(c, w->type))
                 return false;
+        if (w->row.state != WS_SAVING && w->row.state != WS_ATTENTION)
+                return false;
         if (task_is_resuming(t) && w->row.wanted)
                 return true;
         /* Until its app runs again it is wanted: should it be too late, it is launched anew. */

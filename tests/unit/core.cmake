@@ -52,6 +52,17 @@ target_compile_definitions(test_idle_rule_planted PRIVATE IDLE_PLANTED_LIFETIME_
 set_tests_properties(unit/test_idle_rule_planted PROPERTIES
         PASS_REGULAR_EXPRESSION "CHECK failed: alive")
 ws_test(test_core_steps LABEL unit SOURCES ${here}/test_core_steps.c USES controller_core ws_base)
+# Every pair of states with every event, against the table of decisions.
+ws_test(test_core_matrix LABEL unit SOURCES ${here}/test_core_matrix.c
+        USES controller_core controller_pool ws_base)
+target_compile_definitions(test_core_matrix PRIVATE CORE_MATRIX_FILE="${here}/core_matrix.txt")
+# A core that ends work before it is committed must not pass, whatever the table says.
+ws_test(test_core_matrix_planted LABEL unit SOURCES ${here}/test_core_matrix.c ${CORE_SOURCE_PATHS}
+        USES controller_headers controller_pool ws_base)
+target_compile_definitions(test_core_matrix_planted PRIVATE CORE_PLANTED_STOP_BEFORE_COMMIT
+        CORE_MATRIX_FILE="${here}/core_matrix.txt")
+set_tests_properties(unit/test_core_matrix_planted PROPERTIES
+        PASS_REGULAR_EXPRESSION "matrix: work was ended unsaved")
 ws_test(test_keys LABEL unit SOURCES ${here}/test_keys.c USES controller_keys ws_base)
 ws_test(test_config LABEL unit SOURCES ${here}/test_config.c USES controller_config ws_base)
 ws_test(test_store LABEL unit SOURCES ${here}/test_store.c USES controller_store ws_base
