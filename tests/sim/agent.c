@@ -257,6 +257,8 @@ static void command(struct sim *s, struct body *b, const struct note *n)
                 resume(s, b);
                 break;
         case COMMAND_SAVE_NOW:
+                b->save_at_ms = s->now_ms;
+                break;
         case COMMAND_VERB_MAX:
                 break;
         }

@@ -144,7 +144,16 @@ static void misfortune(struct sim *s, struct body *b)
                 n = sim_note(s, W_BODY_END, sim_about(s, SPOT_GRACE_MS));
                 n->body = body_index(s, b);
                 n->body_life = b->life;
-                agent_term(s, b);
+                if (sim_below(s, 2)) {
+                        int64_t left_ms = n->at_ms - s->now_ms;
+
+                        n = sim_note(s, W_NOTICE, sim_about(s, s->timing.provider_ms));
+                        n->ms = left_ms;
+                        STR_CUT(n->id, b->id);
+                }
+                /* Some are told by SIGTERM, some only find themselves dead. */
+                if (sim_below(s, 2))
+                        agent_term(s, b);
         }
         if (sim_fault(s, FAULT_CUT)) {
                 b->cut_until_ms = s->now_ms + sim_about(s, SIM_MIN);

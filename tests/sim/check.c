@@ -71,6 +71,8 @@ static void check_idle_stop(struct sim *s, int ctl, const struct audit_row *row,
 
         if (c->role != ROLE_LEADER || s->now_ms < c->opened_ms + s->config.quiet_ms)
                 sim_broken(s, INV_QUIET, "%s: %s", row->workspace, row->detail);
+        if (b && operator_mode(s, MODE_MAINTENANCE, type_of(s, b->type), false))
+                sim_broken(s, INV_QUIET, "maintenance: %s: %s", row->workspace, row->detail);
         /* A minute here may reach into two of those that the core counts in. */
         oldest = &c->stops_ms[c->stops++ % (2 * s->config.stops_per_min)];
         if (*oldest && s->now_ms - *oldest < SIM_MIN)
@@ -152,7 +154,12 @@ static void check_people_first(struct sim *s, int ctl, const struct core_effect 
                         launched[type_of(s, fx[i].audit_row.detail)] = true;
         }
         for (uint32_t i = 0; core_pool(c->core, i, &v); i++) {
-                if (v.waiting == 0)
+                if (launched[i] &&
+                    (operator_mode(s, MODE_PAUSE, i, true) ||
+                     (v.launching > v.waiting && (operator_mode(s, MODE_PAUSE, i, false) ||
+                                                  operator_mode(s, MODE_DRAIN, i, false)))))
+                        sim_broken(s, INV_MODES, "%s is launched although it is paused", v.type);
+                if (v.waiting == 0 || operator_mode(s, MODE_PAUSE, i, true))
                         continue;
                 if (warm_heard(s, ctl, v.type))
                         sim_broken(s, INV_PEOPLE_FIRST, "%u wait for %s, %s is warm", v.waiting,
@@ -184,8 +191,18 @@ void check_step(struct sim *s, int ctl, const struct core_effect *fx, size_t n)
         check_people_first(s, ctl, fx, n);
 }
 
+/* What is given up in attention is given up; everything else is not. */
+void check_abandon(struct sim *s, int ctl, const char *workspace)
+{
+        const struct workspace_row *row = core_workspace(s->ctl[ctl].core, workspace);
+        struct body *b = row ? provider_body(s, row->task) : NULL;
+
+        if (b && row->state == WS_ATTENTION && s->ctl[ctl].epoch == s->store.epoch)
+                b->abandoned = true;
+}
+
 /* A launch that is accepted is evidence of a person, and during a stop a wish. */
-void check_request(struct sim *s, int ctl, const struct note *n)
+void check_request(struct sim *s, int ctl, const struct note *n, bool was_stopped)
 {
         const struct controller *c = &s->ctl[ctl];
         const struct workspace_row *row;
@@ -195,6 +212,9 @@ void check_request(struct sim *s, int ctl, const struct note *n)
                 return;
         t = check_truth(s, s->people[n->person].workspace);
         row = core_workspace(c->core, t->id);
+        if (n->kind == EV_REQ_LAUNCH && row && row->state == WS_STARTING && was_stopped &&
+            operator_mode(s, MODE_DRAIN, type_of(s, row->key.type), false))
+                sim_broken(s, INV_MODES, "%s is launched although it is drained", row->id);
         if (n->kind != EV_REQ_LAUNCH) {
                 t->wish = t->wish_due = false;
                 t->wish_token = 0;
@@ -291,8 +311,25 @@ void check_put_workspace(struct sim *s, const struct workspace_row *old,
                 t->wish = t->wish_due = false;
 }
 
+/* One person has no more running than one may have. */
+static void check_user(struct sim *s, const char *user)
+{
+        uint32_t n = 0;
+
+        for (size_t i = 0; i < ARRAY_LEN(s->store.workspaces); i++) {
+                const struct workspace_row *row = &s->store.workspaces[i];
+
+                n += row->id[0] && strcmp(row->key.user_id, user) == 0 &&
+                     row->state != WS_STOPPED && row->state != WS_DELETED;
+        }
+        if (s->config.user_running_max && n > s->config.user_running_max)
+                sim_broken(s, INV_LIMITS, "%s has %u running", user, n);
+}
+
 void check_batch(struct sim *s)
 {
+        for (int i = 0; i < s->n_people; i++)
+                check_user(s, s->people[i].user);
         for (int i = 0; i < SIM_WORKSPACES; i++) {
                 if (s->truth[i].wish_due)
                         sim_broken(s, INV_WISH, "%s", s->truth[i].id);
@@ -379,20 +416,33 @@ static void check_act_reply(struct sim *s, const struct core_effect *fx)
         }
 }
 
+static void check_epoch(struct sim *s, int ctl, uint64_t epoch)
+{
+        if (epoch != s->ctl[ctl].epoch)
+                sim_broken(s, INV_ONE_LEADER, "controller %d speaks for epoch %llu", ctl,
+                           (unsigned long long)epoch);
+}
+
 void check_act(struct sim *s, int ctl, const struct core_effect *fx)
 {
         const struct workspace_row *row;
 
         switch ((int)fx->type) {
         case FX_LAUNCH_TASK:
+                check_epoch(s, ctl, fx->launch_task.epoch);
                 check_act_launch(s, ctl, fx->launch_task.task);
                 break;
+        case FX_WELCOME:
+                check_epoch(s, ctl, fx->welcome.epoch);
+                break;
         case FX_STOP_TASK:
+                check_epoch(s, ctl, fx->stop_task.epoch);
                 if (store_task(s, fx->stop_task.task)) /* else it is an orphan's */
                         check_act_task(s, ctl, fx->stop_task.task,
                                        1U << TASK_TERMINATING | 1U << TASK_FAILED, "stop");
                 break;
         case FX_COMMAND:
+                check_epoch(s, ctl, fx->command.epoch);
                 check_act_command(s, ctl, fx);
                 break;
         case FX_SAVE_ACK:
@@ -420,7 +470,7 @@ void check_end(struct sim *s, const struct body *b)
         if (!b->alive || !b->restored || b->disowned || !row || row->generation != b->generation)
                 return;
         t = check_truth(s, b->workspace);
-        if (b->content.hash != t->head.hash)
+        if (b->content.hash != t->head.hash && !b->abandoned)
                 sim_broken(s, INV_END_WITH_WORK, "%s of %s in %s, %llu writes, %llu committed",
                            b->id, row->id, agent_phase_name(b->phase),
                            (unsigned long long)b->content.length,
@@ -476,4 +526,5 @@ void check_boot(struct sim *s)
                 s->truth[i].requested_ms = 0;
         for (int i = 0; i < SIM_BODIES; i++)
                 s->bodies[i].told = (struct told){0};
+        operator_boot(s);
 }

@@ -210,7 +210,15 @@ void edge_boot(struct sim *s, int ctl)
                 ev->task_row = s->store.tasks[i];
                 controller_post(s, ctl, ev);
         }
+        for (size_t i = 0; i < ARRAY_LEN(s->store.settings); i++) {
+                if (!s->store.settings[i].name[0])
+                        continue;
+                ev = event(s, EV_BOOT_SETTING);
+                ev->setting_row = s->store.settings[i];
+                controller_post(s, ctl, ev);
+        }
         ev = event(s, EV_BOOT_DONE);
+        ev->boot.epoch = s->ctl[ctl].epoch;
         ev->boot.task_number_max = s->store.task_number;
         ev->boot.audit_seq_max = s->store.audit_seq;
         ev->boot.command_id_max = s->store.command_id;
@@ -325,12 +333,16 @@ static void in_listed(struct sim *s, const struct note *n)
         struct controller *c = &s->ctl[n->ctl];
         struct core_event *ev;
 
+        if (s->certain)
+                provider_list(s, n->ctl);
         for (int i = 0; i < c->list.n; i++) {
                 ev = event(s, EV_TASK_SEEN);
                 STR_CUT(ev->task_seen.task, c->list.ids[i]);
                 controller_post(s, n->ctl, ev);
         }
-        controller_post(s, n->ctl, event(s, EV_INVENTORY_DONE));
+        ev = event(s, EV_INVENTORY_DONE);
+        ev->inventory.certain = s->certain;
+        controller_post(s, n->ctl, ev);
         if (c->role == ROLE_LEADER)
                 return;
         c->role = ROLE_LEADER;
@@ -338,36 +350,71 @@ static void in_listed(struct sim *s, const struct note *n)
         c->list_ms = s->now_ms + s->timing.inventory_ms;
 }
 
+static struct core_event *launch_event(struct sim *s, const struct note *n)
+{
+        const struct person *p = &s->people[n->person];
+        struct core_event *ev = event(s, EV_REQ_LAUNCH);
+
+        ev->launch.token = n->number;
+        STR_CUT(ev->launch.id, p->workspace);
+        STR_CUT(ev->launch.key.tenant, "t");
+        STR_CUT(ev->launch.key.user_id, p->user);
+        STR_CUT(ev->launch.key.name, "default");
+        STR_CUT(ev->launch.key.type, p->type);
+        return ev;
+}
+
+static struct core_event *workspace_event(struct sim *s, const struct note *n)
+{
+        struct core_event *ev = event(s, (enum core_event_type)n->kind);
+
+        ev->req_workspace.token = n->person >= 0 ? n->number : 0;
+        STR_CUT(ev->req_workspace.id, n->person >= 0 ? s->people[n->person].workspace : n->id);
+        return ev;
+}
+
+static struct core_event *mode_event(struct sim *s, const struct note *n)
+{
+        struct core_event *ev = event(s, EV_REQ_MODE);
+
+        ev->req_mode.mode = (enum core_mode)n->number;
+        ev->req_mode.on = n->flag;
+        ev->req_mode.hard = n->flag2;
+        STR_CUT(ev->req_mode.type, n->id);
+        STR_CUT(ev->req_mode.actor, "op");
+        return ev;
+}
+
 static void in_request(struct sim *s, const struct note *n)
 {
         struct controller *c = &s->ctl[n->ctl];
-        const struct person *p = &s->people[MAX(n->person, 0)];
+        const struct workspace_row *row;
         struct core_event *ev;
+        bool was_stopped;
 
         if (c->role != ROLE_LEADER || !c->writable) {
                 struct note *no = sim_note(s, W_REPLY, sim_delay(s));
 
-                no->number = n->number;
+                no->number = n->person >= 0 ? n->number : 0;
                 no->kind = -1; /* "503, try again" */
                 return;
         }
-        if (n->kind == EV_REQ_LAUNCH) {
-                ev = event(s, EV_REQ_LAUNCH);
-                ev->launch.token = n->number;
-                STR_CUT(ev->launch.id, p->workspace);
-                STR_CUT(ev->launch.key.tenant, "t");
-                STR_CUT(ev->launch.key.user_id, p->user);
-                STR_CUT(ev->launch.key.name, "default");
-                STR_CUT(ev->launch.key.type, p->type);
-        } else if (n->kind == EV_REQ_SHUTDOWN) {
+        if (n->kind == EV_REQ_LAUNCH)
+                ev = launch_event(s, n);
+        else if (n->kind == EV_REQ_MODE)
+                ev = mode_event(s, n);
+        else if (n->kind == EV_REQ_SHUTDOWN)
                 ev = event(s, EV_REQ_SHUTDOWN);
-        } else {
-                ev = event(s, (enum core_event_type)n->kind);
-                ev->req_workspace.token = n->number;
-                STR_CUT(ev->req_workspace.id, p->workspace);
-        }
+        else
+                ev = workspace_event(s, n);
+        if (n->kind == EV_REQ_MODE && c->epoch == s->store.epoch)
+                operator_posted(s, ev);
+        if (n->kind == EV_REQ_ABANDON)
+                check_abandon(s, n->ctl, n->id);
+        row = n->person >= 0 ? core_workspace(c->core, s->people[n->person].workspace) : NULL;
+        was_stopped = !row || row->state == WS_STOPPED;
         controller_post(s, n->ctl, ev);
-        check_request(s, n->ctl, n);
+        check_request(s, n->ctl, n, was_stopped);
 }
 
 static void from_service(struct sim *s, const struct note *n)
@@ -378,14 +425,21 @@ static void from_service(struct sim *s, const struct note *n)
                 ev = event(s, EV_TASK_LAUNCHED);
                 STR_CUT(ev->task_result.task, n->id);
                 ev->task_result.ok = n->flag;
-                if (!n->flag) {
-                        STR_CUT(ev->task_result.reason, "no capacity");
+                ev->task_result.failure = (enum launch_failure)n->kind;
+                if (!n->flag)
+                        STR_CUT(ev->task_result.reason,
+                                launch_failure_name(ev->task_result.failure));
+                if (!n->flag && n->kind != LAUNCH_UNKNOWN)
                         check_task(s, n->id)->refused_to[n->ctl] = s->ctl[n->ctl].life;
-                }
         } else if (n->what == W_ENDED) {
                 ev = event(s, EV_TASK_ENDED);
                 STR_CUT(ev->task_ended.task, n->id);
                 ev->task_ended.exit_status = -1;
+                ev->task_ended.certain = s->certain_ends;
+        } else if (n->what == W_NOTICE) {
+                ev = event(s, EV_TASK_NOTICE);
+                STR_CUT(ev->task_notice.task, n->id);
+                ev->task_notice.left_ms = n->ms;
         } else if (n->what == W_VERIFIED) {
                 ev = event(s, EV_SAVE_VERIFIED);
                 STR_CUT(ev->verified.workspace, n->id);

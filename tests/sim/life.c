@@ -121,6 +121,9 @@ static void draw_config(struct sim *s)
         c->quiet_ms = between(s, 5, 60) * SIM_S;
         c->retry_save_ms = between(s, 10, 40) * SIM_S;
         c->erase_delay_ms = between(s, 20, 120) * SIM_S;
+        c->user_running_max = (uint32_t)sim_below(s, 3);
+        for (uint32_t i = 0; i < c->n_types; i++)
+                c->types[i].queue_max = (uint32_t)sim_below(s, 4);
         c->stops_per_min = (uint32_t)between(s, 1, SIM_STOPS_PER_MIN);
 }
 
@@ -218,6 +221,7 @@ static void dispatch(struct sim *s, struct note *n)
         case W_VERIFIED:
         case W_SALVAGED:
         case W_ERASED:
+        case W_NOTICE:
         case W_REQUEST:
         case W_TURN:
         case W_LEASE:
@@ -259,6 +263,9 @@ static void dispatch(struct sim *s, struct note *n)
         case W_REPLY:
         case W_PERSON:
                 person_note(s, n);
+                break;
+        case W_OPERATOR:
+                operator_act(s);
                 break;
         case W_MINUTE:
                 jump(s);
@@ -302,11 +309,14 @@ static void begin(struct sim *s)
         draw_config(s);
         draw_timing(s);
         s->n_ctl = sim_below(s, 4) ? 2 : 1;
+        s->certain = sim_below(s, 3) == 0;
+        s->certain_ends = s->certain || sim_below(s, 2);
         draw_faults(s);
         draw_people(s);
         for (int i = 0; i < s->n_ctl; i++)
                 controller_start(s, i);
         sim_note(s, W_MINUTE, SIM_MIN);
+        sim_note(s, W_OPERATOR, SIM_MIN);
 }
 
 static void heal(struct sim *s)

@@ -66,16 +66,21 @@ static struct body *place(struct sim *s)
         return oldest;
 }
 
-static void answer_launch(struct sim *s, const struct note *n, bool ok)
+static void answer_launch(struct sim *s, const struct note *n, bool ok, enum launch_failure no)
 {
         struct note *m;
 
-        if (sim_fault(s, FAULT_LOSE_ANSWER))
-                return;
+        if (sim_fault(s, FAULT_LOSE_ANSWER)) {
+                if (sim_below(s, 2))
+                        return;
+                ok = false;
+                no = LAUNCH_UNKNOWN;
+        }
         m = sim_note(s, W_LAUNCHED, sim_about(s, s->timing.provider_ms));
         m->ctl = n->ctl;
         m->life = n->life;
         m->flag = ok;
+        m->kind = (int)no;
         STR_CUT(m->id, n->id);
 }
 
@@ -83,15 +88,22 @@ static void launch(struct sim *s, const struct note *n)
 {
         struct body *b = provider_body(s, n->id);
 
-        if (sim_fault(s, FAULT_THROTTLE))
-                return; /* nothing happened; whoever asked asks again */
+        if (sim_fault(s, FAULT_THROTTLE)) {
+                if (sim_below(s, 2))
+                        answer_launch(s, n, false, LAUNCH_THROTTLED);
+                return;
+        }
         if (b) {
-                answer_launch(s, n, true);
+                answer_launch(s, n, true, LAUNCH_UNKNOWN);
+                return;
+        }
+        if (sim_fault(s, FAULT_BROKEN)) {
+                answer_launch(s, n, false, LAUNCH_BROKEN);
                 return;
         }
         b = sim_fault(s, FAULT_CAPACITY) ? NULL : place(s);
         if (!b) {
-                answer_launch(s, n, false);
+                answer_launch(s, n, false, LAUNCH_CAPACITY);
                 return;
         }
         *b = (struct body){.used = true,
@@ -104,7 +116,7 @@ static void launch(struct sim *s, const struct note *n)
         STR_CUT(b->type, n->nonce);
         (void)snprintf(b->nonce, sizeof(b->nonce), "%032x", b->life);
         sim_say(s, "provider: %s starts", b->id);
-        answer_launch(s, n, true);
+        answer_launch(s, n, true, LAUNCH_UNKNOWN);
         agent_start(s, b);
 }
 
@@ -142,6 +154,8 @@ static bool listed(struct sim *s, struct body *b)
 {
         int64_t lag_ms = s->timing.lag_ms;
 
+        if (s->certain)
+                return b->alive;
         if (b->alive && s->now_ms - b->launched_ms < lag_ms && sim_fault(s, FAULT_LIST_LAGS)) {
                 b->forget_ms = s->now_ms + FORGET_AGAIN_MS;
                 return false;
@@ -155,18 +169,24 @@ static bool listed(struct sim *s, struct body *b)
         return b->alive;
 }
 
-static void list(struct sim *s, const struct note *n)
+void provider_list(struct sim *s, int ctl)
 {
-        struct controller *c = &s->ctl[n->ctl];
-        struct note *m;
+        struct controller *c = &s->ctl[ctl];
 
-        if (c->life != n->life || sim_fault(s, FAULT_THROTTLE))
-                return;
         c->list.n = 0;
         for (int i = 0; i < SIM_BODIES; i++) {
                 if (s->bodies[i].used && listed(s, &s->bodies[i]))
                         STR_CUT(c->list.ids[c->list.n++], s->bodies[i].id);
         }
+}
+
+static void list(struct sim *s, const struct note *n)
+{
+        struct note *m;
+
+        if (s->ctl[n->ctl].life != n->life || sim_fault(s, FAULT_THROTTLE))
+                return;
+        provider_list(s, n->ctl);
         if (sim_fault(s, FAULT_LOSE_ANSWER))
                 return;
         m = sim_note(s, W_LISTED, sim_about(s, s->timing.provider_ms));

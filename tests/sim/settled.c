@@ -32,6 +32,20 @@ static bool waits(const struct workspace_row *row)
         return row->state == WS_STARTING && !row->task[0];
 }
 
+/* Somebody who has as many running as one may have waits for one of them to end. */
+static bool at_limit(struct sim *s, const struct person *p)
+{
+        uint32_t n = 0;
+
+        for (int i = 0; i < s->n_people; i++) {
+                const struct workspace_row *row = store_workspace(s, s->people[i].workspace);
+
+                n += row && strcmp(s->people[i].user, p->user) == 0 && row->state != WS_STOPPED &&
+                     row->state != WS_DELETED;
+        }
+        return s->config.user_running_max && n >= s->config.user_running_max;
+}
+
 static bool person_served(struct sim *s, const struct person *p, struct verdict *v)
 {
         const struct workspace_row *row = store_workspace(s, p->workspace);
@@ -44,6 +58,8 @@ static bool person_served(struct sim *s, const struct person *p, struct verdict 
                 return no(v, row->state == WS_RUNNING ? INV_IDLE_STOPPED : INV_SETTLED, row->id,
                           ws_state_name(row->state));
         }
+        if ((!row || row->state == WS_STOPPED) && (at_limit(s, p) || few_tasks(s)))
+                return true;
         if (!row)
                 return no(v, INV_WANTED, p->workspace, "is not there");
         if (row->erase_at.us) /* the last thing that was asked for */

@@ -43,6 +43,7 @@ enum what {
         W_VERIFIED,
         W_SALVAGED,
         W_ERASED,
+        W_NOTICE,
         W_REQUEST,
         W_TURN, /* a controller's own: carry out, retry */
         W_LEASE,
@@ -69,6 +70,7 @@ enum what {
         W_BODY_END,
         W_REPLY, /* to a person */
         W_PERSON,
+        W_OPERATOR,
         W_MINUTE,
 };
 
@@ -145,8 +147,9 @@ struct body {
         uint32_t heard_life; /* of the controller that has heard its last report */
         int64_t report_ms;
         uint64_t said,
-                taken; /* reports numbered: what overtakes is taken, what is overtaken is not */
-        bool disowned; /* its workspace was erased */
+                taken;  /* reports numbered: what overtakes is taken, what is overtaken is not */
+        bool abandoned; /* an operator has given up what it holds */
+        bool disowned;  /* its workspace was erased */
         int64_t heard_ms, cut_until_ms, tell_ms;
         bool forgot; /* a new link that has not been welcomed yet */
         /* saves */
@@ -229,6 +232,7 @@ struct controller {
 struct store {
         struct workspace_row workspaces[SIM_WORKSPACES];
         struct task_row tasks[SIM_TASKS + 4];
+        struct setting_row settings[MODE_MAX * (CORE_TYPES_MAX + 1)];
         uint64_t task_number, audit_seq, command_id, generation;
         uint64_t epoch;
         int holder;
@@ -237,7 +241,6 @@ struct store {
         int64_t clock_ms;   /* the store's clock is ahead of ours by so much */
         bool away;
         uint64_t applied[SIM_CONTROLLERS]; /* last batch applied, per controller */
-        uint64_t gone_number[SIM_TASKS + 4];
 };
 
 /* What was ever committed of a task, by number. */
@@ -249,6 +252,10 @@ struct task_truth {
         uint32_t refused_to[SIM_CONTROLLERS]; /* lives that have heard a definite no */
 };
 #define SIM_NUMBERS 4096
+
+struct mode_truth {
+        bool on, hard;
+};
 
 struct timing {
         int64_t network_ms, boot_ms, prime_ms, restore_ms, app_ms, stop_ms, upload_ms;
@@ -288,6 +295,9 @@ struct sim {
         uint64_t batches, tokens;
         uint32_t lives;
         bool utc_jumped;
+        bool certain;      /* this provider's lists are never late, and what it says is so */
+        bool certain_ends; /* ... or at least when it says that a task has ended */
+        struct mode_truth modes[MODE_MAX][CORE_TYPES_MAX + 1];
         bool shutdown;
 };
 
@@ -352,6 +362,8 @@ void edge_disconnected(struct sim *s, const struct note *n);
 struct body *provider_body(struct sim *s, const char *id);
 void provider_note(struct sim *s, const struct note *n);
 void provider_end(struct sim *s, struct body *b, const char *why);
+/* The list as this controller gets it. */
+void provider_list(struct sim *s, int ctl);
 int body_index(const struct sim *s, const struct body *b);
 
 /* ---- storage.c ---- */
@@ -393,6 +405,14 @@ struct person *person_of(struct sim *s, const char *workspace);
 /* The live body that has this workspace and serves it, or NULL. */
 struct body *person_body(struct sim *s, const char *workspace);
 
+/* ---- operator.c ---- */
+
+void operator_act(struct sim *s);
+/* Is this mode on for this type (a hard one, with `hard`), as the leader was told? */
+bool operator_mode(const struct sim *s, enum core_mode mode, uint32_t type, bool hard);
+void operator_posted(struct sim *s, const struct core_event *ev);
+void operator_boot(struct sim *s);
+
 /* ---- check.c ---- */
 
 /* Number of a type in the configuration. */
@@ -411,6 +431,7 @@ void check_told(struct sim *s, int ctl, struct body *b, const struct note *n);
 void check_boot(struct sim *s);
 void check_batch(struct sim *s);
 /* A request was given to this controller's core. */
-void check_request(struct sim *s, int ctl, const struct note *n);
+void check_abandon(struct sim *s, int ctl, const char *workspace);
+void check_request(struct sim *s, int ctl, const struct note *n, bool was_stopped);
 /* While healing: NULL when all is as it should be, else the rule that does not hold yet. */
 bool check_settled(struct sim *s, enum invariant *ret_invariant, char *ret_detail, size_t size);

@@ -103,6 +103,21 @@ static void put_task(struct sim *s, const struct task_row *row)
         s->store.task_number = MAX(s->store.task_number, core_task_number(row->id));
 }
 
+static void put_setting(struct sim *s, const struct setting_row *row)
+{
+        struct setting_row *old = NULL;
+
+        for (size_t i = 0; i < ARRAY_LEN(s->store.settings); i++) {
+                struct setting_row *at = &s->store.settings[i];
+
+                if (strcmp(at->name, row->name) == 0 || (!old && !at->name[0]))
+                        old = at;
+        }
+        if (!old)
+                sim_broken(s, INV_LIMITS, "more settings than there may be: %s", row->name);
+        *old = row->value[0] ? *row : (struct setting_row){0};
+}
+
 static void apply(struct sim *s, int ctl, const struct core_effect *fx)
 {
         struct task_row *task;
@@ -122,6 +137,9 @@ static void apply(struct sim *s, int ctl, const struct core_effect *fx)
                 check_task(s, fx->id.id)->gone_batch = s->ctl[ctl].batch_id;
                 if (task)
                         memset(task, 0, sizeof(*task));
+                break;
+        case FX_PUT_SETTING:
+                put_setting(s, &fx->setting_row);
                 break;
         case FX_AUDIT:
                 if (fx->audit_row.seq <= s->store.audit_seq)
@@ -150,6 +168,7 @@ bool store_has_effects(const struct core_effects *fx)
                 case FX_DEL_WORKSPACE:
                 case FX_PUT_TASK:
                 case FX_DEL_TASK:
+                case FX_PUT_SETTING:
                 case FX_AUDIT:
                 case FX_COMMAND:
                 case FX_LAUNCH_TASK:
