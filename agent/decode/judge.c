@@ -262,14 +262,18 @@ static struct judgement judge_typed(const struct watch *w, const struct stream_c
         return (struct judgement){PRESENCE_TYPED, PRESENCE_KIND_PERSON};
 }
 
-static struct judgement judge_scroll(const struct watch *w)
+/* Its first argument names the editor or the web view, in quotes. */
+static struct judgement judge_scroll(const struct watch *w, const struct stream_call *call)
 {
         mono_t changed = w->page->changed;
-        struct judgement j = {PRESENCE_SCROLL, PRESENCE_KIND_WEAK};
+        const char *end =
+                call->args_len > 2 ? memchr(call->args + 2, '"', call->args_len - 2) : NULL;
 
         if (!mono_is_never(changed) && mono_diff_ms(changed, w->now) < SCROLL_AFTER_CHANGE_MS)
-                j.kind = PRESENCE_KIND_MACHINE;
-        return j;
+                return (struct judgement){PRESENCE_SCROLL, PRESENCE_KIND_MACHINE};
+        if (end && page_scroll(w->page, call->args, (size_t)(end - call->args), w->now))
+                return (struct judgement){PRESENCE_SCROLL, PRESENCE_KIND_PERSON};
+        return (struct judgement){PRESENCE_SCROLL, PRESENCE_KIND_WEAK};
 }
 
 /* The cell's state comes as a change of the document, with more of them behind it. */
@@ -319,7 +323,7 @@ static struct judgement judge_verdict(struct watch *w, const struct stream_call 
                 page_activity(w->page, false);
                 return (struct judgement){PRESENCE_ACTIVE, PRESENCE_KIND_MACHINE};
         case RULE_SCROLL:
-                return judge_scroll(w);
+                return judge_scroll(w, call);
         case RULE_CHANGE:
                 w->page->changed = w->now;
                 break;

@@ -103,7 +103,7 @@ bool page_focus(struct page *p, uint8_t focus)
         return changed;
 }
 
-/* FNV-1a. Who aims at a collision makes the count of his own cells wrong. */
+/* FNV-1a. Who aims at a collision makes the count of his own cells or scrolling wrong. */
 static uint32_t hash_of(const char *key, size_t len)
 {
         uint32_t h = UINT32_C(2166136261);
@@ -129,6 +129,23 @@ void page_job(struct page *p, const char *key, size_t len, bool begins)
                 return; /* it never began */
         }
         p->masked = true;
+}
+
+bool page_scroll(struct page *p, const char *key, size_t len, mono_t now)
+{
+        uint32_t id = hash_of(key, len);
+
+#ifndef DECODE_PLANTED_LAYOUT
+        if (id != p->scrolled)
+                p->scrolls = 0;
+#endif
+        p->scrolled = id;
+        for (size_t i = PAGE_HAND_SCROLLS - 1; i > 0; i--)
+                p->scroll_at[i] = p->scroll_at[i - 1];
+        p->scroll_at[0] = now;
+        p->scrolls = MIN(p->scrolls + 1, (uint32_t)PAGE_HAND_SCROLLS);
+        return p->scrolls == PAGE_HAND_SCROLLS &&
+               mono_diff_ms(p->scroll_at[PAGE_HAND_SCROLLS - 1], now) <= PAGE_HAND_MS;
 }
 
 bool page_alive(const struct page *p, mono_t now)

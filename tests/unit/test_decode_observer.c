@@ -86,7 +86,6 @@ static uint64_t persons(struct observer *o)
 #define MACHINE PRESENCE_KIND_MACHINE
 
 #define KEYBOARD "[\"id\",{\"selections\":{\"selections\":[],\"source\":\"keyboard\"}}]"
-#define RANGES "[\"id\",{\"options\":null,\"selections\":null,\"visibleRanges\":[]}]"
 
 static void send_active(struct tab *t, bool active, int64_t ms)
 {
@@ -368,31 +367,6 @@ static void who_opens_a_page_stays_a_moment(void)
                 tab_close(&host, 70 * S);
                 o = observer_free(o);
         }
-}
-
-static void a_change_scrolls_by_itself(void)
-{
-        struct observer *o = observe();
-        struct tab a = {0}, b = {0};
-
-        tab_open(&a, o, EDITOR_EXTENSION_HOST, "a", false, 0);
-        tab_open(&b, o, EDITOR_EXTENSION_HOST, "b", false, 0);
-        tab_method(&a, "$acceptEditorPropertiesChanged", RANGES, 10 * S);
-        CHECK_INT(events(o, PRESENCE_SCROLL, WEAK), 1);
-        tab_method(&a, "$acceptModelChanged", "[]", 20 * S);
-        CHECK_INT(events(o, PRESENCE_INPUT, MACHINE), 1);
-        tab_method(&a, "$acceptEditorPropertiesChanged", RANGES, 20 * S + 999);
-        CHECK_INT(events(o, PRESENCE_SCROLL, WEAK), 1);
-        CHECK_INT(events(o, PRESENCE_SCROLL, MACHINE), 1);
-        /* Another connection's change is not this one's. */
-        tab_method(&b, "$acceptEditorPropertiesChanged", RANGES, 20 * S + 999);
-        CHECK_INT(events(o, PRESENCE_SCROLL, WEAK), 2);
-        tab_method(&a, "$acceptEditorPropertiesChanged", RANGES, 21 * S);
-        CHECK_INT(events(o, PRESENCE_SCROLL, WEAK), 3);
-        CHECK_INT(events(o, PRESENCE_INPUT, PERSON), 0);
-        tab_close(&a, 30 * S);
-        tab_close(&b, 30 * S);
-        o = observer_free(o);
 }
 
 static void replies_of_the_terminal_are_no_keys(void)
@@ -773,7 +747,6 @@ int main(void)
         RUN(an_old_page_without_a_tracker_is_not_tracked);
         RUN(a_page_busy_from_the_start_was_touched);
         RUN(who_opens_a_page_stays_a_moment);
-        RUN(a_change_scrolls_by_itself);
         RUN(replies_of_the_terminal_are_no_keys);
         RUN(only_a_changed_focus_may_be_a_person);
         RUN(a_line_while_nobody_is_active_is_a_program);
