@@ -332,8 +332,13 @@ static struct judgement judge_verdict(struct watch *w, const struct stream_call 
         case RULE_JOB:
         case RULE_JOB_END:
                 return judge_job(w, call, v == RULE_JOB);
-        case RULE_MACHINE:
         case RULE_PERSON:
+                /* The tracker hears every key and button first: this one was an extension's, or
+                   came by an input method or a dictation that presses none. */
+                if (page_resting(w->page))
+                        return (struct judgement){PRESENCE_INPUT, PRESENCE_KIND_WEAK};
+                break;
+        case RULE_MACHINE:
         case RULE_WEAK:
         case RULE_HINT:
         case RULE_UNDECODED:

@@ -89,6 +89,11 @@ void page_activity(struct page *p, bool active)
                 p->masked = false;
 }
 
+bool page_resting(const struct page *p)
+{
+        return p->tracker == PAGE_INACTIVE;
+}
+
 bool page_touched(const struct page *p, mono_t now)
 {
         return !p->spoke && p->jobs == 0 && !p->masked &&

@@ -66,6 +66,8 @@ void page_feed(struct page *p, mono_t now);
 bool page_fresh(struct page *p, uint32_t id);
 
 void page_activity(struct page *p, bool active);
+/* Its tracker has said "inactive", and nothing since: nobody pressed anything. */
+bool page_resting(const struct page *p);
 /*
  * For a tracker that says "inactive" and has said nothing before: did someone press a key
  * meanwhile? A new page's tracker begins as active without saying so and gives up PAGE_TRACKER_MS

@@ -369,6 +369,31 @@ static void who_opens_a_page_stays_a_moment(void)
         }
 }
 
+/* An extension may run what keys run, but it presses none. */
+static void what_no_key_has_done_is_weak(void)
+{
+        struct observer *o = observe();
+        struct tab a = {.compress = true}, b = {0};
+
+        tab_open(&a, o, EDITOR_EXTENSION_HOST, "a", false, 0);
+        tab_open(&b, o, EDITOR_EXTENSION_HOST, "b", false, 0);
+        tab_method(&a, "$acceptEditorPropertiesChanged", KEYBOARD, 1 * S);
+        CHECK_INT(events(o, PRESENCE_INPUT, PERSON), 1);
+        send_active(&a, false, 67 * S);
+        tab_method(&a, "$acceptEditorPropertiesChanged", KEYBOARD, 90 * S);
+        CHECK_INT(events(o, PRESENCE_INPUT, PERSON), 1);
+        CHECK_INT(events(o, PRESENCE_INPUT, WEAK), 1);
+        /* Another page's tracker is not this one's. */
+        tab_method(&b, "$acceptEditorPropertiesChanged", KEYBOARD, 91 * S);
+        CHECK_INT(events(o, PRESENCE_INPUT, PERSON), 2);
+        send_active(&a, true, 92 * S);
+        tab_method(&a, "$acceptEditorPropertiesChanged", KEYBOARD, 92 * S);
+        CHECK_INT(events(o, PRESENCE_INPUT, PERSON), 3);
+        tab_close(&a, 93 * S);
+        tab_close(&b, 93 * S);
+        o = observer_free(o);
+}
+
 static void replies_of_the_terminal_are_no_keys(void)
 {
         static const struct {
@@ -747,6 +772,7 @@ int main(void)
         RUN(an_old_page_without_a_tracker_is_not_tracked);
         RUN(a_page_busy_from_the_start_was_touched);
         RUN(who_opens_a_page_stays_a_moment);
+        RUN(what_no_key_has_done_is_weak);
         RUN(replies_of_the_terminal_are_no_keys);
         RUN(only_a_changed_focus_may_be_a_person);
         RUN(a_line_while_nobody_is_active_is_a_program);
