@@ -59,6 +59,7 @@ static enum presence_kind kind_of(enum rule_verdict v)
         case RULE_PERSON:
                 return PRESENCE_KIND_PERSON;
         case RULE_WEAK:
+        case RULE_GESTURE:
         case RULE_SCROLL:
                 return PRESENCE_KIND_WEAK;
         case RULE_HINT:
@@ -337,6 +338,10 @@ static struct judgement judge_verdict(struct watch *w, const struct stream_call 
                    came by an input method or a dictation that presses none. */
                 if (page_resting(w->page))
                         return (struct judgement){PRESENCE_INPUT, PRESENCE_KIND_WEAK};
+                break;
+        case RULE_GESTURE:
+                if (page_resting(w->page) || nobody_active(w->observer, w->now))
+                        return (struct judgement){PRESENCE_INPUT, PRESENCE_KIND_MACHINE};
                 break;
         case RULE_MACHINE:
         case RULE_WEAK:

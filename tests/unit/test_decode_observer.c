@@ -17,10 +17,12 @@ static const struct rule_name methods[] = {
         {"$onDidChangeWindowActive", "[true]", RULE_ACTIVE},
         {"$onDidChangeWindowActive", "[false]", RULE_INACTIVE},
         {"$onFileEvent", "", RULE_MACHINE},
+        {"$undo", "", RULE_GESTURE},
 };
 static const struct rule_name commands[] = {
         {"remoteFilesystem.*", "", RULE_MACHINE},
         {"remoteterminal.$input", "", RULE_TYPED},
+        {"remoteterminal.$shutdown", "", RULE_GESTURE},
         {"telemetry.logTelemetry", "\"workbenchActionExecuted\"", RULE_PERSON},
 };
 static const struct rule_request upgrades[] = {
@@ -383,9 +385,13 @@ static void what_no_key_has_done_is_weak(void)
         tab_method(&a, "$acceptEditorPropertiesChanged", KEYBOARD, 90 * S);
         CHECK_INT(events(o, PRESENCE_INPUT, PERSON), 1);
         CHECK_INT(events(o, PRESENCE_INPUT, WEAK), 1);
+        tab_method(&a, "$undo", "[]", 90 * S);
+        CHECK_INT(events(o, PRESENCE_INPUT, WEAK), 1);
         /* Another page's tracker is not this one's. */
         tab_method(&b, "$acceptEditorPropertiesChanged", KEYBOARD, 91 * S);
         CHECK_INT(events(o, PRESENCE_INPUT, PERSON), 2);
+        tab_method(&b, "$undo", "[]", 91 * S);
+        CHECK_INT(events(o, PRESENCE_INPUT, WEAK), 2);
         send_active(&a, true, 92 * S);
         tab_method(&a, "$acceptEditorPropertiesChanged", KEYBOARD, 92 * S);
         CHECK_INT(events(o, PRESENCE_INPUT, PERSON), 3);
