@@ -6,8 +6,9 @@
 
 /* What a changed document scrolls follows it at once. */
 #define SCROLL_AFTER_CHANGE_MS 1000
-/* From a person's navigation to the connections of the page that it loads. */
-#define OPENING_MS 30000
+/* From a person's navigation to the connections of the page that it loads; 33 s on a busy computer.
+ */
+#define OPENING_MS 60000
 /* When the tracker says "inactive", the last key was 40 to 70 s ago. */
 #define INACTIVE_AGE_MS 40000
 /* A refresh asks at once; its log entry is sent a second later, when a batch is full. */

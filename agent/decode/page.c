@@ -96,8 +96,9 @@ bool page_resting(const struct page *p)
 
 bool page_touched(const struct page *p, mono_t now)
 {
-        return !p->spoke && p->jobs == 0 && !p->masked &&
-               mono_diff_ms(p->awake, now) > PAGE_TRACKER_MS;
+        int64_t untouched = mono_before(p->opened, p->awake) ? PAGE_TRACKER_MS : PAGE_LOADING_MS;
+
+        return !p->spoke && p->jobs == 0 && !p->masked && mono_diff_ms(p->awake, now) > untouched;
 }
 
 bool page_focus(struct page *p, uint8_t focus)

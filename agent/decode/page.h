@@ -19,6 +19,8 @@
 #define PAGES_MAX 64      /* remembered; the one used longest ago makes room */
 #define PAGE_TOKEN_MAX 64 /* bytes of a token, with NUL */
 #define PAGE_TRACKER_MS 80000
+/* The same for a page that is being loaded: on a busy computer 86 s were seen without a key. */
+#define PAGE_LOADING_MS 110000
 #define PAGE_JOBS_MAX 16 /* running at once; the one that began first makes room */
 /* A hand on the wheel: so many pieces of scrolling of one thing, in so short a time. */
 #define PAGE_HAND_SCROLLS 3
@@ -70,8 +72,8 @@ void page_activity(struct page *p, bool active);
 bool page_resting(const struct page *p);
 /*
  * For a tracker that says "inactive" and has said nothing before: did someone press a key
- * meanwhile? A new page's tracker begins as active without saying so and gives up PAGE_TRACKER_MS
- * after the page has begun, later only when there was a key.
+ * meanwhile? A new page's tracker begins as active without saying so and gives up PAGE_LOADING_MS
+ * after the page has begun (PAGE_TRACKER_MS after it woke), later only when there was a key.
  */
 bool page_touched(const struct page *p, mono_t now);
 /*

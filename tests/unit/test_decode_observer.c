@@ -311,6 +311,7 @@ static void a_page_busy_from_the_start_was_touched(void)
                 int64_t asleep_from, asleep_until, inactive_at, events;
         } cases[] = {
                 {0, 0, 67 * S, 0},             /* nobody touched it */
+                {0, 0, 87 * S, 0},             /* the same, as recorded on a busy computer */
                 {0, 0, 125 * S, 1},            /* a key between 55 and 85 s */
                 {10 * S, 900 * S, 938 * S, 0}, /* it slept, and nobody was there when it woke */
                 {10 * S, 900 * S, 990 * S, 1}, /* somebody was */
@@ -346,19 +347,22 @@ static void who_opens_a_page_stays_a_moment(void)
 {
         static const struct {
                 const char *navigation;
+                int64_t at;
                 bool cell;
                 int64_t events;
         } cases[] = {
-                {"GET / HTTP/1.1\r\nHost: a" GESTURE, false, 1},
-                {"GET / HTTP/1.1\r\nHost: a\r\nSec-Fetch-Mode: navigate", false, 0},
-                {"GET / HTTP/1.1\r\nHost: a" GESTURE, true, 0},
+                {"GET / HTTP/1.1\r\nHost: a" GESTURE, 0, false, 1},
+                {"GET / HTTP/1.1\r\nHost: a" GESTURE, -29 * S, false, 1},
+                {"GET / HTTP/1.1\r\nHost: a" GESTURE, -60 * S, false, 0},
+                {"GET / HTTP/1.1\r\nHost: a\r\nSec-Fetch-Mode: navigate", 0, false, 0},
+                {"GET / HTTP/1.1\r\nHost: a" GESTURE, 0, true, 0},
         };
 
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
                 struct observer *o = observe();
                 struct tab host = {.compress = true};
 
-                CHECK(!ask(o, cases[i].navigation, 0));
+                CHECK(!ask(o, cases[i].navigation, cases[i].at));
                 tab_open(&host, o, EDITOR_EXTENSION_HOST, "h", false, 4 * S);
                 for (int64_t t = 5 * S; t < 68 * S; t += 5 * S)
                         tab_keep_alive(&host, t);
