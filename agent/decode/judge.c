@@ -58,6 +58,7 @@ static enum presence_kind kind_of(enum rule_verdict v)
 {
         switch (v) {
         case RULE_PERSON:
+        case RULE_PRESS:
                 return PRESENCE_KIND_PERSON;
         case RULE_WEAK:
         case RULE_GESTURE:
@@ -335,10 +336,16 @@ static struct judgement judge_verdict(struct watch *w, const struct stream_call 
         case RULE_JOB_END:
                 return judge_job(w, call, v == RULE_JOB);
         case RULE_PERSON:
-                /* The tracker hears every key and button first: this one was an extension's, or
-                   came by an input method or a dictation that presses none. */
+                /* The tracker hears every key and button first: this was an extension, or
+                   something that was dropped from outside. */
                 if (page_resting(w->page))
                         return (struct judgement){PRESENCE_INPUT, PRESENCE_KIND_WEAK};
+                break;
+        case RULE_PRESS:
+                if (page_resting(w->page)) {
+                        w->page->changed = w->now;
+                        return (struct judgement){PRESENCE_INPUT, PRESENCE_KIND_MACHINE};
+                }
                 break;
         case RULE_GESTURE:
                 if (page_resting(w->page) || nobody_active(w->observer, w->now))

@@ -6,8 +6,11 @@
 #define S INT64_C(1000) /* ms */
 
 static const struct rule_name methods[] = {
+        {"$acceptEditorPropertiesChanged", "\"source\":\"keyboard\"", RULE_PRESS},
         {"$acceptEditorPropertiesChanged", "\"visibleRanges\"", RULE_SCROLL},
         {"$acceptModelChanged", "", RULE_CHANGE},
+        {"$onDidChangeWindowActive", "[true]", RULE_ACTIVE},
+        {"$onDidChangeWindowActive", "[false]", RULE_INACTIVE},
 };
 static const struct rules rules = {
         .editor_query = "reconnectionToken",
@@ -117,8 +120,34 @@ static void a_hand_scrolls_in_pieces(void)
         }
 }
 
+#define KEYBOARD "[\"id\",{\"selections\":{\"selections\":[],\"source\":\"keyboard\"}}]"
+
+/* As recorded of an extension that ran the commands of keys, 3 minutes after the person had left.
+ */
+static void who_moves_the_cursor_without_a_key_is_a_program(void)
+{
+        struct observer *o = observe();
+        struct tab t = {.compress = true};
+
+        tab_open(&t, o, EDITOR_EXTENSION_HOST, "h", false, 0);
+        tab_method(&t, "$acceptEditorPropertiesChanged", KEYBOARD, 1 * S);
+        CHECK_INT(events(o, PRESENCE_INPUT, PERSON), 1);
+        tab_method(&t, "$onDidChangeWindowActive", "[false]", 67 * S);
+        tab_method(&t, "$acceptEditorPropertiesChanged", KEYBOARD, 254 * S);
+        tab_method(&t, "$acceptEditorPropertiesChanged", RANGES, 254 * S);
+        CHECK_INT(events(o, PRESENCE_INPUT, PERSON), 1);
+        CHECK_INT(events(o, PRESENCE_SCROLL, WEAK), 0);
+        CHECK_INT(events(o, PRESENCE_SCROLL, MACHINE), 1);
+        tab_method(&t, "$onDidChangeWindowActive", "[true]", 300 * S);
+        tab_method(&t, "$acceptEditorPropertiesChanged", KEYBOARD, 300 * S);
+        CHECK_INT(events(o, PRESENCE_INPUT, PERSON), 2);
+        tab_close(&t, 301 * S);
+        o = observer_free(o);
+}
+
 int main(void)
 {
+        RUN(who_moves_the_cursor_without_a_key_is_a_program);
         RUN(a_change_scrolls_by_itself);
         RUN(a_hand_scrolls_in_pieces);
         return 0;
