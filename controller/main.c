@@ -269,6 +269,7 @@ static int start_agents(struct app *a)
                 .host_suffix = config_text(a->config, CONFIG_PUBLIC_HOST),
                 .keys = &a->keys,
                 .heartbeat_ms = config_num(a->config, CONFIG_HEARTBEAT),
+                .reconnect_ms_max = config_num(a->config, CONFIG_RECONNECT),
                 .grants_ctx = a->storage,
                 .restore_request = storage_restore_request,
                 .save_request = storage_save_request,

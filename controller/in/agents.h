@@ -22,6 +22,11 @@
 #define AGENTS_SAVED_MS 60000  /* a saved is answered `pending` after this */
 #define AGENTS_HELLO_MS 10000  /* a hello that the core did not answer is refused after this */
 #define AGENTS_LISTEN_MS 10000 /* how long agents_new waits for a taken address */
+/*
+ * Of the window in which agents come back when this controller is gone, for each of them: 500 a
+ * second are welcomed at a fraction of a core (tests/bench), and a few are back at once.
+ */
+#define AGENTS_BACK_MS INT64_C(2)
 
 /* Strings are copied; keys, core and grants_ctx must outlive the edge. */
 struct agents_config {
@@ -29,6 +34,7 @@ struct agents_config {
         const char *host_suffix; /* "localhost:8080": a workspace's public host is <id>.<suffix> */
         const struct keys *keys;
         int64_t heartbeat_ms;
+        int64_t reconnect_ms_max; /* of the window that agents are told of; 0: none is told */
         void *grants_ctx;
         /* What the restore worker is given, appended as JSON text. 0 or -errno. */
         int (*restore_request)(void *ctx, const char *workspace, uint64_t generation,
@@ -48,6 +54,7 @@ struct agents_counters {
         uint64_t not_enrolled; /* reports, awaits and saveds of nobody */
         uint64_t stale;        /* reports that were older than one already taken */
         uint64_t refused;      /* by the core */
+        uint64_t not_leader;   /* messages to a follower */
         uint64_t sessions;     /* now */
         uint64_t parked;       /* questions waiting now */
 };
@@ -61,6 +68,14 @@ struct agents;
  */
 NODISCARD int agents_new(struct loop *l, struct shell *s, const struct agents_config *config,
                          struct agents **ret_agents);
+/*
+ * Whether this controller leads; it does after agents_new, with epoch 0 ("not told"). A follower
+ * answers everything with not-leader and names `leader`, an address of the agents' list or "". What
+ * is parked is answered in its time.
+ */
+void agents_lead(struct agents *a, uint64_t epoch);
+void agents_follow(struct agents *a, const char *leader);
+
 /* Closes all connections; parked questions go unanswered. The shell must not give effects after. */
 struct agents *agents_free(struct agents *a);
 

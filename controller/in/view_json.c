@@ -514,6 +514,7 @@ static void add_agents(const struct view *v, cJSON *o)
         add_count(a, "messages", v->agents->messages);
         add_count(a, "bad-messages", v->agents->bad_messages);
         add_count(a, "bad-secrets", v->agents->bad_secrets);
+        add_count(a, "not-leader", v->agents->not_leader);
         add_count(a, "not-enrolled", v->agents->not_enrolled);
         add_count(a, "refused", v->agents->refused);
 }

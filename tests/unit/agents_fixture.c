@@ -143,6 +143,7 @@ static void start_edge(void)
                                        .host_suffix = "localhost:8080",
                                        .keys = &fixture.keys,
                                        .heartbeat_ms = 5000,
+                                       .reconnect_ms_max = 30000,
                                        .grants_ctx = &fixture,
                                        .restore_request = restore_request,
                                        .save_request = save_request,
