@@ -205,6 +205,8 @@ static int watch_signals(struct app *a)
 
 static int start_inside(struct app *a)
 {
+        struct store_config config = {.password_file = "", .holder = "", .addresses = ""};
+        struct store_hooks hooks = {0};
         char error[STORE_ERROR_SIZE] = "";
         char path[PATH_SIZE];
         int r = loop_new(&a->loop);
@@ -215,9 +217,16 @@ static int start_inside(struct app *a)
                 log_error("the event loop cannot be made", LOG_ERR(r));
                 return r;
         }
-        r = store_open_sqlite(state_path(a, "state.db", path), error, &a->store);
+        config.url = state_path(a, "state.db", path);
+        r = store_open(a->loop, &config, &hooks, error, &a->store);
         if (r < 0) {
                 log_error("the store cannot be opened", LOG_STR("detail", error), LOG_ERR(r));
+                return r;
+        }
+        r = store_lease_take(a->store);
+        if (r < 0) {
+                log_error("the store cannot be written", LOG_ERR(r),
+                          LOG_STR("detail", store_error(a->store)));
                 return r;
         }
         config_core(a->config, &a->core_config);
@@ -370,6 +379,24 @@ static void stop_all(struct app *a)
         explicit_bzero(a->token, sizeof(a->token));
 }
 
+static void on_booted(void *ctx, int result)
+{
+        struct app *a = ctx;
+        int r = result;
+
+        if (r == 0) {
+                r = process_inventory(a->process);
+                if (r < 0)
+                        log_error("the running tasks cannot be listed", LOG_ERR(r));
+        }
+        if (r == 0)
+                log_info("ready", LOG_STR("state_dir", config_text(a->config, CONFIG_STATE_DIR)),
+                         LOG_STR("http", config_text(a->config, CONFIG_LISTEN_HTTP)),
+                         LOG_STR("agents", config_text(a->config, CONFIG_LISTEN_AGENTS)));
+        else
+                loop_exit(a->loop, EXIT_FAILED);
+}
+
 static int run(struct app *a)
 {
         int r = prepare_state(a);
@@ -379,18 +406,9 @@ static int run(struct app *a)
         if (r == 0)
                 r = start_edges(a);
         if (r == 0)
-                r = shell_boot(a->shell);
-        if (r == 0) {
-                r = process_inventory(a->process);
-                if (r < 0)
-                        log_error("the running tasks cannot be listed", LOG_ERR(r));
-        }
-        if (r == 0) {
-                log_info("ready", LOG_STR("state_dir", config_text(a->config, CONFIG_STATE_DIR)),
-                         LOG_STR("http", config_text(a->config, CONFIG_LISTEN_HTTP)),
-                         LOG_STR("agents", config_text(a->config, CONFIG_LISTEN_AGENTS)));
+                r = shell_boot(a->shell, on_booted, a);
+        if (r == 0)
                 r = http_run(a->http);
-        }
         stop_all(a);
         return r < 0 ? EXIT_FAILED : r;
 }

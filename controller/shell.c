@@ -12,14 +12,15 @@
 
 /* Effects that may wait for a commit. Beyond it a restart is the better recovery. */
 #define QUEUE_MAX 16384
-/* While commits fail, heartbeats are not stepped any more from here on: they come again. */
+/* While nothing is committed, heartbeats are not stepped any more from here on: they come again. */
 #define QUEUE_SHED (QUEUE_MAX / 2)
 #define COMMIT_RETRY_MS 1000
 #define HANDLERS_MAX 64
 #define WATCHERS_MAX 8
 #define CHANGES_MAX 256
-#define AUDIT_KEEP_DAYS 90
+#define AUDIT_KEEP_DAYS 90 /* until shell_keep_history */
 #define PRUNE_EVERY_MS (60 * 60 * 1000)
+#define PRUNE_MORE_MS 1000
 
 struct handler {
         enum core_effect_type type;
@@ -37,6 +38,8 @@ struct change {
         char task[CORE_ID_SIZE];
 };
 
+struct boot;
+
 struct queue {
         struct core_effect *v;
         size_t n, cap;
@@ -48,16 +51,24 @@ struct shell {
         struct store *store;
         struct loop_timer deadline, retry, prune;
         bool writable;
-        bool broken;              /* effects were lost: nothing more is committed or carried out */
+        bool committing; /* the store has `batch` and will tell */
+        bool broken; /* effects were lost, or we do not lead: nothing more is committed or done */
+        int64_t keep_days;
         struct core_effects step; /* of the step that runs */
-        struct queue queue;       /* not committed yet, or not carried out yet */
+        struct queue queue;       /* not given to the store yet */
+        struct queue batch;       /* given to the store as one transaction, not carried out yet */
         struct queue running;     /* committed, being carried out */
+        struct boot *boot;
+        shell_fn on_fenced;
+        void *on_fenced_ctx;
         struct handler handlers[HANDLERS_MAX];
         size_t n_handlers;
         struct watcher watchers[WATCHERS_MAX];
         size_t n_watchers;
         struct change changes[CHANGES_MAX]; /* of this turn, told after the commit */
         size_t n_changes;
+        struct change told[CHANGES_MAX]; /* of the batch */
+        size_t n_told;
         uint64_t dropped;                         /* heartbeats, while commits fail */
         struct audit_row audit[SHELL_EVENTS_MAX]; /* slot seq % SHELL_EVENTS_MAX */
         uint64_t audit_newest;
@@ -194,7 +205,8 @@ static void step(struct shell *s, struct core_event *ev)
 
 void shell_post(struct shell *s, struct core_event *ev)
 {
-        if (!s->writable && s->queue.n > QUEUE_SHED && ev->type == EV_AGENT_REPORT) {
+        if (s->queue.n > QUEUE_SHED && ev->type == EV_AGENT_REPORT &&
+            (s->committing || !shell_writable(s))) {
                 s->dropped++;
                 return;
         }
@@ -209,7 +221,7 @@ static void on_deadline(void *ctx)
         struct core_event ev = {.type = EV_DEADLINE};
 
         /* While commits fail nothing new is begun because of time alone. */
-        if (s->writable)
+        if (shell_writable(s))
                 step(s, &ev);
 }
 
@@ -249,10 +261,10 @@ static int store_effect(struct store *store, const struct core_effect *fx)
         return 0;
 }
 
-static bool needs_store(const struct shell *s)
+static bool needs_store(const struct queue *q)
 {
-        for (size_t i = 0; i < s->queue.n; i++) {
-                enum core_effect_type type = s->queue.v[i].type;
+        for (size_t i = 0; i < q->n; i++) {
+                enum core_effect_type type = q->v[i].type;
 
                 if (is_stored(type) || type == FX_LAUNCH_TASK || type == FX_COMMAND)
                         return true;
@@ -260,17 +272,19 @@ static bool needs_store(const struct shell *s)
         return false;
 }
 
+static void on_committed(void *ctx, int r);
+
 static int commit(struct shell *s)
 {
         int r;
 
-        if (!needs_store(s))
+        if (!needs_store(&s->batch))
                 return 0;
         r = store_begin(s->store);
-        for (size_t i = 0; r == 0 && i < s->queue.n; i++)
-                r = store_effect(s->store, &s->queue.v[i]);
+        for (size_t i = 0; r == 0 && i < s->batch.n; i++)
+                r = store_effect(s->store, &s->batch.v[i]);
         if (r == 0)
-                r = store_commit(s->store);
+                r = store_commit(s->store, on_committed, s);
         if (r < 0)
                 store_rollback(s->store);
         return r;
@@ -303,15 +317,13 @@ static void carry_out(struct shell *s, const struct core_effect *fx)
 
 static void tell_watchers(struct shell *s)
 {
-        struct change changes[CHANGES_MAX];
-        size_t n = s->n_changes;
+        size_t n = s->n_told;
 
-        memcpy(changes, s->changes, n * sizeof(changes[0]));
-        s->n_changes = 0;
+        s->n_told = 0;
         for (size_t i = 0; i < n; i++) {
                 for (size_t k = 0; k < s->n_watchers; k++)
-                        s->watchers[k].fn(s->watchers[k].ctx, changes[i].workspace,
-                                          changes[i].task);
+                        s->watchers[k].fn(s->watchers[k].ctx, s->told[i].workspace,
+                                          s->told[i].task);
         }
 }
 
@@ -328,37 +340,77 @@ static void commit_succeeded(struct shell *s)
 {
         if (s->writable)
                 return;
-        log_info("the store can be written again", LOG_INT("effects", s->queue.n),
+        log_info("the store can be written again", LOG_INT("effects", s->queue.n + s->batch.n),
                  LOG_INT("heartbeats_dropped", s->dropped));
         s->writable = true;
         s->dropped = 0;
         loop_timer_cancel(&s->retry);
 }
 
-static void end_of_turn(struct shell *s)
+/* Somebody else decides from now on: whatever waits here is theirs to find and to do. */
+static void commit_fenced(struct shell *s)
 {
-        struct queue batch;
-        int r;
+        log_error("the lease of this controller is lost; nothing more is carried out",
+                  LOG_STR("detail", store_error(s->store)));
+        s->writable = false;
+        s->broken = true;
+        if (s->on_fenced)
+                s->on_fenced(s->on_fenced_ctx);
+}
 
-        if (s->broken)
-                return;
-        r = commit(s);
-        if (r < 0) {
-                commit_failed(s, r);
-                return;
-        }
-        commit_succeeded(s);
-        /* What handlers post now waits in the other queue for the next turn. */
-        batch = s->queue;
-        s->queue = s->running;
-        s->queue.n = 0;
-        s->running = batch;
+static void act(struct shell *s)
+{
+        struct queue running = s->batch;
+
+        /* What handlers post now waits in the queue for the next turn. */
+        s->batch = s->running;
+        s->batch.n = 0;
+        s->running = running;
         for (size_t i = 0; i < s->running.n; i++)
                 carry_out(s, &s->running.v[i]);
         s->running.n = 0;
         tell_watchers(s);
         if (s->queue.n || s->n_changes)
                 loop_wake(s->loop);
+}
+
+static void commit_result(struct shell *s, int r)
+{
+        if (r == STORE_PENDING) {
+                s->committing = true;
+        } else if (r == STORE_FENCED) {
+                commit_fenced(s);
+        } else if (r < 0) {
+                commit_failed(s, r);
+        } else {
+                commit_succeeded(s);
+                act(s);
+        }
+}
+
+static void on_committed(void *ctx, int r)
+{
+        struct shell *s = ctx;
+
+        s->committing = false;
+        commit_result(s, r);
+}
+
+/* The batch that failed, or what has come together since the last one. */
+static void next_batch(struct shell *s)
+{
+        struct queue empty = s->batch;
+
+        if (s->broken || s->committing)
+                return;
+        if (s->batch.n == 0 && s->n_told == 0) {
+                s->batch = s->queue;
+                s->queue = empty;
+                memcpy(s->told, s->changes, s->n_changes * sizeof(s->told[0]));
+                s->n_told = s->n_changes;
+                s->n_changes = 0;
+        }
+        commit_result(s, commit(s));
 }
 
 static void on_after(void *ctx)
@@ -368,27 +420,38 @@ static void on_after(void *ctx)
         /* A handler that turned the loop by itself would lose the effects behind its own. */
         assert(s->running.n == 0);
         if (s->writable && (s->queue.n || s->n_changes))
-                end_of_turn(s);
-        loop_timer_set(&s->deadline, s->writable ? core_next_deadline(s->core) : MONO_NEVER);
+                next_batch(s);
+        loop_timer_set(&s->deadline, shell_writable(s) ? core_next_deadline(s->core) : MONO_NEVER);
 }
 
 static void on_retry(void *ctx)
 {
+        next_batch(ctx);
+}
+
+static void on_pruned(void *ctx, int r)
+{
         struct shell *s = ctx;
 
-        end_of_turn(s);
+        if (r < 0)
+                log_warn("old history could not be removed", LOG_ERR(r),
+                         LOG_STR("detail", store_error(s->store)));
+        loop_timer_set_in(&s->prune, r == STORE_MORE ? PRUNE_MORE_MS : PRUNE_EVERY_MS);
 }
 
 static void on_prune(void *ctx)
 {
         struct shell *s = ctx;
-        utc_t before = {loop_utc(s->loop).us - AUDIT_KEEP_DAYS * INT64_C(86400) * US_PER_S};
-        int r = store_audit_prune(s->store, before);
+        utc_t before = {loop_utc(s->loop).us - s->keep_days * INT64_C(86400) * US_PER_S};
+        int r;
 
+        if (s->committing) { /* its turn comes: a commit takes milliseconds */
+                loop_timer_set_in(&s->prune, PRUNE_MORE_MS);
+                return;
+        }
+        r = store_audit_prune(s->store, before, on_pruned, s);
         if (r < 0)
-                log_warn("old history could not be removed", LOG_ERR(r),
-                         LOG_STR("detail", store_error(s->store)));
-        loop_timer_set_in(&s->prune, PRUNE_EVERY_MS);
+                on_pruned(s, r);
 }
 
 /* ---- life ---- */
@@ -403,6 +466,7 @@ int shell_new(struct loop *l, struct core *core, struct store *store, struct she
         s->core = core;
         s->store = store;
         s->writable = true;
+        s->keep_days = AUDIT_KEEP_DAYS;
         loop_timer_init(l, &s->deadline, on_deadline, s);
         loop_timer_init(l, &s->retry, on_retry, s);
         loop_timer_init(l, &s->prune, on_prune, s);
@@ -420,15 +484,20 @@ struct shell *shell_free(struct shell *s)
         loop_timer_cancel(&s->prune);
         loop_after(s->loop, NULL, NULL);
         free(s->queue.v);
+        free(s->batch.v);
         free(s->running.v);
+        free(s->boot);
         free(s);
         return NULL;
 }
 
 struct boot {
         struct shell *shell;
+        shell_boot_fn done;
+        void *ctx;
         size_t workspaces, tasks;
         bool full;
+        struct core_event last; /* BOOT_DONE */
 };
 
 static void boot_workspace(void *ctx, const struct workspace_row *row)
@@ -451,46 +520,103 @@ static void boot_task(void *ctx, const struct task_row *row)
         b->full |= !core_task(b->shell->core, row->id);
 }
 
-static void boot_audit(void *ctx, const struct audit_row *row)
+static void boot_counters(void *ctx, const uint64_t counters[static STORE_COUNTER_MAX])
 {
-        audit_remember(ctx, row);
+        struct boot *b = ctx;
+
+        b->last.boot.task_number_max = counters[STORE_TASK_NUMBER];
+        b->last.boot.audit_seq_max = counters[STORE_AUDIT_SEQ];
+        b->last.boot.command_id_max = counters[STORE_COMMAND_ID];
+        b->last.boot.generation_max = counters[STORE_GENERATION];
 }
 
-int shell_boot(struct shell *s)
+static void boot_audit(void *ctx, const struct audit_row *row)
 {
-        struct boot b = {.shell = s};
-        struct store_visitor v = {.ctx = &b, .workspace = boot_workspace, .task = boot_task};
-        struct core_event ev = {.type = EV_BOOT_DONE};
-        uint64_t counters[STORE_COUNTER_MAX];
-        int r = store_load(s->store, &v);
+        struct boot *b = ctx;
 
-        if (r == 0)
-                r = store_counters(s->store, counters);
-        if (r == 0)
-                r = store_audit_newest(s->store, NULL, SHELL_EVENTS_MAX, boot_audit, s);
-        if (r < 0) {
+        audit_remember(b->shell, row);
+}
+
+static void boot_end(struct boot *b, int r)
+{
+        shell_boot_fn done = b->done;
+        void *ctx = b->ctx;
+
+        if (r < 0 && r != -ENOSPC)
                 log_error("the store cannot be read", LOG_ERR(r),
-                          LOG_STR("detail", store_error(s->store)));
-                return r;
+                          LOG_STR("detail", store_error(b->shell->store)));
+        b->shell->boot = NULL;
+        free(b);
+        done(ctx, r);
+}
+
+static void on_boot_history(void *ctx, int r)
+{
+        struct boot *b = ctx;
+        struct shell *s = b->shell;
+
+        if (r == 0) {
+                step(s, &b->last);
+                loop_timer_set_in(&s->prune, COMMIT_RETRY_MS);
+                log_info("state loaded", LOG_INT("workspaces", b->workspaces),
+                         LOG_INT("tasks", b->tasks));
         }
-        if (b.full) {
+        boot_end(b, r);
+}
+
+static void on_boot_rows(void *ctx, int r)
+{
+        struct boot *b = ctx;
+
+        if (r == 0 && b->full) {
                 log_error("the store has more rows than workspaces_max or tasks_max; raise them",
-                          LOG_INT("workspaces", b.workspaces), LOG_INT("tasks", b.tasks));
-                return -ENOSPC;
+                          LOG_INT("workspaces", b->workspaces), LOG_INT("tasks", b->tasks));
+                r = -ENOSPC;
         }
-        ev.boot.task_number_max = counters[STORE_TASK_NUMBER];
-        ev.boot.audit_seq_max = counters[STORE_AUDIT_SEQ];
-        ev.boot.command_id_max = counters[STORE_COMMAND_ID];
-        ev.boot.generation_max = counters[STORE_GENERATION];
-        step(s, &ev);
-        loop_timer_set_in(&s->prune, COMMIT_RETRY_MS);
-        log_info("state loaded", LOG_INT("workspaces", b.workspaces), LOG_INT("tasks", b.tasks));
-        return 0;
+        if (r == 0) {
+                r = store_audit_newest(b->shell->store, NULL, SHELL_EVENTS_MAX, boot_audit,
+                                       on_boot_history, b);
+                if (r == 0)
+                        return;
+        }
+        boot_end(b, r);
+}
+
+int shell_boot(struct shell *s, shell_boot_fn done, void *ctx)
+{
+        struct boot *b;
+        struct store_visitor v = {
+                .workspace = boot_workspace, .task = boot_task, .counters = boot_counters};
+        int r;
+
+        assert(!s->boot);
+        b = calloc(1, sizeof(*b));
+        if (!b)
+                return -ENOMEM;
+        *b = (struct boot){.shell = s, .done = done, .ctx = ctx, .last = {.type = EV_BOOT_DONE}};
+        s->boot = v.ctx = b;
+        r = store_load(s->store, &v, on_boot_rows, b);
+        if (r < 0) {
+                s->boot = NULL;
+                free(b);
+        }
+        return r;
 }
 
 bool shell_writable(const struct shell *s)
 {
-        return s->writable;
+        return s->writable && store_up(s->store);
+}
+
+void shell_keep_history(struct shell *s, int64_t days)
+{
+        s->keep_days = days;
+}
+
+void shell_on_fenced(struct shell *s, shell_fn fn, void *ctx)
+{
+        s->on_fenced = fn;
+        s->on_fenced_ctx = ctx;
 }
 
 const struct core *shell_core(const struct shell *s)

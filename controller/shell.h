@@ -4,10 +4,13 @@
  *   shell_post(event) -> core_step at once -> at the end of the loop's turn: one transaction with
  *   all PUT/DEL/AUDIT effects -> the other effects, in order, to their handlers -> watchers.
  *
- * While a commit fails, effects wait (bounded), shell_writable() is false, and the commit is
- * retried every second; edges then answer requests with "store unavailable" and do not post new
- * ones. A handler may call shell_post; the event is stepped at once and its effects go out in the
- * next turn. One thread: the loop's.
+ * The store may take its time. While a batch is on its way, events go on being stepped and their
+ * effects wait (bounded) for the next one; nothing is carried out before its own batch is durable.
+ * While commits fail or the store is away, shell_writable() is false and the same batch is tried
+ * again every second; edges then answer requests with "store unavailable" and do not post new
+ * ones. A batch that finds the lease lost ends everything: nothing more is carried out. A handler
+ * may call shell_post; the event is stepped at once and its effects go out in the next turn. One
+ * thread: the loop's.
  */
 #pragma once
 
@@ -25,8 +28,19 @@ NODISCARD int shell_new(struct loop *l, struct core *core, struct store *store,
                         struct shell **ret_shell);
 struct shell *shell_free(struct shell *s);
 
-/* Load the rows, give the BOOT events. 0 or -errno. */
-NODISCARD int shell_boot(struct shell *s);
+typedef void (*shell_fn)(void *ctx);
+typedef void (*shell_boot_fn)(void *ctx, int result);
+
+/*
+ * Load the rows, give the BOOT events; `done` is told once, before the return where the store is a
+ * file, with 0, -ENOSPC (more rows than the core takes) or -errno (both logged). After a failure
+ * the core is worthless. 0 or -errno; then done is not called.
+ */
+NODISCARD int shell_boot(struct shell *s, shell_boot_fn done, void *ctx);
+/* Days that history is kept; 90 unless told. */
+void shell_keep_history(struct shell *s, int64_t days);
+/* The store says that another controller leads. The shell has stopped; end the process. */
+void shell_on_fenced(struct shell *s, shell_fn fn, void *ctx);
 
 /* type, data; now and utc are filled in here. */
 void shell_post(struct shell *s, struct core_event *ev);

@@ -30,6 +30,7 @@ const char *const schema_migrations[] = {
         "CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;",
         "ALTER TABLE workspace ADD COLUMN wanted INTEGER NOT NULL DEFAULT 0;",
         "ALTER TABLE task ADD COLUMN claimed_at INTEGER NOT NULL DEFAULT 0;",
+        "CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;",
 };
 
 const int schema_version = ARRAY_LEN(schema_migrations);

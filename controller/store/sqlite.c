@@ -1,4 +1,7 @@
-/* The store in one SQLite file. The contract is in store.h; SQLite is used here only. */
+/*
+ * The store in one SQLite file. The contract is in store.h; SQLite is used here only. Everything is
+ * answered before the call returns. The lease is the file itself: main.c lets one process open it.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -9,79 +12,38 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "store/backend.h"
 #include "store/schema.h"
-#include "store/store.h"
 
 /* Somebody looks at the file with a tool of theirs: wait a little, the loop stands meanwhile. */
 #define BUSY_TIMEOUT_MS 200
-#define PRUNE_ROWS_MAX 10000
 
 enum statement {
-        ST_BEGIN,
-        ST_COMMIT,
-        ST_ROLLBACK,
-        ST_LOAD_WORKSPACES,
-        ST_LOAD_TASKS,
-        ST_COUNTERS,
-        ST_PUT_WORKSPACE,
-        ST_ERASED,
-        ST_DEL_WORKSPACE,
-        ST_PUT_TASK,
-        ST_DEL_TASK,
-        ST_AUDIT,
-        ST_COUNTER,
-        ST_AUDIT_AFTER,
-        ST_AUDIT_NEWEST,
-        ST_PRUNE,
+#define STATEMENT(id, text) ST_##id,
+#include "store/sqlite_statement.def"
+#undef STATEMENT
         ST_MAX
 };
 
 static const char *const statements[ST_MAX] = {
-        [ST_BEGIN] = "BEGIN IMMEDIATE",
-        [ST_COMMIT] = "COMMIT",
-        [ST_ROLLBACK] = "ROLLBACK",
-        [ST_LOAD_WORKSPACES] =
-                "SELECT id, tenant, user_id, name, type, labels, state, generation, task,"
-                " head_generation, head_seq, head_length, head_data_length, head_sha256, head_at,"
-                " previous_generation, previous_seq, previous_length, previous_data_length,"
-                " previous_sha256, previous_at, created_at, active_at, stopped_at, erase_at,"
-                " reason, wanted FROM workspace ORDER BY id",
-        [ST_LOAD_TASKS] = "SELECT id, type, state, generation, workspace, nonce, addr, launched_at,"
-                          " state_at, reason, claimed_at FROM task ORDER BY id",
-        [ST_COUNTERS] = "SELECT name, value FROM counter",
-        [ST_PUT_WORKSPACE] =
-                "INSERT OR REPLACE INTO workspace VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,"
-                "?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24,?25,?26,?27)",
-        [ST_ERASED] = "INSERT INTO counter SELECT ?1, generation FROM workspace WHERE id = ?2"
-                      " ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
-        [ST_DEL_WORKSPACE] = "DELETE FROM workspace WHERE id = ?1",
-        [ST_PUT_TASK] = "INSERT OR REPLACE INTO task VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)",
-        [ST_DEL_TASK] = "DELETE FROM task WHERE id = ?1",
-        [ST_AUDIT] = "INSERT OR REPLACE INTO audit VALUES (?1,?2,?3,?4,?5,?6,?7)",
-        [ST_COUNTER] = "INSERT INTO counter VALUES (?1, ?2) ON CONFLICT (name)"
-                       " DO UPDATE SET value = max(value, excluded.value)",
-        [ST_AUDIT_AFTER] = "SELECT seq, at, workspace, task, actor, what, detail FROM audit"
-                           " WHERE seq > ?1 AND (?2 IS NULL OR workspace = ?2)"
-                           " ORDER BY seq LIMIT ?3",
-        [ST_AUDIT_NEWEST] = "SELECT * FROM (SELECT seq, at, workspace, task, actor, what, detail"
-                            " FROM audit WHERE (?1 IS NULL OR workspace = ?1)"
-                            " ORDER BY seq DESC LIMIT ?2) ORDER BY seq",
-        [ST_PRUNE] = "DELETE FROM audit WHERE seq IN"
-                     " (SELECT seq FROM audit WHERE at < ?1 ORDER BY at LIMIT ?2)",
+#define STATEMENT(id, text) [ST_##id] = text,
+#include "store/sqlite_statement.def"
+#undef STATEMENT
 };
 
-static const char *const counter_names[STORE_COUNTER_MAX] = {
-        [STORE_TASK_NUMBER] = "task_number",
-        [STORE_AUDIT_SEQ] = "audit_seq",
-        [STORE_COMMAND_ID] = "command_id",
-        [STORE_GENERATION] = "generation",
-};
-
-struct store {
+struct sqlite {
+        struct store base;
+        struct store_hooks hooks;
+        struct store_lease lease; /* ours from the first store_lease_take on */
         sqlite3 *db;
         sqlite3_stmt *st[ST_MAX];
         char error[STORE_ERROR_SIZE];
 };
+
+static struct sqlite *sqlite_of(struct store *s)
+{
+        return container_of(s, struct sqlite, base);
+}
 
 /* SQLite's result as an errno; what people read is in `error`. */
 static int sqlite_errno(int rc)
@@ -111,21 +73,21 @@ static int sqlite_errno(int rc)
         }
 }
 
-static int failed(struct store *s, int rc, const char *doing)
+static int failed(struct sqlite *s, int rc, const char *doing)
 {
         (void)snprintf(s->error, sizeof(s->error), "%s: %s", doing,
                        s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc));
         return sqlite_errno(rc);
 }
 
-static int exec(struct store *s, const char *sql)
+static int exec(struct sqlite *s, const char *sql)
 {
         int rc = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
 
         return rc == SQLITE_OK ? 0 : failed(s, rc, "database");
 }
 
-static int query_int(struct store *s, const char *sql, int *ret_value)
+static int query_int(struct sqlite *s, const char *sql, int *ret_value)
 {
         sqlite3_stmt *st = NULL;
         int rc = sqlite3_prepare_v2(s->db, sql, -1, &st, NULL);
@@ -143,7 +105,7 @@ static int query_int(struct store *s, const char *sql, int *ret_value)
 
 /* ---- opening ---- */
 
-static int migrate(struct store *s)
+static int migrate(struct sqlite *s)
 {
         char pragma[64];
         int version = 0;
@@ -174,7 +136,7 @@ static int migrate(struct store *s)
         return 0;
 }
 
-static int open_checked(struct store *s, const char *path)
+static int open_checked(struct sqlite *s, const char *path)
 {
         /* Names of students are nobody else's business; SQLite copies this mode to -wal and -shm.
          */
@@ -227,26 +189,7 @@ static const char *advice(int r)
         }
 }
 
-int store_open_sqlite(const char *path, char ret_error[static STORE_ERROR_SIZE],
-                      struct store **ret_store)
-{
-        struct store *s = calloc(1, sizeof(*s));
-        int r;
-
-        if (!s)
-                return -ENOMEM;
-        r = open_checked(s, path);
-        if (r < 0) {
-                (void)snprintf(ret_error, STORE_ERROR_SIZE, "%.200s: %.200s; %s", path, s->error,
-                               advice(r));
-                store_free(s);
-                return r;
-        }
-        *ret_store = s;
-        return 0;
-}
-
-struct store *store_free(struct store *s)
+static struct sqlite *sqlite_free(struct sqlite *s)
 {
         if (!s)
                 return NULL;
@@ -255,11 +198,6 @@ struct store *store_free(struct store *s)
         (void)sqlite3_close(s->db);
         free(s);
         return NULL;
-}
-
-const char *store_error(const struct store *s)
-{
-        return s->error;
 }
 
 /* ---- binding and reading columns in order ---- */
@@ -271,7 +209,7 @@ struct cursor {
 };
 
 /* The statement is reset before it is bound, so texts may be borrowed until it was stepped. */
-static struct cursor bind_start(struct store *s, enum statement which)
+static struct cursor bind_start(struct sqlite *s, enum statement which)
 {
         (void)sqlite3_reset(s->st[which]);
         (void)sqlite3_clear_bindings(s->st[which]);
@@ -298,7 +236,7 @@ static void bind_save(struct cursor *x, const struct save_ref *ref)
         bind_int(x, ref->at.us);
 }
 
-static int run(struct store *s, struct cursor *x)
+static int run(struct sqlite *s, struct cursor *x)
 {
         int rc = sqlite3_step(x->st);
         int r = rc == SQLITE_DONE ? 0 : failed(s, rc, "write");
@@ -387,7 +325,7 @@ static void read_task(struct cursor *x, struct task_row *row)
                 x->bad = true;
 }
 
-static int bad_row(struct store *s, const char *table, const char *id)
+static int bad_row(struct sqlite *s, const char *table, const char *id)
 {
         (void)snprintf(s->error, sizeof(s->error), "the row \"%.40s\" of the table %s is not valid",
                        id, table);
@@ -395,7 +333,7 @@ static int bad_row(struct store *s, const char *table, const char *id)
 }
 
 /* 1 a row is there, 0 the end, -errno. */
-static int next_row(struct store *s, struct cursor *x)
+static int next_row(struct sqlite *s, struct cursor *x)
 {
         int rc = sqlite3_step(x->st);
 
@@ -407,52 +345,65 @@ static int next_row(struct store *s, struct cursor *x)
         return failed(s, rc, "read");
 }
 
-static int load_workspaces(struct store *s, const struct store_visitor *v)
+/* Reads one row and, if it can be, gives it away. */
+typedef void (*row_fn)(struct cursor *x, const void *to);
+
+static int each_row(struct sqlite *s, struct cursor *x, const char *table, row_fn fn,
+                    const void *to)
 {
-        struct cursor x = bind_start(s, ST_LOAD_WORKSPACES);
         int r;
 
-        while ((r = next_row(s, &x)) > 0) {
-                struct workspace_row row = {0};
-
-                read_workspace(&x, &row);
-                if (x.bad)
-                        r = bad_row(s, "workspace", row.id);
-                if (r < 0)
+        while ((r = next_row(s, x)) > 0) {
+                fn(x, to);
+                if (x->bad) {
+                        r = bad_row(s, table, (const char *)sqlite3_column_text(x->st, 0));
                         break;
+                }
+        }
+        (void)sqlite3_reset(x->st);
+        return r;
+}
+
+static int each_of(struct sqlite *s, enum statement which, const char *table, row_fn fn,
+                   const void *to)
+{
+        struct cursor x = bind_start(s, which);
+
+        return each_row(s, &x, table, fn, to);
+}
+
+static void give_workspace(struct cursor *x, const void *to)
+{
+        const struct store_visitor *v = to;
+        struct workspace_row row = {0};
+
+        read_workspace(x, &row);
+        if (!x->bad && v->workspace)
                 v->workspace(v->ctx, &row);
-        }
-        (void)sqlite3_reset(x.st);
-        return r;
 }
 
-static int load_tasks(struct store *s, const struct store_visitor *v)
+static void give_task(struct cursor *x, const void *to)
 {
-        struct cursor x = bind_start(s, ST_LOAD_TASKS);
-        int r;
+        const struct store_visitor *v = to;
+        struct task_row row = {0};
 
-        while ((r = next_row(s, &x)) > 0) {
-                struct task_row row = {0};
-
-                read_task(&x, &row);
-                if (x.bad)
-                        r = bad_row(s, "task", row.id);
-                if (r < 0)
-                        break;
+        read_task(x, &row);
+        if (!x->bad && v->task)
                 v->task(v->ctx, &row);
-        }
-        (void)sqlite3_reset(x.st);
-        return r;
 }
 
-int store_load(struct store *s, const struct store_visitor *v)
+static void give_setting(struct cursor *x, const void *to)
 {
-        int r = load_workspaces(s, v);
+        const struct store_visitor *v = to;
+        struct setting_row row = {0};
 
-        return r < 0 ? r : load_tasks(s, v);
+        GET_TEXT(x, row.name);
+        GET_TEXT(x, row.value);
+        if (!x->bad && v->setting)
+                v->setting(v->ctx, &row);
 }
 
-int store_counters(struct store *s, uint64_t ret_counters[static STORE_COUNTER_MAX])
+static int load_counters(struct sqlite *s, const struct store_visitor *v)
 {
         struct cursor x = bind_start(s, ST_COUNTERS);
         uint64_t counters[STORE_COUNTER_MAX] = {0};
@@ -463,44 +414,70 @@ int store_counters(struct store *s, uint64_t ret_counters[static STORE_COUNTER_M
 
                 GET_TEXT(&x, name);
                 for (int i = 0; i < STORE_COUNTER_MAX; i++) {
-                        if (strcmp(name, counter_names[i]) == 0)
+                        if (strcmp(name, store_counter_names[i]) == 0)
                                 counters[i] = (uint64_t)sqlite3_column_int64(x.st, 1);
                 }
         }
         (void)sqlite3_reset(x.st);
-        if (r == 0)
-                memcpy(ret_counters, counters, sizeof(counters));
+        if (r == 0 && v->counters)
+                v->counters(v->ctx, counters);
         return r;
+}
+
+static int sqlite_load(struct store *base, const struct store_visitor *v, store_done_fn done,
+                       void *ctx)
+{
+        struct sqlite *s = sqlite_of(base);
+        int r = each_of(s, ST_LOAD_WORKSPACES, "workspace", give_workspace, v);
+
+        if (r == 0)
+                r = each_of(s, ST_LOAD_TASKS, "task", give_task, v);
+        if (r == 0)
+                r = each_of(s, ST_LOAD_SETTINGS, "setting", give_setting, v);
+        if (r == 0)
+                r = load_counters(s, v);
+        done(ctx, r);
+        return 0;
 }
 
 /* ---- writing ---- */
 
-static int run_plain(struct store *s, enum statement which)
+static int run_plain(struct sqlite *s, enum statement which)
 {
         struct cursor x = bind_start(s, which);
 
         return run(s, &x);
 }
 
-int store_begin(struct store *s)
+static int sqlite_begin(struct store *base)
 {
-        return run_plain(s, ST_BEGIN);
+        return run_plain(sqlite_of(base), ST_BEGIN);
 }
 
-int store_commit(struct store *s)
+static void sqlite_rollback(struct store *base)
 {
-        return run_plain(s, ST_COMMIT);
-}
+        struct sqlite *s = sqlite_of(base);
 
-void store_rollback(struct store *s)
-{
         /* SQLite rolls back by itself after some failures (disk full). */
         if (!sqlite3_get_autocommit(s->db))
                 (void)run_plain(s, ST_ROLLBACK);
 }
 
-int store_put_workspace(struct store *s, const struct workspace_row *row)
+static int sqlite_commit(struct store *base, store_done_fn done, void *ctx)
 {
+        struct sqlite *s = sqlite_of(base);
+
+        (void)done;
+        (void)ctx;
+        if (s->lease.mine)
+                return run_plain(s, ST_COMMIT);
+        sqlite_rollback(base);
+        return STORE_FENCED;
+}
+
+static int sqlite_put_workspace(struct store *base, const struct workspace_row *row)
+{
+        struct sqlite *s = sqlite_of(base);
         struct cursor x = bind_start(s, ST_PUT_WORKSPACE);
 
         bind_text(&x, row->id);
@@ -523,12 +500,13 @@ int store_put_workspace(struct store *s, const struct workspace_row *row)
         return run(s, &x);
 }
 
-int store_del_workspace(struct store *s, const char *id)
+static int sqlite_del_workspace(struct store *base, const char *id)
 {
+        struct sqlite *s = sqlite_of(base);
         struct cursor x = bind_start(s, ST_ERASED);
         int r;
 
-        bind_text(&x, counter_names[STORE_GENERATION]);
+        bind_text(&x, store_counter_names[STORE_GENERATION]);
         bind_text(&x, id);
         r = run(s, &x);
         if (r < 0)
@@ -538,8 +516,9 @@ int store_del_workspace(struct store *s, const char *id)
         return run(s, &x);
 }
 
-int store_put_task(struct store *s, const struct task_row *row)
+static int sqlite_put_task(struct store *base, const struct task_row *row)
 {
+        struct sqlite *s = sqlite_of(base);
         struct cursor x = bind_start(s, ST_PUT_TASK);
 
         bind_text(&x, row->id);
@@ -556,25 +535,39 @@ int store_put_task(struct store *s, const struct task_row *row)
         return run(s, &x);
 }
 
-int store_del_task(struct store *s, const char *id)
+static int sqlite_del_task(struct store *base, const char *id)
 {
+        struct sqlite *s = sqlite_of(base);
         struct cursor x = bind_start(s, ST_DEL_TASK);
 
         bind_text(&x, id);
         return run(s, &x);
 }
 
-int store_raise_counter(struct store *s, enum store_counter which, uint64_t value)
+static int sqlite_put_setting(struct store *base, const struct setting_row *row)
 {
+        struct sqlite *s = sqlite_of(base);
+        struct cursor x = bind_start(s, row->value[0] ? ST_PUT_SETTING : ST_DEL_SETTING);
+
+        bind_text(&x, row->name);
+        if (row->value[0])
+                bind_text(&x, row->value);
+        return run(s, &x);
+}
+
+static int sqlite_raise_counter(struct store *base, enum store_counter which, uint64_t value)
+{
+        struct sqlite *s = sqlite_of(base);
         struct cursor x = bind_start(s, ST_COUNTER);
 
-        bind_text(&x, counter_names[which]);
+        bind_text(&x, store_counter_names[which]);
         bind_int(&x, (int64_t)value);
         return run(s, &x);
 }
 
-int store_audit(struct store *s, const struct audit_row *row)
+static int sqlite_audit(struct store *base, const struct audit_row *row)
 {
+        struct sqlite *s = sqlite_of(base);
         struct cursor x = bind_start(s, ST_AUDIT);
         int r;
 
@@ -586,33 +579,30 @@ int store_audit(struct store *s, const struct audit_row *row)
         bind_text(&x, row->what);
         bind_text(&x, row->detail);
         r = run(s, &x);
-        return r < 0 ? r : store_raise_counter(s, STORE_AUDIT_SEQ, row->seq);
+        return r < 0 ? r : sqlite_raise_counter(base, STORE_AUDIT_SEQ, row->seq);
 }
 
 /* ---- the history ---- */
 
-static int each_audit(struct store *s, struct cursor *x, store_audit_fn fn, void *ctx)
+struct audit_sink {
+        store_audit_fn fn;
+        void *ctx;
+};
+
+static void give_audit(struct cursor *x, const void *to)
 {
-        int r;
+        const struct audit_sink *sink = to;
+        struct audit_row row = {0};
 
-        while ((r = next_row(s, x)) > 0) {
-                struct audit_row row = {0};
-
-                row.seq = get_u64(x);
-                row.at.us = get_int(x);
-                GET_TEXT(x, row.workspace);
-                GET_TEXT(x, row.task);
-                GET_TEXT(x, row.actor);
-                GET_TEXT(x, row.what);
-                GET_TEXT(x, row.detail);
-                if (x->bad) {
-                        r = bad_row(s, "audit", row.what);
-                        break;
-                }
-                fn(ctx, &row);
-        }
-        (void)sqlite3_reset(x->st);
-        return r;
+        row.seq = get_u64(x);
+        row.at.us = get_int(x);
+        GET_TEXT(x, row.workspace);
+        GET_TEXT(x, row.task);
+        GET_TEXT(x, row.actor);
+        GET_TEXT(x, row.what);
+        GET_TEXT(x, row.detail);
+        if (!x->bad)
+                sink->fn(sink->ctx, &row);
 }
 
 static void bind_workspace_or_null(struct cursor *x, const char *workspace)
@@ -623,32 +613,149 @@ static void bind_workspace_or_null(struct cursor *x, const char *workspace)
                 (void)sqlite3_bind_null(x->st, ++x->col);
 }
 
-int store_audit_after(struct store *s, uint64_t after_seq, const char *workspace, uint32_t limit,
-                      store_audit_fn fn, void *ctx)
+static int sqlite_audit_after(struct store *base, uint64_t after_seq, const char *workspace,
+                              uint32_t limit, store_audit_fn fn, store_done_fn done, void *ctx)
 {
+        struct sqlite *s = sqlite_of(base);
         struct cursor x = bind_start(s, ST_AUDIT_AFTER);
 
         bind_int(&x, (int64_t)after_seq);
         bind_workspace_or_null(&x, workspace);
         bind_int(&x, limit);
-        return each_audit(s, &x, fn, ctx);
+        done(ctx, each_row(s, &x, "audit", give_audit, &(struct audit_sink){fn, ctx}));
+        return 0;
 }
 
-int store_audit_newest(struct store *s, const char *workspace, uint32_t limit, store_audit_fn fn,
-                       void *ctx)
+static int sqlite_audit_newest(struct store *base, const char *workspace, uint32_t limit,
+                               store_audit_fn fn, store_done_fn done, void *ctx)
 {
+        struct sqlite *s = sqlite_of(base);
         struct cursor x = bind_start(s, ST_AUDIT_NEWEST);
 
         bind_workspace_or_null(&x, workspace);
         bind_int(&x, limit);
-        return each_audit(s, &x, fn, ctx);
+        done(ctx, each_row(s, &x, "audit", give_audit, &(struct audit_sink){fn, ctx}));
+        return 0;
 }
 
-int store_audit_prune(struct store *s, utc_t before)
+static int sqlite_audit_prune(struct store *base, utc_t before, store_done_fn done, void *ctx)
 {
+        struct sqlite *s = sqlite_of(base);
         struct cursor x = bind_start(s, ST_PRUNE);
+        int r = STORE_FENCED;
 
         bind_int(&x, before.us);
-        bind_int(&x, PRUNE_ROWS_MAX);
-        return run(s, &x);
+        bind_int(&x, STORE_PRUNE_ROWS_MAX);
+        if (s->lease.mine)
+                r = run(s, &x);
+        if (r == 0 && sqlite3_changes(s->db) == STORE_PRUNE_ROWS_MAX)
+                r = STORE_MORE;
+        done(ctx, r);
+        return 0;
+}
+
+/* ---- the lease: who has the file has it ---- */
+
+static int next_epoch(struct sqlite *s)
+{
+        struct cursor x = bind_start(s, ST_EPOCH);
+        int r = next_row(s, &x);
+
+        if (r > 0) {
+                s->lease.epoch = get_u64(&x);
+                r = next_row(s, &x); /* to its end, or it is not committed */
+        }
+        (void)sqlite3_reset(x.st);
+        return r;
+}
+
+static int sqlite_lease_take(struct store *base)
+{
+        struct sqlite *s = sqlite_of(base);
+        int r;
+
+        if (!s->lease.mine) {
+                r = next_epoch(s);
+                if (r < 0)
+                        return r;
+                s->lease.mine = true;
+        }
+        if (s->hooks.lease)
+                s->hooks.lease(s->hooks.ctx, &s->lease);
+        return 0;
+}
+
+static void sqlite_lease_release(struct store *base)
+{
+        sqlite_of(base)->lease.mine = false;
+}
+
+/* ---- life ---- */
+
+static struct store *sqlite_free_base(struct store *base)
+{
+        sqlite_free(sqlite_of(base));
+        return NULL;
+}
+
+static const char *sqlite_error(const struct store *base)
+{
+        const struct sqlite *s = (const void *)base; /* it begins with its base */
+
+        return s->error;
+}
+
+static bool sqlite_up(const struct store *base)
+{
+        (void)base;
+        return true;
+}
+
+static const struct store_class sqlite_class = {
+        .free = sqlite_free_base,
+        .error = sqlite_error,
+        .up = sqlite_up,
+        .lease_take = sqlite_lease_take,
+        .lease_release = sqlite_lease_release,
+        .load = sqlite_load,
+        .begin = sqlite_begin,
+        .put_workspace = sqlite_put_workspace,
+        .del_workspace = sqlite_del_workspace,
+        .put_task = sqlite_put_task,
+        .del_task = sqlite_del_task,
+        .put_setting = sqlite_put_setting,
+        .audit = sqlite_audit,
+        .raise_counter = sqlite_raise_counter,
+        .commit = sqlite_commit,
+        .rollback = sqlite_rollback,
+        .audit_after = sqlite_audit_after,
+        .audit_newest = sqlite_audit_newest,
+        .audit_prune = sqlite_audit_prune,
+};
+
+int store_sqlite_open(struct loop *l, const struct store_config *config,
+                      const struct store_hooks *hooks, char ret_error[static STORE_ERROR_SIZE],
+                      struct store **ret_store)
+{
+        struct sqlite *s = calloc(1, sizeof(*s));
+        int r;
+
+        (void)l;
+        if (!s)
+                return -ENOMEM;
+        s->base.class = &sqlite_class;
+        s->lease.until = MONO_NEVER;
+        STR_CUT(s->lease.holder, config->holder ? config->holder : "");
+        STR_CUT(s->lease.addresses, config->addresses ? config->addresses : "");
+        if (hooks)
+                s->hooks = *hooks;
+        r = open_checked(s, config->url);
+        if (r < 0) {
+                (void)snprintf(ret_error, STORE_ERROR_SIZE, "%.200s: %.200s; %s", config->url,
+                               s->error, advice(r));
+                sqlite_free(s);
+                return r;
+        }
+        *ret_store = &s->base;
+        return 0;
 }

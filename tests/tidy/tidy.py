@@ -65,7 +65,7 @@ LAYERS = {
     "agent/profile": ["base/", "roles.h", "presence/rules.h", "profile/"],
     "controller/pool": ["base/", "pool/"],
     "controller/core": ["base/", "pool/", "core/", "wire/agent_phase.def", "wire/command_verb.def"],
-    "controller/store": ["base/", "core/", "store/"],
+    "controller/store": ["base/", "loop/", "core/", "store/"],
     "controller/in": ["base/", "loop/", "crypto/", "http/", "wire/", "core/", "store/store.h", "shell.h",
                       "keys.h", "in/", "web/"],
     "controller/out": ["base/", "loop/", "crypto/", "http/", "wire/", "core/", "shell.h", "keys.h", "out/"],

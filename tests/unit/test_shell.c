@@ -90,13 +90,24 @@ static void on_give_up(void *ctx)
         exit(1);
 }
 
+static void on_booted(void *ctx, int result)
+{
+        int *booted = ctx;
+
+        *booted = result;
+}
+
 static void rig_open(struct rig *r)
 {
+        struct store_config where = {
+                .url = path, .password_file = "", .holder = "test", .addresses = ""};
         char error[STORE_ERROR_SIZE];
+        int booted = -1;
 
         *r = (struct rig){0};
         CHECK(loop_new(&r->loop) == 0);
-        CHECK(store_open_sqlite(path, error, &r->store) == 0);
+        CHECK(store_open(r->loop, &where, NULL, error, &r->store) == 0);
+        CHECK(store_lease_take(r->store) == 0);
         CHECK(core_new(&config, &r->core) == 0);
         CHECK(shell_new(r->loop, r->core, r->store, &r->shell) == 0);
         shell_handle(r->shell, FX_LAUNCH_TASK, on_launch, r);
@@ -104,7 +115,8 @@ static void rig_open(struct rig *r)
         shell_watch(r->shell, on_change, r);
         loop_timer_init(r->loop, &r->give_up, on_give_up, r);
         loop_timer_set_in(&r->give_up, 20000);
-        CHECK(shell_boot(r->shell) == 0);
+        CHECK(shell_boot(r->shell, on_booted, &booted) == 0);
+        CHECK_INT(booted, 0);
 }
 
 static void rig_close(struct rig *r)

@@ -19,15 +19,29 @@ static char dir[] = "/tmp/test_store.XXXXXX";
 static char path[64];
 static char error[STORE_ERROR_SIZE];
 
+static int open_file(const char *file, struct store **ret_store)
+{
+        struct store_config config = {
+                .url = file, .password_file = "", .holder = "test", .addresses = "here"};
+
+        return store_open(NULL, &config, NULL, error, ret_store);
+}
+
 static struct store *opened(void)
 {
         struct store *s = NULL;
 
-        if (store_open_sqlite(path, error, &s) != 0) {
+        if (open_file(path, &s) != 0) {
                 fprintf(stderr, "%s\n", error);
                 exit(1);
         }
+        CHECK(store_lease_take(s) == 0);
         return s;
+}
+
+static int commit(struct store *s)
+{
+        return store_commit(s, NULL, NULL);
 }
 
 static struct workspace_row workspace(const char *id)
@@ -79,6 +93,8 @@ struct seen {
         struct workspace_row workspace;
         struct task_row task;
         struct audit_row first, last;
+        uint64_t counters[STORE_COUNTER_MAX];
+        int result;
 };
 
 static void on_workspace(void *ctx, const struct workspace_row *row)
@@ -106,12 +122,53 @@ static void on_audit(void *ctx, const struct audit_row *row)
         s->last = *row;
 }
 
+static void on_done(void *ctx, int result)
+{
+        struct seen *s = ctx;
+
+        s->result = result;
+}
+
+static void on_counters(void *ctx, const uint64_t counters[static STORE_COUNTER_MAX])
+{
+        struct seen *s = ctx;
+
+        memcpy(s->counters, counters, sizeof(s->counters));
+}
+
+static int try_load(struct store *s, struct seen *seen)
+{
+        struct store_visitor v = {
+                .ctx = seen, .workspace = on_workspace, .task = on_task, .counters = on_counters};
+
+        CHECK(store_load(s, &v, on_done, seen) == 0);
+        return seen->result;
+}
+
 static struct seen load(struct store *s)
 {
         struct seen seen = {0};
-        struct store_visitor v = {&seen, on_workspace, on_task};
 
-        CHECK(store_load(s, &v) == 0);
+        CHECK(try_load(s, &seen) == 0);
+        return seen;
+}
+
+static struct seen history_after(struct store *s, uint64_t after, const char *workspace,
+                                 uint32_t limit)
+{
+        struct seen seen = {.result = -1};
+
+        CHECK(store_audit_after(s, after, workspace, limit, on_audit, on_done, &seen) == 0);
+        CHECK_INT(seen.result, 0);
+        return seen;
+}
+
+static struct seen history_newest(struct store *s, const char *workspace, uint32_t limit)
+{
+        struct seen seen = {.result = -1};
+
+        CHECK(store_audit_newest(s, workspace, limit, on_audit, on_done, &seen) == 0);
+        CHECK_INT(seen.result, 0);
         return seen;
 }
 
@@ -128,7 +185,7 @@ static void test_rows(void)
         w.previous = w.head;
         w.head.seq = 4;
         CHECK(store_put_workspace(s, &w) == 0); /* the last one counts */
-        CHECK(store_commit(s) == 0);
+        CHECK(commit(s) == 0);
         s = store_free(s);
         s = opened();
         seen = load(s);
@@ -146,7 +203,7 @@ static void test_rows(void)
         CHECK(store_begin(s) == 0);
         CHECK(store_del_workspace(s, "ws-a") == 0);
         CHECK(store_del_task(s, "t-0000000001") == 0);
-        CHECK(store_commit(s) == 0);
+        CHECK(commit(s) == 0);
         seen = load(s);
         CHECK_INT((long long)(seen.workspaces + seen.tasks), 0);
         store_free(s);
@@ -155,27 +212,27 @@ static void test_rows(void)
 static void test_counters(void)
 {
         struct store *s = opened();
-        uint64_t n[STORE_COUNTER_MAX];
+        struct seen seen;
 
         CHECK(store_begin(s) == 0);
         CHECK(store_raise_counter(s, STORE_COMMAND_ID, 9) == 0);
         CHECK(store_raise_counter(s, STORE_COMMAND_ID, 4) == 0);
         CHECK(store_raise_counter(s, STORE_TASK_NUMBER, 2) == 0);
-        CHECK(store_commit(s) == 0);
+        CHECK(commit(s) == 0);
         s = store_free(s);
         s = opened();
-        CHECK(store_counters(s, n) == 0);
-        CHECK_INT((long long)n[STORE_COMMAND_ID], 9);
-        CHECK_INT((long long)n[STORE_TASK_NUMBER], 2);
-        CHECK_INT((long long)n[STORE_GENERATION], 7); /* of the workspace that test_rows removed */
+        seen = load(s);
+        CHECK_INT((long long)seen.counters[STORE_COMMAND_ID], 9);
+        CHECK_INT((long long)seen.counters[STORE_TASK_NUMBER], 2);
+        CHECK_INT((long long)seen.counters[STORE_GENERATION],
+                  7); /* of the workspace that test_rows removed */
         store_free(s);
 }
 
 static void test_history(void)
 {
         struct store *s = opened();
-        struct seen seen = {0};
-        uint64_t n[STORE_COUNTER_MAX];
+        struct seen seen;
 
         CHECK(store_begin(s) == 0);
         for (uint64_t i = 1; i <= 100; i++) {
@@ -186,24 +243,22 @@ static void test_history(void)
                 STR_CUT(row.actor, "core");
                 CHECK(store_audit(s, &row) == 0);
         }
-        CHECK(store_commit(s) == 0);
-        CHECK(store_audit_after(s, 90, NULL, 1000, on_audit, &seen) == 0);
+        CHECK(commit(s) == 0);
+        seen = history_after(s, 90, NULL, 1000);
         CHECK_INT((long long)seen.audits, 10);
         CHECK_INT((long long)seen.first.seq, 91);
-        seen = (struct seen){0};
-        CHECK(store_audit_after(s, 0, "ws-a", 3, on_audit, &seen) == 0);
+        seen = history_after(s, 0, "ws-a", 3);
         CHECK_INT((long long)seen.audits, 3);
         CHECK_INT((long long)seen.last.seq, 5);
-        seen = (struct seen){0};
-        CHECK(store_audit_newest(s, "ws-a", 2, on_audit, &seen) == 0);
+        seen = history_newest(s, "ws-a", 2);
         CHECK_INT((long long)seen.first.seq, 97);
         CHECK_INT((long long)seen.last.seq, 99);
-        CHECK(store_audit_prune(s, (utc_t){1000}) == 0);
-        seen = (struct seen){0};
-        CHECK(store_audit_newest(s, NULL, 10, on_audit, &seen) == 0);
+        CHECK(store_audit_prune(s, (utc_t){1000}, on_done, &seen) == 0);
+        CHECK_INT(seen.result, 0);
+        seen = history_newest(s, NULL, 10);
         CHECK_INT((long long)seen.audits, 0);
-        CHECK(store_counters(s, n) == 0);
-        CHECK_INT((long long)n[STORE_AUDIT_SEQ], 100); /* numbers are not given again */
+        seen = load(s);
+        CHECK_INT((long long)seen.counters[STORE_AUDIT_SEQ], 100); /* numbers are not given again */
         store_free(s);
 }
 
@@ -221,9 +276,9 @@ static void test_newer_schema(void)
         struct store *s = NULL;
 
         sql("PRAGMA user_version = 99");
-        CHECK_INT(store_open_sqlite(path, error, &s), -EPROTO);
+        CHECK_INT(open_file(path, &s), -EPROTO);
         CHECK(strstr(error, "newer version") && strstr(error, path));
-        sql("PRAGMA user_version = 3");
+        sql("PRAGMA user_version = 4");
 }
 
 /* Rows of an earlier layout are there after the file was brought up to this one. */
@@ -235,10 +290,10 @@ static void test_older_schema(void)
 
         CHECK(store_begin(s) == 0);
         CHECK(store_put_workspace(s, &w) == 0);
-        CHECK(store_commit(s) == 0);
+        CHECK(commit(s) == 0);
         store_free(s);
         sql("ALTER TABLE workspace DROP COLUMN wanted; ALTER TABLE task DROP COLUMN claimed_at;"
-            " PRAGMA user_version = 1");
+            " DROP TABLE setting; PRAGMA user_version = 1");
         s = opened();
         seen = load(s);
         w.wanted = false;
@@ -246,7 +301,7 @@ static void test_older_schema(void)
         CHECK(memcmp(&seen.workspace, &w, sizeof(w)) == 0);
         CHECK(store_begin(s) == 0);
         CHECK(store_del_workspace(s, "ws-old") == 0);
-        CHECK(store_commit(s) == 0);
+        CHECK(commit(s) == 0);
         store_free(s);
 }
 
@@ -254,10 +309,9 @@ static void test_bad_row(void)
 {
         struct store *s = opened();
         struct seen seen = {0};
-        struct store_visitor v = {&seen, on_workspace, on_task};
 
         sql("INSERT INTO task VALUES ('t-1','x','dancing',0,'','','',0,0,'',0)");
-        CHECK_INT(store_load(s, &v), -EUCLEAN);
+        CHECK_INT(try_load(s, &seen), -EUCLEAN);
         CHECK(strstr(store_error(s), "\"t-1\" of the table task"));
         sql("DELETE FROM task");
         store_free(s);
@@ -272,7 +326,7 @@ static void test_corrupt(void)
         (void)snprintf(bad, sizeof(bad), "%s/bad.db", dir);
         memset(garbage, 'x', sizeof(garbage));
         CHECK(file_write_atomic(bad, garbage, sizeof(garbage), 0600) == 0);
-        CHECK_INT(store_open_sqlite(bad, error, &s), -EUCLEAN);
+        CHECK_INT(open_file(bad, &s), -EUCLEAN);
         CHECK(strstr(error, "restore it from a copy"));
         CHECK(unlink(bad) == 0);
 }
@@ -296,10 +350,10 @@ static void test_read_only(void)
                 (void)snprintf(other, sizeof(other), "%s/other.db", dir);
                 if (setuid(65534) < 0)
                         _exit(2);
-                if (store_open_sqlite(path, error, &s) != -EACCES ||
+                if (open_file(path, &s) != -EACCES ||
                     !strstr(error, "make the folder and the file writable"))
                         _exit(3);
-                _exit(store_open_sqlite(other, error, &s) == -EACCES ? 0 : 4);
+                _exit(open_file(other, &s) == -EACCES ? 0 : 4);
         }
         CHECK(waitpid(pid, &status, 0) == pid);
         CHECK_INT(status, 0);
@@ -325,7 +379,8 @@ static void test_disk_full(void)
                 CHECK(rmdir(mount_dir) == 0);
                 return;
         }
-        CHECK(store_open_sqlite(db, error, &s) == 0);
+        CHECK(open_file(db, &s) == 0);
+        CHECK(store_lease_take(s) == 0);
         before = load(s).workspaces;
         fd = open(filler, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
         CHECK(fd >= 0);
@@ -340,7 +395,7 @@ static void test_disk_full(void)
                 r = store_put_workspace(s, &w);
         }
         if (r == 0)
-                r = store_commit(s);
+                r = commit(s);
         CHECK_INT(r, -ENOSPC);
         store_rollback(s);
         CHECK_INT((long long)load(s).workspaces, (long long)before);
@@ -349,7 +404,7 @@ static void test_disk_full(void)
         w = workspace("ws-a");
         CHECK(store_begin(s) == 0);
         CHECK(store_put_workspace(s, &w) == 0);
-        CHECK(store_commit(s) == 0);
+        CHECK(commit(s) == 0);
         CHECK_INT((long long)load(s).workspaces, (long long)before + 1);
         store_free(s);
         CHECK(umount(mount_dir) == 0);
