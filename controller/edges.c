@@ -101,7 +101,6 @@ static int start_agents(struct edges *e)
                 .host_suffix = config_text(e->c.config, CONFIG_PUBLIC_HOST),
                 .keys = e->c.keys,
                 .heartbeat_ms = config_num(e->c.config, CONFIG_HEARTBEAT),
-                .reconnect_ms_max = config_num(e->c.config, CONFIG_RECONNECT),
                 .grants_ctx = e->storage,
                 .restore_request = storage_restore_request,
                 .save_request = storage_save_request,

@@ -84,6 +84,7 @@ static bool is_stored(enum core_effect_type type)
         case FX_DEL_WORKSPACE:
         case FX_PUT_TASK:
         case FX_DEL_TASK:
+        case FX_PUT_SETTING:
         case FX_AUDIT:
                 return true;
         case FX_LAUNCH_TASK:
@@ -241,6 +242,8 @@ static int store_effect(struct store *store, const struct core_effect *fx)
                 return store_put_task(store, &fx->task_row);
         case FX_DEL_TASK:
                 return store_del_task(store, fx->id.id);
+        case FX_PUT_SETTING:
+                return store_put_setting(store, &fx->setting_row);
         case FX_AUDIT:
                 return store_audit(store, &fx->audit_row);
         case FX_LAUNCH_TASK:
@@ -548,6 +551,14 @@ static void boot_task(void *ctx, const struct task_row *row)
         b->full |= !core_task(b->shell->core, row->id);
 }
 
+static void boot_setting(void *ctx, const struct setting_row *row)
+{
+        struct boot *b = ctx;
+        struct core_event ev = {.type = EV_BOOT_SETTING, .setting_row = *row};
+
+        step(b->shell, &ev);
+}
+
 static void boot_counters(void *ctx, const uint64_t counters[static STORE_COUNTER_MAX])
 {
         struct boot *b = ctx;
@@ -584,6 +595,7 @@ static void on_boot_history(void *ctx, int r)
         struct shell *s = b->shell;
 
         if (r == 0) {
+                b->last.boot.epoch = s->lead.epoch;
                 step(s, &b->last);
                 loop_timer_set_in(&s->prune, COMMIT_RETRY_MS);
                 log_info("state loaded", LOG_INT("workspaces", b->workspaces),
@@ -613,8 +625,10 @@ static void on_boot_rows(void *ctx, int r)
 int shell_boot(struct shell *s, shell_boot_fn done, void *ctx)
 {
         struct boot *b;
-        struct store_visitor v = {
-                .workspace = boot_workspace, .task = boot_task, .counters = boot_counters};
+        struct store_visitor v = {.workspace = boot_workspace,
+                                  .task = boot_task,
+                                  .setting = boot_setting,
+                                  .counters = boot_counters};
         int r;
 
         assert(!s->boot);

@@ -150,9 +150,52 @@ static void retry_stop(struct core *c, struct workspace *w, struct task *t, cons
 
 static void stop_saving(struct core *c, struct workspace *w, struct task *t, const char *reason)
 {
+        if (t->row.state != TASK_STOPPING)
+                return;
         /* The agent may not decline any more, if it has not been asked that way already. */
-        if (t->row.state == TASK_STOPPING && t->recheck && !w->save.active)
+        if (task_is_resuming(t) || (t->recheck && !w->save.active))
                 task_command(c, t, COMMAND_PREPARE_STOP, false, reason);
+}
+
+/* ---- and not stopping after all ---- */
+
+bool task_is_resuming(const struct task *t)
+{
+        return t->row.state == TASK_STOPPING && t->command_id && t->command == COMMAND_RESUME;
+}
+
+bool workspace_resume(struct core *c, struct workspace *w, const char *by)
+{
+        struct task *t = task_of(c, w);
+
+        if (!t || t->row.state != TASK_STOPPING || t->noticed || c->draining ||
+            w->row.erase_at.us || modes_hard_drain(c, w->type))
+                return false;
+        if (task_is_resuming(t))
+                return true;
+        /* Until its app runs again it is wanted: should it be too late, it is launched anew. */
+        w->row.wanted = true;
+        w->requested_at = c->now;
+        fx_put_workspace(c, w);
+        audit_workspace(c, w, "resuming", by);
+        /* What it has uploaded as its last save is an ordinary one now. */
+#ifndef CORE_PLANTED_FORGETS_RESUME
+        w->save.final = w->save.unchanged_final = false;
+#endif
+        t->since = c->now;
+        t->resumed = true;
+        task_command(c, t, COMMAND_RESUME, false, by);
+        return true;
+}
+
+void workspace_task_resumed(struct core *c, struct workspace *w, struct task *t)
+{
+        task_enter(c, t, TASK_READY, "");
+        w->person_at = mono_max(w->person_at, w->requested_at);
+        w->hold_until = mono_add_ms(c->now, DECLINE_HOLD_MS);
+        w->hold_why = "it was just asked for again";
+        workspace_enter(c, w, WS_RUNNING, "");
+        audit_workspace(c, w, "resumed", "the stop was cancelled");
 }
 
 void workspace_stop(struct core *c, struct workspace *w, bool recheck, const char *reason)
@@ -255,6 +298,10 @@ void workspace_task_gone(struct core *c, struct workspace *w, const struct task 
 {
         char why[CORE_REASON_SIZE];
 
+        if (w->row.state == WS_ATTENTION) { /* it was abandoned */
+                workspace_enter(c, w, WS_RECOVERING, t->row.reason);
+                return;
+        }
         /* A save that failed is not the reason any more; a start that failed still is. */
         STR_CUT(why, w->row.state == WS_STARTING ? w->row.reason : t->row.reason);
         workspace_enter(c, w, WS_STOPPED, why);
@@ -300,7 +347,7 @@ void workspace_arm(struct core *c, const struct workspace *w)
                 due = mono_min(due, w->save.ask_at);
         if (w->drain || w->resume)
                 due = c->now;
-        c->workspace_due[w->slot] = due;
+        timers_set(&c->workspace_timers, w->slot, due);
 }
 
 static void attention_deadline(struct core *c, struct workspace *w)
@@ -334,8 +381,11 @@ static void deleted_deadline(struct core *c, struct workspace *w)
 
 static void drain_deadline(struct core *c, struct workspace *w)
 {
+        const struct mode *drain = modes_get(c, MODE_DRAIN, w->type);
+
         w->drain = false;
-        workspace_stop(c, w, false, "the controller shuts down");
+        workspace_stop(c, w, false,
+                       c->draining || !drain ? "the controller shuts down" : drain->wait);
 }
 
 void workspace_deadline(struct core *c, struct workspace *w)

@@ -223,7 +223,7 @@ static void on_report(struct agents *a, struct agents_request *rq, const struct 
         a->out.ok.stop_known = false;
         a->out.ok.stop_in_ms = 0;
         a->out.ok.stop_rule[0] = 0;
-        a->out.ok.reconnect_ms = agents_window_ms(a);
+        a->out.ok.reconnect_ms = a->reconnect_ms;
         if (m->seq <= s->last_seq) {
                 /* nng delivers what waited in a stalled connection, also after newer ones. */
                 a->counters.stale++;
@@ -588,11 +588,6 @@ void agents_follow(struct agents *a, const char *leader)
 {
         a->follows = true;
         STR_CUT(a->leader, leader);
-}
-
-int64_t agents_window_ms(const struct agents *a)
-{
-        return MIN(session_count(a->tables) * AGENTS_BACK_MS, a->config.reconnect_ms_max);
 }
 
 void agents_counters(const struct agents *a, struct agents_counters *ret_counters)

@@ -22,11 +22,7 @@
 #define AGENTS_SAVED_MS 60000  /* a saved is answered `pending` after this */
 #define AGENTS_HELLO_MS 10000  /* a hello that the core did not answer is refused after this */
 #define AGENTS_LISTEN_MS 10000 /* how long agents_new waits for a taken address */
-/*
- * Of the window in which agents come back when this controller is gone, for each of them: 500 a
- * second are welcomed at a fraction of a core (tests/bench), and a few are back at once.
- */
-#define AGENTS_BACK_MS INT64_C(2)
+#define AGENTS_BACK_MS 5 /* a follower has this for each of its agents before they ask again */
 
 /* Strings are copied; keys, core and grants_ctx must outlive the edge. */
 struct agents_config {
@@ -34,7 +30,6 @@ struct agents_config {
         const char *host_suffix; /* "localhost:8080": a workspace's public host is <id>.<suffix> */
         const struct keys *keys;
         int64_t heartbeat_ms;
-        int64_t reconnect_ms_max; /* of the window that agents are told of; 0: none is told */
         void *grants_ctx;
         /* What the restore worker is given, appended as JSON text. 0 or -errno. */
         int (*restore_request)(void *ctx, const char *workspace, uint64_t generation,

@@ -26,12 +26,10 @@ struct agents {
         struct buf bytes;
         struct wire_msg in, out;
         bool follows;
-        uint64_t epoch; /* of this controller's lead; 0 not told */
+        uint64_t epoch;       /* of this controller's lead; 0 not told */
+        int64_t reconnect_ms; /* that agents are told: as the core said last */
         char leader[WIRE_URL_SIZE];
 };
-
-/* In how long the agents shall come back when this controller is gone. */
-int64_t agents_window_ms(const struct agents *a);
 
 /* May another line about what strangers send be written? The counters tell the rest. */
 bool agents_may_log(struct agents *a);

@@ -106,6 +106,23 @@ void view_error_reply(struct view_error *e, enum reply_status status, const char
         case REPLY_DRAINING:
                 view_error_set(e, VIEW_ERROR_DRAINING, "the controller is shutting down");
                 return;
+        case REPLY_CLOSED:
+                view_error_set(e, VIEW_ERROR_CLOSED, "no workspace of this type is started now");
+                return;
+        case REPLY_USER_LIMIT:
+                view_error_set(e, VIEW_ERROR_USER_LIMIT,
+                               "this person has as many workspaces running as one may have");
+                return;
+        case REPLY_QUEUE_FULL:
+                view_error_set(e, VIEW_ERROR_QUEUE_FULL,
+                               "too many people wait for a workspace of this type");
+                return;
+        case REPLY_NOT_ATTENTION:
+                view_error_set(e, VIEW_ERROR_NOT_ATTENTION,
+                               "workspace %s is not in attention: only what cannot save is ended "
+                               "unsaved",
+                               subject);
+                return;
         }
 }
 

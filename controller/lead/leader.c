@@ -162,6 +162,13 @@ static void read_task(void *ctx, const struct task_row *row)
         read_event(ctx, &ev);
 }
 
+static void read_setting(void *ctx, const struct setting_row *row)
+{
+        struct core_event ev = {.type = EV_BOOT_SETTING, .setting_row = *row};
+
+        read_event(ctx, &ev);
+}
+
 static void read_audit(void *ctx, const struct audit_row *row)
 {
         struct leader *d = ctx;
@@ -209,7 +216,8 @@ static void on_read_rows(void *ctx, int result)
 
 static void load(struct leader *d)
 {
-        struct store_visitor v = {.ctx = d, .workspace = read_workspace, .task = read_task};
+        struct store_visitor v = {
+                .ctx = d, .workspace = read_workspace, .task = read_task, .setting = read_setting};
         int r = core_new(d->config.core, &d->reading);
 
         if (r == 0)

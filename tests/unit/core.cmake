@@ -5,7 +5,7 @@ ws_test(test_core_storm LABEL unit SOURCES ${here}/test_core_storm.c ${here}/cor
         ${here}/core_world_effects.c
         USES controller_core ws_base TIMEOUT 120)
 
-# Four defects, each in a core of its own: the storm must name the rule that is broken.
+# Defects, each in a core of its own: the storm must name the rule that is broken.
 function(core_planted defect rule)
         string(TOLOWER ${defect} name)
         set(test test_core_planted_${name})
@@ -20,6 +20,10 @@ core_planted(STOP_BEFORE_COMMIT "stop before commit")
 core_planted(SAME_GENERATION "generation not advanced")
 core_planted(ACT_FIRST "act before persist")
 core_planted(FORGETS_PERSON "stopped while a person was there")
+core_planted(FORGETS_RESUME "(stopped while it runs|stop before commit)")
+core_planted(BELIEVES_LISTS "(two live tasks for one workspace|stop before commit)")
+core_planted(ABANDONS_ANYTHING "abandoned outside of attention")
+core_planted(NO_MAINTENANCE "stopped for idleness in maintenance")
 
 # The core sees base and pool only: what its archive needs from outside, by name.
 add_test(NAME unit/core_symbols COMMAND ${here}/core_symbols ${CMAKE_NM}

@@ -18,6 +18,7 @@ static unsigned draw(struct world *w, unsigned most)
 }
 
 static unsigned stops[IDLE_RULE_MAX];
+static unsigned resumed;
 
 static uint64_t storm(uint64_t seed)
 {
@@ -26,6 +27,7 @@ static uint64_t storm(uint64_t seed)
         struct world_faults f = {
                 .lose_effect = draw(w, 300),
                 .lose_message = draw(w, 300),
+                .late = draw(w, 400),
                 .die = draw(w, 20),
                 .crash = draw(w, 30),
                 .launch_fails = draw(w, 400),
@@ -34,6 +36,9 @@ static uint64_t storm(uint64_t seed)
                 .restore_fails = draw(w, 300),
                 .decline = draw(w, 800),
                 .hostile = draw(w, 500),
+                .lie = draw(w, 20),
+                .notice = draw(w, 10),
+                .operate = draw(w, 60),
         };
         uint64_t hash;
 
@@ -54,6 +59,7 @@ static uint64_t storm(uint64_t seed)
         }
         for (unsigned rule = 0; rule < IDLE_RULE_MAX; rule++)
                 stops[rule] += world_stops(w, rule);
+        resumed += world_resumed(w);
         hash = world_hash(w);
         world_free(w);
         return hash;
@@ -138,7 +144,7 @@ static void garbage(uint64_t seed)
 int main(int argc, char **argv)
 {
         uint64_t first = 1;
-        uint64_t count = 40;
+        uint64_t count = 60;
         uint64_t fresh = 0;
 
         if (argc > 1)
@@ -155,6 +161,8 @@ int main(int argc, char **argv)
                 fprintf(stderr, "%u stops by %s\n", stops[rule], idle_rule_name(rule));
                 CHECK(stops[rule] > 0);
         }
+        fprintf(stderr, "%u stops were cancelled\n", resumed);
+        CHECK(resumed > 0);
         random_bytes(&fresh, sizeof(fresh));
         fresh >>= 16; /* short enough to type */
         fprintf(stderr, "fresh seeds %llu to %llu\n", (unsigned long long)fresh,

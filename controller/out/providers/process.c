@@ -172,7 +172,8 @@ static void post_launched(struct process *p, const char *task, bool ok, const ch
 
 static void post_ended(struct process *p, const char *task, int status, const char *reason)
 {
-        struct core_event ev = {.type = EV_TASK_ENDED, .task_ended = {.exit_status = status}};
+        struct core_event ev = {.type = EV_TASK_ENDED,
+                                .task_ended = {.exit_status = status, .certain = true}};
 
         STR_CUT(ev.task_ended.task, task);
         STR_CUT(ev.task_ended.reason, reason);
@@ -616,7 +617,7 @@ static int adopt_all(struct process *p)
 
 int process_inventory(struct process *p)
 {
-        struct core_event done = {.type = EV_INVENTORY_DONE};
+        struct core_event done = {.type = EV_INVENTORY_DONE, .inventory = {.certain = true}};
         int r = adopt_all(p);
 
         if (r == 0)
