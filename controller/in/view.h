@@ -13,6 +13,7 @@
 #include "base/macro.h"
 #include "core/core.h"
 #include "keys.h"
+#include "shell.h"
 
 #define WORKSPACE_ID_LEN 15 /* "ws-" and 12 characters of a-z 2-7 */
 #define VIEW_ANSWER_MAX (16u * 1024 * 1024)
@@ -34,6 +35,7 @@ enum view_error_id {
 struct view_error {
         enum view_error_id id;
         char message[320];
+        char leader[SHELL_ADDRESS_SIZE]; /* with NOT_LEADER: its HTTP address, where it is known */
 };
 
 const char *view_error_code(enum view_error_id id);
@@ -43,6 +45,9 @@ void view_error_set(struct view_error *e, enum view_error_id id, const char *fmt
         PRINTF_LIKE(3, 4);
 /* What a reply status of the core other than REPLY_OK means to the one who asked. */
 void view_error_reply(struct view_error *e, enum reply_status status, const char *subject);
+
+/* True, and the error, when this controller does not lead and so cannot do what is asked. */
+bool view_not_leader(const struct shell_lead *lead, struct view_error *ret_error);
 
 /* ---- requests ---- */
 
@@ -110,7 +115,8 @@ NODISCARD int view_workspaces(const struct view *v, const struct view_filter *f,
 NODISCARD int view_tasks(const struct view *v, struct buf *out);
 NODISCARD int view_pools(const struct view *v, struct buf *out);
 NODISCARD int view_why(const struct view *v, const struct workspace_row *w, struct buf *out);
-NODISCARD int view_status(const struct view *v, bool writable, struct buf *out);
+NODISCARD int view_status(const struct view *v, bool writable, const struct shell_lead *lead,
+                          struct buf *out);
 NODISCARD int view_error_json(const struct view_error *e, struct buf *out);
 /* What `wsctl nginx-config` needs. */
 NODISCARD int view_gateway(const char *controller, const char *host_suffix, const char *scheme,

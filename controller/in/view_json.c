@@ -519,10 +519,23 @@ static void add_agents(const struct view *v, cJSON *o)
         add_count(a, "refused", v->agents->refused);
 }
 
-int view_status(const struct view *v, bool writable, struct buf *out)
+static void add_lead(const struct shell_lead *lead, cJSON *o)
+{
+        cJSON *l;
+
+        add_str(o, "role", lead->leads ? "leader" : "follower");
+        add_count(o, "epoch", lead->epoch);
+        l = cJSON_AddObjectToObject(o, "leader");
+        add_str(l, "http", lead->http);
+        add_str(l, "agents", lead->agents);
+        add_str(l, "holder", lead->holder);
+}
+
+int view_status(const struct view *v, bool writable, const struct shell_lead *lead, struct buf *out)
 {
         AUTO_JSON *o = cJSON_CreateObject();
 
+        add_lead(lead, o);
         cJSON_AddBoolToObject(o, "store_writable", writable);
         cJSON_AddBoolToObject(o, "draining", core_draining(v->core));
         add_counts(v, o);
@@ -539,6 +552,8 @@ int view_error_json(const struct view_error *e, struct buf *out)
         add_str(err, "code", view_error_code(e->id));
         add_str(err, "message", e->message);
         add_str(err, "hint", view_error_hint(e->id));
+        if (e->leader[0])
+                add_str(err, "leader", e->leader);
         return print_to(o, out);
 }
 

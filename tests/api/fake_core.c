@@ -24,6 +24,7 @@ struct shell {
         struct core core;
         struct loop *loop;
         bool writable, replies, automatic;
+        struct shell_lead lead;
         struct core_effect out[EVENTS_MAX];
         size_t n_out;
         struct {
@@ -131,6 +132,11 @@ bool core_pool(const struct core *c, uint32_t i, struct pool_view *ret_view)
 bool core_draining(const struct core *c)
 {
         return c->draining;
+}
+
+const struct shell_lead *shell_lead(const struct shell *s)
+{
+        return &s->lead;
 }
 
 bool shell_writable(const struct shell *s)
@@ -337,6 +343,7 @@ struct shell *fake_shell_new(struct loop *l)
                 abort();
         s->loop = l;
         s->writable = s->replies = s->automatic = true;
+        s->lead = (struct shell_lead){.leads = true, .epoch = 3, .until = MONO_NEVER};
         loop_timer_init(l, &s->timer, on_timer, s);
         loop_after(l, after, s);
         return s;
@@ -422,6 +429,10 @@ bool fake_command(struct shell *s, char *line)
                 s->writable = on;
         else if (strcmp(verb, "replies") == 0)
                 s->replies = on;
+        else if (strcmp(verb, "lead") == 0)
+                s->lead.leads = on;
+        else if (strcmp(verb, "leader") == 0)
+                STR_CUT(s->lead.http, one);
         else if (strcmp(verb, "drain") == 0)
                 s->core.draining = on;
         else if (strcmp(verb, "event") == 0)
