@@ -254,6 +254,14 @@ int edges_lead(struct edges *e, uint64_t epoch)
         return r;
 }
 
+void edges_pause(struct edges *e, bool paused)
+{
+        if (paused)
+                agents_follow(e->agents, "");
+        else
+                agents_lead(e->agents, shell_lead(e->shell)->epoch);
+}
+
 void edges_follow(struct edges *e)
 {
         agents_follow(e->agents, shell_lead(e->shell)->agents);

@@ -30,6 +30,8 @@ int edges_run(struct edges *e);
 NODISCARD int edges_lead(struct edges *e, uint64_t epoch);
 /* It follows; shell_lead() says whom. */
 void edges_follow(struct edges *e);
+/* It leads, but may not act at the moment; agents look for another one. Or it may again. */
+void edges_pause(struct edges *e, bool paused);
 
 #define EDGES_URL_SIZE (CONFIG_TEXT_SIZE + 8)
 

@@ -96,6 +96,13 @@ static void on_follow(void *ctx)
                 edges_follow(a->edges);
 }
 
+static void on_pause(void *ctx, bool paused)
+{
+        struct app *a = ctx;
+
+        edges_pause(a->edges, paused);
+}
+
 static void on_end(void *ctx, bool lost)
 {
         struct app *a = ctx;
@@ -130,7 +137,8 @@ static int start_inside(struct app *a)
                 .agents = edges_agents_url(a->config),
                 .core = &a->core_config,
         };
-        struct leader_hooks hooks = {.ctx = a, .lead = on_lead, .follow = on_follow, .end = on_end};
+        struct leader_hooks hooks = {
+                .ctx = a, .lead = on_lead, .follow = on_follow, .pause = on_pause, .end = on_end};
         int r = loop_new(&a->loop);
 
         if (r == 0)

@@ -190,10 +190,15 @@ static bool epoch_take(struct state *s, uint64_t epoch)
 static void on_not_leader(struct state *s, const struct wire_refused *m, struct state_actions *fx)
 {
         int64_t wait_ms = route_redirect(&s->route, m->leader, s->now);
+        bool led = s->enrolled;
 
         s->enrolled = false;
         s->refused_code[0] = '\0';
         if (wait_ms >= 0) {
+                leave(s, wait_ms, fx);
+        } else if (led && s->route.n > 1) {
+                /* It led until now, and is cut off from the store: another one is not. */
+                wait_ms = route_failed(&s->route, s->now);
                 leave(s, wait_ms, fx);
         } else if (++s->not_leader >= NOT_LEADER_MAX && s->route.n > 1) {
                 leave(s, route_next(&s->route), fx);

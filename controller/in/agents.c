@@ -440,11 +440,11 @@ static uint64_t seq_of(const struct wire_msg *m)
         return 0;
 }
 
-static void refuse_follower(struct agents *a, struct agents_request *rq)
+static void refuse_follower(struct agents *a, struct agents_request *rq, uint64_t re)
 {
         a->counters.not_leader++;
         a->out.type = WIRE_REFUSED;
-        a->out.refused = (struct wire_refused){.re = seq_of(&a->in)};
+        a->out.refused = (struct wire_refused){.re = re};
         /* As many as there are ask again, so that they do it spread. */
         a->out.refused.retry_ms =
                 MAX(AGENTS_RETRY_SOON_MS, agents_socket_peers(a->socket) * AGENTS_BACK_MS);
@@ -466,7 +466,7 @@ static void on_request(void *ctx, struct agents_request *rq, const void *data, s
                 return;
         }
         if (r == 0 && a->follows) {
-                refuse_follower(a, rq);
+                refuse_follower(a, rq, seq_of(&a->in));
                 return;
         }
         if (r == 0) {
@@ -586,8 +586,17 @@ void agents_lead(struct agents *a, uint64_t epoch)
 
 void agents_follow(struct agents *a, const char *leader)
 {
+        bool led = !a->follows;
+        struct parked *p;
+        uint32_t pos = 0;
+
         a->follows = true;
         STR_CUT(a->leader, leader);
+        /* What waits for a command or a welcome waits in vain; a commit may still be told. */
+        while (led && (p = parked_next(a->tables, &pos))) {
+                if (p->kind != PARKED_SAVED)
+                        refuse_follower(a, parked_take(a->tables, p), p->re);
+        }
 }
 
 void agents_counters(const struct agents *a, struct agents_counters *ret_counters)

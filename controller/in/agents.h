@@ -65,8 +65,8 @@ NODISCARD int agents_new(struct loop *l, struct shell *s, const struct agents_co
                          struct agents **ret_agents);
 /*
  * Whether this controller leads; it does after agents_new, with epoch 0 ("not told"). A follower
- * answers everything with not-leader and names `leader`, an address of the agents' list or "". What
- * is parked is answered in its time.
+ * answers everything with not-leader and names `leader`, an address of the agents' list or ""; so
+ * does one whose lease has run out, until it is renewed.
  */
 void agents_lead(struct agents *a, uint64_t epoch);
 void agents_follow(struct agents *a, const char *leader);

@@ -80,11 +80,14 @@ static void tell(struct leader *d)
                 STR_CUT(lead.holder, lease->holder);
         }
         shell_set_lead(d->shell, &lead);
-        if (d->lead.paused && d->told_leads)
+        if (d->lead.paused && d->told_leads) {
+                d->hooks.pause(d->hooks.ctx, true);
                 log_warn("the lease ran out; nothing is decided or done until it is renewed",
                          LOG_INT("epoch", lead.epoch));
-        else if (lead.leads && !d->told_leads && d->led)
+        } else if (lead.leads && !d->lead.paused && !d->told_leads && d->led) {
+                d->hooks.pause(d->hooks.ctx, false);
                 log_info("the lease is renewed", LOG_INT("epoch", lead.epoch));
+        }
         d->led |= lead.leads;
         d->told_leads = lead.leads && !d->lead.paused;
         if (d->lead.state == LEAD_FOLLOWING)

@@ -27,6 +27,8 @@ struct leader_hooks {
         void (*lead)(void *ctx, uint64_t epoch);
         /* Another one does; also told when it changes. See shell_lead. */
         void (*follow)(void *ctx);
+        /* The lease of this controller ran out, or is renewed. */
+        void (*pause)(void *ctx, bool paused);
         /* The process must end; `lost` when another controller leads. */
         void (*end)(void *ctx, bool lost);
 };

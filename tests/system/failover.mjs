@@ -17,10 +17,14 @@ import { spawn } from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { check, Failure, freePorts, main, now, random, request, sleep, until, World } from './lib.mjs';
+import { check, Failure, freePorts, main, now, random, request, root, sleep, until, World } from './lib.mjs';
 import { Cable, Postgres } from './postgres.mjs';
 import { goesOn, readJournal, Student } from './student.mjs';
 
+const LIGHT = {
+  name: 'light', app: { argv: ['python3', '-S', '-E', '/run/ws/dist/standin.py', '${APP_SOCKET}'], path: '/usr/local/bin:/usr/bin:/bin' },
+  health: { path: '/healthz' }, prime: { path: '/' }, save: { include: ['.'], exclude: [] }, save_after: '1s', stop_grace: '1s', kill_grace: '1s',
+};
 const SUPERSEDED = 3; // wscontroller(8), EXIT STATUS
 
 // The state as World knows it, led by one of two controllers.
@@ -42,6 +46,11 @@ class Pair extends World {
       Object.assign(s, { agents: ports[2 * i], http: ports[2 * i + 1], cable: await Cable.lay(this.db.port),
         log: path.join(this.dir, `${s.name}.log`), config: path.join(this.dir, `${s.name}.conf`), socket: path.join(this.state, `${s.name}.sock`) });
     }
+    // The one student has a real editor; those who come meanwhile have a light app.
+    this.light = path.join(this.dir, 'light');
+    fs.mkdirSync(this.light);
+    fs.copyFileSync(path.join(root, 'tests/system/standin.py'), path.join(this.light, 'standin.py'));
+    fs.writeFileSync(path.join(this.light, 'profile.json'), JSON.stringify(LIGHT));
     this.sides.forEach((s) => this.configure(s));
     this.log = this.sides[0].log;
     this.startStorage();
@@ -67,11 +76,15 @@ uid_base = ${this.uidBase}
 quiet = ${this.quiet}
 heartbeat = ${this.heartbeat}
 
+[type light]
+profile = ${this.light}/profile.json
+bind = ${this.light}:/run/ws/dist
+pool = ${this.pool}
+
 [type vscode]
 profile = ${this.profile}
 bind = ${this.codeServer}:/run/ws/dist
-pool = ${this.pool}
-idle = ${this.idle}
+pool = 0
 `);
   }
 
@@ -126,20 +139,31 @@ idle = ${this.idle}
       ? [...args, '--controllers', this.sides.map((s) => `127.0.0.1:${s.http}`).join(',')] : args));
   }
 
+  // Without a pool of editors a start takes what it takes on a busy machine.
+  launch(user) {
+    return until(`${user}'s editor is ready`, 150, () => super.launch(user));
+  }
+
   // A student somewhere asks until there is a workspace: whoever leads, and as soon as somebody does.
   async firstLaunch(user, from) {
-    const body = JSON.stringify({ user_id: user, workspace_type: 'vscode' });
-    const won = until(`${user} gets a workspace`, 60, async () => {
-      const tries = this.sides.map(async (s) => {
-        const r = await request(s.http, { method: 'POST', path: '/v1/workspaces', host: `127.0.0.1:${s.http}`, timeout: 31000, body,
-          headers: { Authorization: `Bearer ${this.token}`, 'Content-Type': 'application/json', Prefer: 'wait=30' } });
-        if (r.status !== 200 || JSON.parse(r.text).status !== 'ready') throw new Failure(`${r.status} ${r.text}`);
-        return JSON.parse(r.text);
-      });
-      return Promise.any(tries).catch((e) => { throw e.errors.at(-1); });
-    }, 20);
-    const ws = await won;
-    return { id: ws.id, ms: now() - from };
+    const body = JSON.stringify({ user_id: user, workspace_type: 'light' });
+    let won = null, said = '';
+    const ask = async (s) => {
+      const end = now() + 60000;
+      while (!won && now() < end) {
+        try {
+          const r = await request(s.http, { method: 'POST', path: '/v1/workspaces', host: `127.0.0.1:${s.http}`, timeout: 31000, body,
+            headers: { Authorization: `Bearer ${this.token}`, 'Content-Type': 'application/json', Prefer: 'wait=30' } });
+          said = `${r.status} ${r.text}`;
+          if (r.status === 200 && JSON.parse(r.text).status === 'ready') won ??= { id: JSON.parse(r.text).id, ms: now() - from };
+        } catch (e) { said = e.message; }
+        await sleep(20);
+      }
+      check(won, `${user} gets no workspace: ${said}`);
+      return won;
+    };
+    // One that is frozen answers nobody: it is not waited for.
+    return Promise.any(this.sides.map(ask)).catch((e) => { throw e.errors[0]; });
   }
 
   async endPrograms() {

@@ -8,10 +8,10 @@ void world_refuse(struct world *w, enum state_line line)
 {
         static struct wire_msg reply;
 
-        CHECK_INT(w->msg.type, WIRE_HELLO);
         w->hosts[w->at].hellos++;
         reply = (struct wire_msg){.type = WIRE_REFUSED};
-        reply.refused.re = w->msg.hello.seq;
+        /* Of what was sent last on that line. */
+        reply.refused.re = w->s.sent_seq[line];
         reply.refused.retry_ms = 1000;
         STR_CUT(reply.refused.code, "not-leader");
         STR_CUT(reply.refused.leader, w->hosts[w->at].leader ? w->hosts[w->at].leader : "");

@@ -113,6 +113,20 @@ static void a_frozen_address_is_passed_over(void)
         CHECK(until_enrolled(1, 20000) <= STATE_DIAL_MS + ROUTE_STEP_MS + 20);
 }
 
+/* It answers, but its lease has run out: it is left at once, and no follower asks it back. */
+static void a_leader_that_is_cut_off_is_left(void)
+{
+        for (uint64_t seed = 1; seed <= 50; seed++) {
+                int64_t took;
+
+                a_leads(seed);
+                w.hosts[0].does = WORLD_FOLLOWS;
+                b_leads(2);
+                took = until_enrolled(1, 20000);
+                CHECK(took <= 5000 + ROUTE_STEP_MS + 100); /* with the next heartbeat at worst */
+        }
+}
+
 static void send_stale(uint64_t id, enum wire_verb verb, uint64_t epoch)
 {
         w.command = (struct wire_command){
@@ -259,6 +273,7 @@ int main(void)
         RUN(a_dead_leader_is_left_at_once);
         RUN(a_frozen_leader_is_left_in_time);
         RUN(a_frozen_address_is_passed_over);
+        RUN(a_leader_that_is_cut_off_is_left);
         RUN(a_superseded_leader_is_not_obeyed);
         RUN(a_lower_epoch_is_taken_when_nobody_speaks_the_higher);
         RUN(a_new_link_learns_the_epoch);
