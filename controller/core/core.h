@@ -117,7 +117,8 @@ struct core_event {
                 } task_seen;
                 /*
                  * A provider whose lists may be late cannot be sure: then a task that holds work
-                 * is taken for gone only when its agent is silent too.
+                 * is taken for gone only when its agent is silent too and the lists of a minute
+                 * lack it; so such a provider lists again and again.
                  */
                 struct {
                         bool certain; /* what is not in this list is not there */

@@ -55,6 +55,8 @@ static void boot_task(struct core *c, const struct core_event *ev)
 
 static void boot_done(struct core *c, const struct core_event *ev)
 {
+        char text[32];
+
         if (c->booted) {
                 ignore(c);
                 return;
@@ -65,6 +67,24 @@ static void boot_done(struct core *c, const struct core_event *ev)
         c->audit_seq = MAX(c->audit_seq, ev->boot.audit_seq_max);
         c->command_id = MAX(c->command_id, ev->boot.command_id_max);
         c->generation_erased = MAX(c->generation_erased, ev->boot.generation_max);
+        /* What follows in the history was decided by this lead, up to the next such row. */
+        if (c->epoch > 0) {
+                (void)snprintf(text, sizeof(text), "epoch %llu", (unsigned long long)c->epoch);
+                fx_audit(c, "", "", "core", "leading", text);
+        }
+}
+
+/* The table is full: it is ended without a row of its own, at every list anew until it is gone. */
+static void stop_unlisted(struct core *c, const char *task)
+{
+        struct core_effect *fx;
+
+        if (!fx_room(c))
+                return;
+        fx = fx_add(c, FX_STOP_TASK);
+        STR_CUT(fx->stop_task.task, task);
+        STR_CUT(fx->stop_task.reason, "the store does not know this task");
+        fx->stop_task.epoch = c->epoch;
 }
 
 static void task_seen(struct core *c, const struct core_event *ev)
@@ -84,14 +104,14 @@ static void task_seen(struct core *c, const struct core_event *ev)
                 STR_CUT(row.id, ev->task_seen.task);
                 t = task_add(c, &row);
                 if (!t) {
-                        ignore(c);
+                        stop_unlisted(c, row.id);
                         return;
                 }
                 c->task_number = MAX(c->task_number, core_task_number(row.id));
                 fx_audit(c, "", row.id, "core", "orphan", "the store does not know this task");
                 task_enter(c, t, TASK_TERMINATING, "the store does not know this task");
         }
-        t->seen = true;
+        t->seen = t->launched = true;
 }
 
 static void resume_task(struct core *c, struct task *t)
@@ -148,7 +168,7 @@ static void resume_unseen(struct core *c, struct task *t)
         else if (c->certain)
                 task_ended(c, t, gone);
         else
-                provider_end_said(c, t, gone);
+                provider_end_said(c, t, gone, true);
         if (t->doubted)
                 resume_task(c, t);
 }
@@ -209,6 +229,8 @@ static void inventory_done(struct core *c, const struct core_event *ev)
                         continue;
                 t->resume = !c->open;
                 t->missing = !t->seen && (!c->open || t->launched);
+                if (t->seen)
+                        provider_listed(c, t);
                 t->seen = false;
                 if (t->resume || t->missing)
                         timers_set(&c->task_timers, i, c->now);
@@ -281,6 +303,7 @@ static void agent_hello(struct core *c, const struct core_event *ev)
         if (changed)
                 fx_put_task(c, t);
         t->live.heard_at = c->now;
+        t->launched = true; /* also when the provider's answer got lost */
         fx = fx_add(c, FX_WELCOME);
         fx->welcome.conn = conn;
         STR_CUT(fx->welcome.task, t->row.id);

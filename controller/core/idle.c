@@ -43,10 +43,12 @@ static struct core_idle plan_of(const struct core *c, const struct workspace *w,
         p.due = p.stop.due;
         if (c->draining)
                 p.due = MONO_NEVER;
+#ifndef CORE_PLANTED_NO_QUIET
         if (mono_before(p.due, c->quiet_until)) {
                 p.due = c->quiet_until;
                 p.wait = "the controller has just started";
         }
+#endif
         if (mono_before(p.due, w->hold_until)) {
                 p.due = w->hold_until;
                 p.wait = w->hold_why;

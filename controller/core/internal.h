@@ -52,6 +52,8 @@
 #define NOTICE_MS_MAX (30 * 86400 * INT64_C(1000))
 /* Somebody who was there less than this ago is given another task. */
 #define NOTICE_PERSON_MS 600000
+/* Lists may be late by so much: what they lack is gone when they lack it for longer. */
+#define LIST_LATE_MS 60000
 /* stops_per_min is counted in windows of this length. */
 #define STOPS_WINDOW_MS 60000
 /* Agents that come back are spread so that no more than this many do in a second. */
@@ -126,10 +128,11 @@ struct task {
         struct task_live live;
         uint32_t slot;
         uint32_t type;
-        bool seen;    /* in the inventory that runs */
-        bool resume;  /* it comes from the store and was not looked at yet */
-        bool missing; /* the inventory did not have it */
-        bool doubted; /* the provider says that it has ended, and its agent does not agree */
+        bool seen;     /* in the inventory that runs */
+        bool resume;   /* it comes from the store and was not looked at yet */
+        bool missing;  /* the inventory did not have it */
+        bool doubted;  /* the provider says that it has ended, and its agent does not agree */
+        bool unlisted; /* ... because lists lack it; one that has it again ends the doubt */
         mono_t doubted_at;
         char doubt[CORE_REASON_SIZE]; /* what the provider said */
         bool resumed;                 /* a stop of it was cancelled */
@@ -267,8 +270,10 @@ void task_audit(struct core *c, const struct task *t, const char *what, const ch
 void provider_launched(struct core *c, const struct core_event *ev);
 void provider_ended(struct core *c, const struct core_event *ev);
 void provider_noticed(struct core *c, const struct core_event *ev);
-/* It says that it has ended, and may be late or wrong. */
-void provider_end_said(struct core *c, struct task *t, const char *reason);
+/* It says that it has ended, and may be late or wrong. `unlisted`: its list lacks it. */
+void provider_end_said(struct core *c, struct task *t, const char *reason, bool unlisted);
+/* Its list has it. */
+void provider_listed(struct core *c, struct task *t);
 /* The inventory did not have it. */
 void provider_missing(struct core *c, struct task *t);
 /* Its agent speaks. */

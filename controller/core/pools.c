@@ -212,10 +212,18 @@ static void serve_waiting(struct core *c, uint32_t type)
 
                 if (!t)
                         return;
+#ifdef CORE_PLANTED_REFILL_FIRST
+                if (p->n[CLASS_WARM] <= c->config.types[type].pool_size)
+                        return;
+#endif
                 if (!fx_room(c)) {
                         c->pool_due = c->now;
                         return;
                 }
+#ifdef CORE_PLANTED_JUMPS_QUEUE
+                workspace_claim(c, &c->workspaces[p->wait_tail], t);
+                continue;
+#endif
                 workspace_claim(c, &c->workspaces[p->wait_head], t);
         }
 }
@@ -279,6 +287,18 @@ static const char *explanation(const struct core *c, uint32_t type)
         return mono_is_never(p->breaker.until) && mono_is_never(p->backoff.until) ? "" : p->failure;
 }
 
+/* What room there is, is theirs: a refill of another type would take it. */
+static bool people_refused(const struct core *c)
+{
+        for (uint32_t i = 0; i < c->config.n_types; i++) {
+                const struct pool *p = &c->pools[i];
+
+                if (p->waiting > p->n[CLASS_LAUNCHING] && !mono_is_never(p->backoff.until))
+                        return true;
+        }
+        return false;
+}
+
 static struct pool_input input_of(const struct core *c, uint32_t type, bool refill)
 {
         const struct pool *p = &c->pools[type];
@@ -291,6 +311,7 @@ static struct pool_input input_of(const struct core *c, uint32_t type, bool refi
                 .launching = p->n[CLASS_LAUNCHING],
                 .capacity = c->task_index.n_free,
                 .claiming = !mono_is_never(claim_until(c, type)),
+                .refused = people_refused(c),
                 .draining = c->draining,
                 .drained = modes_get(c, MODE_DRAIN, type) != NULL,
                 .paused = pause != NULL,

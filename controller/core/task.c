@@ -316,6 +316,8 @@ static void report_ready(struct core *c, struct task *t, struct workspace *w,
                 workspace_task_failed(c, w, t, report_error(ev, "the app ended"));
         else if (ev->report.phase == AGENT_SAVE_FAILED)
                 workspace_task_failed(c, w, t, report_error(ev, "the save failed"));
+        else if (ev->report.phase == AGENT_SAVED) /* by itself: the machine is taken away */
+                saves_agent_saved(c, w, t);
         else if (ev->report.phase == AGENT_READY && w->row.state == WS_ATTENTION)
                 workspace_task_ready(c, w, t);
 }

@@ -76,7 +76,11 @@ static void after_stop(struct core *c, struct workspace *w, bool wanted)
 
 void workspace_enter(struct core *c, struct workspace *w, enum ws_state state, const char *reason)
 {
+#ifdef CORE_PLANTED_FORGETS_WISH
+        bool wanted = false;
+#else
         bool wanted = w->row.wanted;
+#endif
         char why[CORE_REASON_SIZE];
 
         STR_CUT(why, reason); /* it may be the row's own text */
@@ -201,7 +205,7 @@ bool workspace_resume(struct core *c, struct workspace *w, const char *by)
                 return false;
         if (w->row.state != WS_SAVING && w->row.state != WS_ATTENTION)
                 return false;
-        if (task_is_resuming(t))
+        if (task_is_resuming(t) && w->row.wanted)
                 return true;
         /* Until its app runs again it is wanted: should it be too late, it is launched anew. */
         w->row.wanted = true;
@@ -350,6 +354,9 @@ void workspace_salvaged(struct core *c, struct workspace *w, const struct core_e
                 workspace_arm(c, w);
                 return;
         }
+#ifdef CORE_PLANTED_NO_SALVAGE
+        found = head;
+#endif
         if (found->seq && found->generation == w->row.generation &&
             (head->generation < found->generation || head->seq < found->seq)) {
                 saves_commit(c, w, found);

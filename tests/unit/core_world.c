@@ -137,7 +137,7 @@ static void boot(struct world *w)
                 if (w->bodies[i].alive)
                         step(w, &ev);
         }
-        ev = (struct core_event){.type = EV_INVENTORY_DONE};
+        ev = (struct core_event){.type = EV_INVENTORY_DONE, .inventory = {.certain = true}};
         step(w, &ev);
 }
 
