@@ -370,7 +370,7 @@ static void test_unknown_type(void)
 static void test_limits_of_people(void)
 {
         struct core_config config = config_of(64, 4, 0);
-        char id[CORE_ID_SIZE], user[8];
+        char id[CORE_ID_SIZE], user[16];
 
         config.user_running_max = 1;
         opened(&config);
