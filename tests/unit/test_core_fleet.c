@@ -243,7 +243,9 @@ static void test_left_running(void)
         bool drained = false;
 
         new_core(&config);
-        boot_ready(600, TASK_READY);
+        boot_workspace("ws-lost", WS_RECOVERING, "t-lost"); /* goes by itself, or not */
+        boot_task("t-lost", TASK_LOST, "ws-lost");
+        boot_ready(599, TASK_READY);
         settle();
         give((struct core_event){.type = EV_REQ_SHUTDOWN, .req_plain = {.token = 1}});
         for (int i = 0; i < 2000 && !drained; i++) {
