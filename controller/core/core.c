@@ -43,13 +43,15 @@ static int config_check(const struct core_config *config)
         return 0;
 }
 
-static mono_t *due_table(uint32_t n)
+static int users_new(struct core *c)
 {
-        mono_t *due = malloc(sizeof(*due) * n);
-
-        for (uint32_t i = 0; due && i < n; i++)
-                due[i] = MONO_NEVER;
-        return due;
+        c->n_user_buckets = 16;
+        while (c->n_user_buckets < c->config.workspaces_max)
+                c->n_user_buckets *= 2;
+        c->user_buckets = malloc(sizeof(*c->user_buckets) * c->n_user_buckets);
+        for (uint32_t i = 0; c->user_buckets && i < c->n_user_buckets; i++)
+                c->user_buckets[i] = INDEX_NONE;
+        return c->user_buckets ? 0 : -ENOMEM;
 }
 
 static int tables_new(struct core *c)
@@ -60,10 +62,15 @@ static int tables_new(struct core *c)
 
         c->workspaces = calloc(n_ws, sizeof(*c->workspaces));
         c->tasks = calloc(n_tasks, sizeof(*c->tasks));
-        c->workspace_due = due_table(n_ws);
-        c->task_due = due_table(n_tasks);
-        if (!c->workspaces || !c->tasks || !c->workspace_due || !c->task_due)
+        if (!c->workspaces || !c->tasks)
                 return -ENOMEM;
+        r = users_new(c);
+        if (r == 0)
+                r = timers_init(&c->workspace_timers, n_ws);
+        if (r == 0)
+                r = timers_init(&c->task_timers, n_tasks);
+        if (r < 0)
+                return r;
         r = index_init(&c->workspace_index, n_ws, c->workspaces[0].row.id, sizeof(*c->workspaces));
         if (r < 0)
                 return r;
@@ -84,9 +91,13 @@ int core_new(const struct core_config *config, struct core **ret_core)
         c->fallback = (struct core_type){
                 .launch_timeout_ms = 60000, .claim_timeout_ms = 60000, .stop_timeout_ms = 120000};
         c->pool_due = c->drain_due = c->drain_until = MONO_NEVER;
-        for (uint32_t i = 0; i < CORE_TYPES_MAX; i++) {
-                pool_breaker_init(&c->pools[i].breaker);
-                c->pools[i].wait_head = c->pools[i].wait_tail = INDEX_NONE;
+        for (uint32_t i = 0; i <= CORE_TYPES_MAX; i++) {
+                struct pool *p = &c->pools[i];
+
+                pool_breaker_init(&p->breaker);
+                pool_backoff_init(&p->backoff);
+                p->wait_head = p->wait_tail = INDEX_NONE;
+                p->warm = p->claimed = (struct task_list){INDEX_NONE, INDEX_NONE};
         }
         r = tables_new(c);
         if (r < 0) {
@@ -105,8 +116,9 @@ struct core *core_free(struct core *c)
         index_deinit(&c->task_index);
         free(c->workspaces);
         free(c->tasks);
-        free(c->workspace_due);
-        free(c->task_due);
+        timers_deinit(&c->workspace_timers);
+        timers_deinit(&c->task_timers);
+        free(c->user_buckets);
         free(c);
         return NULL;
 }
@@ -155,6 +167,26 @@ void fx_reply(struct core *c, uint64_t token, enum reply_status status, const ch
         STR_CUT(fx->reply.workspace, workspace);
 }
 
+bool stops_allowed(struct core *c)
+{
+#ifdef CORE_PLANTED_NO_CAP
+        return true;
+#endif
+        if (mono_diff_ms(c->stops_window, c->now) >= STOPS_WINDOW_MS || c->stops == 0) {
+                c->stops_window = c->now;
+                c->stops = 0;
+        }
+        if (c->stops >= c->config.stops_per_min)
+                return false;
+        c->stops++;
+        return true;
+}
+
+mono_t stops_again(const struct core *c)
+{
+        return mono_add_ms(c->stops_window, STOPS_WINDOW_MS);
+}
+
 void fx_put_workspace(struct core *c, const struct workspace *w)
 {
         fx_add(c, FX_PUT_WORKSPACE)->workspace_row = w->row;
@@ -195,6 +227,51 @@ struct task *task_find(const struct core *c, const char *id)
         return slot == INDEX_NONE ? NULL : &c->tasks[slot];
 }
 
+static uint32_t *user_bucket(const struct core *c, const struct ws_key *key)
+{
+        uint32_t hash = str_hash(key->tenant) * 31 + str_hash(key->user_id);
+
+        return &c->user_buckets[hash & (c->n_user_buckets - 1)];
+}
+
+static bool same_user(const struct ws_key *a, const struct ws_key *b)
+{
+        return strcmp(a->user_id, b->user_id) == 0 && strcmp(a->tenant, b->tenant) == 0;
+}
+
+uint32_t user_running(const struct core *c, const struct ws_key *key)
+{
+        uint32_t n = 0;
+
+        for (uint32_t slot = *user_bucket(c, key); slot != INDEX_NONE;
+             slot = c->workspaces[slot].user_next) {
+                const struct workspace *w = &c->workspaces[slot];
+
+                n += same_user(&w->row.key, key) && w->row.state != WS_STOPPED &&
+                     w->row.state != WS_DELETED;
+        }
+        return n;
+}
+
+static void user_link(struct core *c, struct workspace *w)
+{
+        uint32_t *bucket = user_bucket(c, &w->row.key);
+
+        w->user_next = *bucket;
+        *bucket = w->slot;
+}
+
+static void user_unlink(struct core *c, const struct workspace *w)
+{
+        uint32_t *link = user_bucket(c, &w->row.key);
+
+        while (*link != w->slot) {
+                assert(*link != INDEX_NONE);
+                link = &c->workspaces[*link].user_next;
+        }
+        *link = w->user_next;
+}
+
 struct workspace *workspace_add(struct core *c, const struct workspace_row *row)
 {
         uint32_t slot = index_take(&c->workspace_index);
@@ -207,11 +284,12 @@ struct workspace *workspace_add(struct core *c, const struct workspace_row *row)
         w->row = *row;
         w->slot = slot;
         w->type = type_find(c, row->key.type);
-        w->wait_next = INDEX_NONE;
+        w->wait_next = w->wait_prev = INDEX_NONE;
         w->ask_at = MONO_NEVER;
-        w->requested_at = w->person_at = w->hold_until = c->now;
+        w->requested_at = w->person_at = w->hold_until = w->alert_at = c->now;
         w->hold_why = "";
         index_link(&c->workspace_index, slot);
+        user_link(c, w);
         return w;
 }
 
@@ -221,8 +299,9 @@ void workspace_drop(struct core *c, struct workspace *w)
 
         pools_unwait(c, w);
         index_drop(&c->workspace_index, slot);
+        user_unlink(c, w);
         memset(w, 0, sizeof(*w));
-        c->workspace_due[slot] = MONO_NEVER;
+        timers_set(&c->workspace_timers, slot, MONO_NEVER);
 }
 
 struct task *task_add(struct core *c, const struct task_row *row)
@@ -238,10 +317,12 @@ struct task *task_add(struct core *c, const struct task_row *row)
         t->slot = slot;
         t->type = type_find(c, row->type);
         t->since = t->alert_at = c->now;
-        t->ask_at = MONO_NEVER;
+        t->ask_at = t->notice_at = MONO_NEVER;
+        t->hold_until = c->now;
         t->live.heard_at = t->live.claimed_at = t->live.ready_at = c->now;
         t->live.person_age_ms = t->live.unsaved_age_ms = -1;
         index_link(&c->task_index, slot);
+        pools_account(c, t);
         return t;
 }
 
@@ -249,9 +330,10 @@ void task_drop(struct core *c, struct task *t)
 {
         uint32_t slot = t->slot;
 
+        pools_forget(c, t);
         index_drop(&c->task_index, slot);
         memset(t, 0, sizeof(*t));
-        c->task_due[slot] = MONO_NEVER;
+        timers_set(&c->task_timers, slot, MONO_NEVER);
 }
 
 struct task *task_of(const struct core *c, const struct workspace *w)
@@ -286,6 +368,10 @@ void core_step(struct core *c, const struct core_event *ev, struct core_effects 
         c->now = ev->now;
         c->utc = ev->utc;
         c->fx = fx;
+#ifdef CORE_PLANTED_ALLOCATES
+        void *volatile planted = malloc(1); /* volatile, or the pair is optimised away */
+        free(planted);
+#endif
         events_dispatch(c, ev);
         if (c->pool_dirty || mono_due(c->pool_due, c->now))
                 pools_run(c);
@@ -294,15 +380,12 @@ void core_step(struct core *c, const struct core_event *ev, struct core_effects 
 
 mono_t core_next_deadline(const struct core *c)
 {
-        mono_t due = mono_min(c->pool_due, c->drain_due);
+        mono_t own = mono_min(c->pool_due, c->drain_due);
 
         if (!c->open)
                 return MONO_NEVER;
-        for (uint32_t i = 0; i < c->config.tasks_max; i++)
-                due = mono_min(due, c->task_due[i]);
-        for (uint32_t i = 0; i < c->config.workspaces_max; i++)
-                due = mono_min(due, c->workspace_due[i]);
-        return due;
+        return mono_min(own,
+                        mono_min(timers_next(&c->task_timers), timers_next(&c->workspace_timers)));
 }
 
 /* ---- views ---- */
@@ -363,14 +446,37 @@ bool core_pool(const struct core *c, uint32_t i, struct pool_view *ret_view)
                                        .hits = p->hits,
                                        .misses = p->misses,
                                        .reason = p->reason,
-                                       .breaker_until = p->breaker.until};
-        pools_count(c, i, ret_view);
+                                       .breaker_until = p->breaker.until,
+                                       .warm = p->n[CLASS_WARM] + p->n[CLASS_UNHEARD],
+                                       .launching = p->n[CLASS_LAUNCHING],
+                                       .claimed = p->n[CLASS_CLAIMED] + p->n[CLASS_SERVING],
+                                       .lead_ms = p->lead_ms};
         return true;
 }
 
 bool core_draining(const struct core *c)
 {
         return c->draining;
+}
+
+uint64_t core_epoch(const struct core *c)
+{
+        return c->epoch;
+}
+
+int64_t core_reconnect_ms(const struct core *c)
+{
+        uint32_t live = c->config.tasks_max - c->task_index.n_free - c->n[CLASS_LOST];
+        int64_t ms = (int64_t)live * 1000 / RECONNECTS_PER_S;
+
+        return MIN(MAX(ms, RECONNECT_MIN_MS), RECONNECT_MAX_MS);
+}
+
+uint32_t core_place(const struct core *c, const char *workspace)
+{
+        const struct workspace *w = workspace_find(c, workspace);
+
+        return w ? pools_place(c, w) : 0;
 }
 
 uint64_t core_ignored(const struct core *c)

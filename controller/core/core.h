@@ -54,13 +54,36 @@ enum command_verb {
 const char *agent_phase_name(enum agent_phase p);
 const char *command_verb_name(enum command_verb v);
 
+enum core_mode {
+#define CORE_MODE(id, name, doc) MODE_##id,
+#include "core/mode.def"
+#undef CORE_MODE
+        MODE_MAX
+};
+
+enum launch_failure {
+#define LAUNCH_FAILURE(id, name, doc) LAUNCH_##id,
+#include "core/launch_failure.def"
+#undef LAUNCH_FAILURE
+        LAUNCH_FAILURE_MAX
+};
+
+/* "pause", …; "throttled", …; never NULL. */
+const char *core_mode_name(enum core_mode m);
+const char *launch_failure_name(enum launch_failure f);
+bool core_mode_parse(const char *name, enum core_mode *ret_mode);
+
 enum reply_status {
-        REPLY_OK,        /* accepted; for a launch: look at the workspace's state */
-        REPLY_NOT_FOUND, /* no such workspace */
-        REPLY_BAD_TYPE,  /* no such workspace type */
-        REPLY_FULL,      /* workspaces_max reached */
-        REPLY_DELETED,   /* the workspace waits for its erasure */
-        REPLY_DRAINING,  /* a shutdown is under way */
+        REPLY_OK,            /* accepted; for a launch: look at the workspace's state */
+        REPLY_NOT_FOUND,     /* no such workspace */
+        REPLY_BAD_TYPE,      /* no such workspace type */
+        REPLY_FULL,          /* workspaces_max reached */
+        REPLY_DELETED,       /* the workspace waits for its erasure */
+        REPLY_DRAINING,      /* a shutdown is under way */
+        REPLY_CLOSED,        /* its type, or everything, is drained by an operator */
+        REPLY_USER_LIMIT,    /* this person has as many workspaces running as one may have */
+        REPLY_QUEUE_FULL,    /* too many wait for this type already; reply.place says how many */
+        REPLY_NOT_ATTENTION, /* only a workspace in attention can be abandoned */
         REPLY_STATUS_MAX,
 };
 
@@ -81,15 +104,25 @@ struct core_event {
         union {
                 struct workspace_row workspace_row;
                 struct task_row task_row;
+                struct setting_row setting_row;
                 struct {
                         uint64_t task_number_max; /* highest number ever given to a task id */
                         uint64_t audit_seq_max;
                         uint64_t command_id_max;
                         uint64_t generation_max; /* of any workspace that was erased */
+                        uint64_t epoch;          /* of this leadership; it is in every order */
                 } boot;
                 struct {
                         char task[CORE_ID_SIZE];
                 } task_seen;
+                /*
+                 * A provider whose lists may be late cannot be sure: then a task that holds work
+                 * is taken for gone only when its agent is silent too and the lists of a minute
+                 * lack it; so such a provider lists again and again.
+                 */
+                struct {
+                        bool certain; /* what is not in this list is not there */
+                } inventory;
                 struct {
                         uint64_t token; /* comes back in FX_REPLY; 0 wants no reply */
                         char id[CORE_ID_SIZE];
@@ -108,15 +141,31 @@ struct core_event {
                         char actor[CORE_NAME_SIZE];
                 } req_plain;
                 struct {
+                        uint64_t token;
+                        enum core_mode mode;
+                        bool on;
+                        bool hard;                 /* see mode.def */
+                        char type[CORE_TYPE_SIZE]; /* "": every type */
+                        char actor[CORE_NAME_SIZE];
+                        char reason[CORE_REASON_SIZE];
+                } req_mode;
+                struct {
                         char task[CORE_ID_SIZE];
                         bool ok;
                         char reason[CORE_REASON_SIZE]; /* when not ok */
+                        enum launch_failure failure;   /* when not ok */
                 } task_result;
                 struct {
                         char task[CORE_ID_SIZE];
                         int exit_status; /* 0..255, 128 + signal, -1 unknown */
                         char reason[CORE_REASON_SIZE];
+                        bool certain; /* seen by the provider itself, not read in a list */
                 } task_ended;
+                struct {
+                        char task[CORE_ID_SIZE];
+                        int64_t left_ms; /* it will be ended in so long */
+                        char reason[CORE_REASON_SIZE];
+                } task_notice;
                 struct {
                         uint64_t conn; /* comes back in WELCOME or REFUSE */
                         char task[CORE_ID_SIZE];
@@ -177,6 +226,7 @@ struct core_effect {
         union {
                 struct workspace_row workspace_row;
                 struct task_row task_row;
+                struct setting_row setting_row;
                 struct audit_row audit_row;
                 struct {
                         char id[CORE_ID_SIZE];
@@ -184,9 +234,11 @@ struct core_effect {
                 struct {
                         char task[CORE_ID_SIZE];
                         char type[CORE_TYPE_SIZE];
+                        uint64_t epoch;
                 } launch_task;
                 struct {
                         char task[CORE_ID_SIZE];
+                        uint64_t epoch;
                         bool at_once; /* it holds nothing: SIGKILL is fine */
                         char reason[CORE_REASON_SIZE];
                 } stop_task;
@@ -196,6 +248,8 @@ struct core_effect {
                         uint64_t generation;          /* 0: not claimed */
                         char workspace[CORE_ID_SIZE]; /* "" : not claimed */
                         int64_t heartbeat_ms;
+                        int64_t reconnect_ms; /* after a lost connection come back within this */
+                        uint64_t epoch;
                 } welcome;
                 struct {
                         uint64_t conn;
@@ -207,6 +261,7 @@ struct core_effect {
                         char task[CORE_ID_SIZE];
                         uint64_t id;
                         uint64_t generation;
+                        uint64_t epoch;
                         enum command_verb verb;
                         char workspace[CORE_ID_SIZE];
                         struct save_ref head, previous; /* for a claim: what to restore */
@@ -245,6 +300,8 @@ struct core_effect {
                         uint64_t token;
                         enum reply_status status;
                         char workspace[CORE_ID_SIZE];
+                        uint32_t place;   /* in the queue; 1 is next, 0 does not wait */
+                        int64_t retry_ms; /* with QUEUE_FULL: when to ask again */
                 } reply;
         };
 };
@@ -332,11 +389,23 @@ struct pool_view {
         uint64_t hits, misses; /* launches since start that found (did not find) a warm task */
         const char *reason;    /* why the target is what it is */
         mono_t breaker_until;  /* launches pause until then after repeated failures; NEVER: no */
+        int64_t lead_ms;       /* from launch to warm, as it was lately; 0 not known */
 };
 
 /* The pool of types[i]; false behind the last. */
 bool core_pool(const struct core *c, uint32_t i, struct pool_view *ret_view);
 bool core_draining(const struct core *c);
+/* Its place in the queue of its type: 1 is next; 0 when it does not wait. */
+uint32_t core_place(const struct core *c, const char *workspace);
+/* Over how long agents should spread when they come back, for so many as there are now. */
+int64_t core_reconnect_ms(const struct core *c);
+/*
+ * Is this mode set for exactly this type ("": for every type at once)? `*ret_why` is "who: reason",
+ * valid until the next step; "" when it is off. `*ret_hard` as in REQ_MODE.
+ */
+bool core_mode_on(const struct core *c, enum core_mode mode, const char *type, bool *ret_hard,
+                  const char **ret_why);
+uint64_t core_epoch(const struct core *c);
 /* The number in a task id ("t-0000000012": 12); 0 for any other text. */
 uint64_t core_task_number(const char *task);
 /* Events since start that were ignored because nothing they spoke of exists, or was possible. */

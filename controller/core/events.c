@@ -1,4 +1,5 @@
 /* What each event means: find whom it concerns, refuse what cannot be, hand it to the machine. */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,15 +55,36 @@ static void boot_task(struct core *c, const struct core_event *ev)
 
 static void boot_done(struct core *c, const struct core_event *ev)
 {
+        char text[32];
+
         if (c->booted) {
                 ignore(c);
                 return;
         }
         c->booted = true;
+        c->epoch = ev->boot.epoch;
         c->task_number = MAX(c->task_number, ev->boot.task_number_max);
         c->audit_seq = MAX(c->audit_seq, ev->boot.audit_seq_max);
         c->command_id = MAX(c->command_id, ev->boot.command_id_max);
         c->generation_erased = MAX(c->generation_erased, ev->boot.generation_max);
+        /* What follows in the history was decided by this lead, up to the next such row. */
+        if (c->epoch > 0) {
+                (void)snprintf(text, sizeof(text), "epoch %llu", (unsigned long long)c->epoch);
+                fx_audit(c, "", "", "core", "leading", text);
+        }
+}
+
+/* The table is full: it is ended without a row of its own, at every list anew until it is gone. */
+static void stop_unlisted(struct core *c, const char *task)
+{
+        struct core_effect *fx;
+
+        if (!fx_room(c))
+                return;
+        fx = fx_add(c, FX_STOP_TASK);
+        STR_CUT(fx->stop_task.task, task);
+        STR_CUT(fx->stop_task.reason, "the store does not know this task");
+        fx->stop_task.epoch = c->epoch;
 }
 
 static void task_seen(struct core *c, const struct core_event *ev)
@@ -82,14 +104,14 @@ static void task_seen(struct core *c, const struct core_event *ev)
                 STR_CUT(row.id, ev->task_seen.task);
                 t = task_add(c, &row);
                 if (!t) {
-                        ignore(c);
+                        stop_unlisted(c, row.id);
                         return;
                 }
                 c->task_number = MAX(c->task_number, core_task_number(row.id));
                 fx_audit(c, "", row.id, "core", "orphan", "the store does not know this task");
                 task_enter(c, t, TASK_TERMINATING, "the store does not know this task");
         }
-        t->seen = true;
+        t->seen = t->launched = true;
 }
 
 static void resume_task(struct core *c, struct task *t)
@@ -99,9 +121,9 @@ static void resume_task(struct core *c, struct task *t)
         t->launched = true;
         switch (t->row.state) {
         case TASK_STOPPING:
-                if (w)
-                        task_command(c, t, COMMAND_PREPARE_STOP, w->row.erase_at.us == 0,
-                                     t->row.reason);
+                if (!w || (w->row.wanted && workspace_resume(c, w, "a request before the restart")))
+                        break;
+                task_command(c, t, COMMAND_PREPARE_STOP, w->row.erase_at.us == 0, t->row.reason);
                 break;
         case TASK_SAVED:
         case TASK_TERMINATING:
@@ -135,14 +157,20 @@ static void resume_unseen(struct core *c, struct task *t)
 {
         static const char gone[] = "it was gone when the controller came back";
 
-        if (t->row.state == TASK_LAUNCHING)
+        if (t->row.state == TASK_LAUNCHING && !c->certain)
+                t->ask_at = c->now; /* it may be on its way: the same is asked again */
+        else if (t->row.state == TASK_LAUNCHING)
                 task_enter(c, t, TASK_GONE, "it was not launched before the restart");
         else if (t->row.state == TASK_WARM) /* no failed launch: the machine may be a new one */
                 task_enter(c, t, TASK_GONE, gone);
         else if (t->row.state == TASK_LOST && !workspace_of(c, t))
                 task_enter(c, t, TASK_GONE, t->row.reason);
-        else
+        else if (c->certain)
                 task_ended(c, t, gone);
+        else
+                provider_end_said(c, t, gone, true);
+        if (t->doubted)
+                resume_task(c, t);
 }
 
 static void resume_workspace(struct core *c, struct workspace *w)
@@ -167,7 +195,7 @@ static void resume_workspace(struct core *c, struct workspace *w)
                 if (!t)
                         workspace_enter(c, w, WS_RECOVERING, "its task is unknown");
                 else
-                        w->ask_at = mono_add_ms(c->now, c->config.retry_save_ms);
+                        workspace_attention_again(c, w);
                 break;
         case WS_RECOVERING:
         case WS_DELETED:
@@ -182,14 +210,15 @@ static void resume_workspace(struct core *c, struct workspace *w)
         workspace_arm(c, w);
 }
 
-static void inventory_done(struct core *c)
+static void inventory_done(struct core *c, const struct core_event *ev)
 {
         if (!c->booted) {
                 ignore(c);
                 return;
         }
+        c->certain = ev->inventory.certain;
         if (!c->open)
-                c->quiet_until = mono_add_ms(c->now, c->config.quiet_ms);
+                c->quiet_until = mono_add_ms(c->now, MAX(c->config.quiet_ms, core_reconnect_ms(c)));
         for (uint32_t i = 0; i < c->config.tasks_max; i++) {
                 struct task *t = &c->tasks[i];
 
@@ -197,244 +226,21 @@ static void inventory_done(struct core *c)
                         continue;
                 t->resume = !c->open;
                 t->missing = !t->seen && (!c->open || t->launched);
+                if (t->seen)
+                        provider_listed(c, t);
                 t->seen = false;
                 if (t->resume || t->missing)
-                        c->task_due[i] = c->now;
+                        timers_set(&c->task_timers, i, c->now);
         }
         for (uint32_t i = 0; !c->open && i < c->config.workspaces_max; i++) {
                 if (!c->workspaces[i].row.id[0])
                         continue;
                 c->workspaces[i].resume = true;
-                c->workspace_due[i] = c->now;
+                timers_set(&c->workspace_timers, i, c->now);
         }
         c->open = true;
         c->pool_dirty = true;
         events_deadlines(c);
-}
-
-/* ---- requests ---- */
-
-static const char *actor_of(const char *actor)
-{
-        return actor[0] ? actor : "core";
-}
-
-/*
- * The same key may have had a workspace that was erased. What was signed for that one, upload
- * addresses and keys of its gate, names workspace and generation: they must not fit again.
- */
-static struct workspace *create(struct core *c, const struct core_event *ev)
-{
-        struct workspace_row row = {
-                .state = WS_STOPPED, .generation = c->generation_erased, .created_at = c->utc};
-        struct workspace *w;
-
-        STR_CUT(row.id, ev->launch.id);
-        row.key = ev->launch.key;
-        STR_CUT(row.labels, ev->launch.labels);
-        w = workspace_add(c, &row);
-        if (w)
-                saves_forget(w);
-        return w;
-}
-
-static void launch_known(struct core *c, struct workspace *w, const struct core_event *ev)
-{
-        struct pool *p = &c->pools[w->type];
-
-        switch (w->row.state) {
-        case WS_STOPPED:
-                w->requested_at = c->now;
-                if (c->open && pools_has_warm(c, w->type) && p->waiting == 0)
-                        p->hits++;
-                else
-                        p->misses++;
-                w->row.active_at = w->active_stored = c->utc;
-                fx_audit(c, w->row.id, "", actor_of(ev->launch.actor), "requested", "");
-                workspace_enter(c, w, WS_STARTING, "");
-                break;
-        case WS_RUNNING:
-                idle_evidence(c, w, 0, "claim");
-                break;
-        case WS_SAVING:
-        case WS_ATTENTION:
-        case WS_RECOVERING:
-                if (w->row.wanted)
-                        break;
-                w->requested_at = c->now;
-                w->row.wanted = true;
-                fx_put_workspace(c, w);
-                break;
-        case WS_STARTING:
-        case WS_DELETED:
-        case WS_STATE_MAX:
-                break;
-        }
-        workspace_arm(c, w);
-}
-
-static void req_launch(struct core *c, const struct core_event *ev)
-{
-        struct workspace *w = workspace_find(c, ev->launch.id);
-        uint64_t token = ev->launch.token;
-        const char *id = ev->launch.id;
-
-        if (!c->booted || c->draining) {
-                fx_reply(c, token, REPLY_DRAINING, id);
-                return;
-        }
-        if (!id[0] || (!w && !ev->launch.key.type[0])) {
-                fx_reply(c, token, REPLY_NOT_FOUND, id);
-                return;
-        }
-        if ((w ? w->type : type_find(c, ev->launch.key.type)) >= c->config.n_types) {
-                fx_reply(c, token, REPLY_BAD_TYPE, id);
-                return;
-        }
-        if (w && (w->row.state == WS_DELETED || w->row.erase_at.us)) {
-                fx_reply(c, token, REPLY_DELETED, id);
-                return;
-        }
-        if (!w)
-                w = create(c, ev);
-        else if (ev->launch.key.type[0] && strcmp(w->row.labels, ev->launch.labels) != 0) {
-                STR_CUT(w->row.labels, ev->launch.labels);
-                fx_put_workspace(c, w);
-        }
-        if (!w) {
-                fx_reply(c, token, REPLY_FULL, id);
-                return;
-        }
-        launch_known(c, w, ev);
-        fx_reply(c, token, REPLY_OK, id);
-}
-
-static void req_stop(struct core *c, const struct core_event *ev)
-{
-        struct workspace *w = workspace_find(c, ev->req_workspace.id);
-        char reason[CORE_REASON_SIZE];
-
-        if (!w) {
-                fx_reply(c, ev->req_workspace.token, REPLY_NOT_FOUND, ev->req_workspace.id);
-                return;
-        }
-        if (ev->req_workspace.reason[0])
-                STR_CUT(reason, ev->req_workspace.reason);
-        else
-                (void)snprintf(reason, sizeof(reason), "%s asked for it",
-                               actor_of(ev->req_workspace.actor));
-        fx_audit(c, w->row.id, w->row.task, actor_of(ev->req_workspace.actor), "stop-requested",
-                 reason);
-        workspace_stop(c, w, false, reason);
-        fx_reply(c, ev->req_workspace.token, REPLY_OK, w->row.id);
-}
-
-static void req_delete(struct core *c, const struct core_event *ev)
-{
-        struct workspace *w = workspace_find(c, ev->req_workspace.id);
-
-        if (!w) {
-                fx_reply(c, ev->req_workspace.token, REPLY_NOT_FOUND, ev->req_workspace.id);
-                return;
-        }
-        if (w->row.erase_at.us == 0) {
-                w->row.erase_at = (utc_t){c->utc.us + c->config.erase_delay_ms * US_PER_MS};
-                fx_put_workspace(c, w);
-                fx_audit(c, w->row.id, w->row.task, actor_of(ev->req_workspace.actor),
-                         "delete-requested", ev->req_workspace.reason);
-                if (w->row.state == WS_STOPPED)
-                        workspace_enter(c, w, WS_DELETED, "waits for its erasure");
-                else
-                        workspace_stop(c, w, false, "it is deleted");
-        }
-        fx_reply(c, ev->req_workspace.token, REPLY_OK, w->row.id);
-}
-
-static void erased(struct core *c, const struct core_event *ev)
-{
-        struct workspace *w = workspace_find(c, ev->req_workspace.id);
-        struct core_effect *fx;
-
-        if (!w || w->row.state != WS_DELETED || !w->erasing) {
-                ignore(c);
-                return;
-        }
-        c->generation_erased = MAX(c->generation_erased, w->row.generation);
-        fx = fx_add(c, FX_DEL_WORKSPACE);
-        STR_CUT(fx->id.id, w->row.id);
-        fx_audit(c, w->row.id, "", "core", "erased", "");
-        workspace_drop(c, w);
-}
-
-static void req_shutdown(struct core *c, const struct core_event *ev)
-{
-        int64_t patience_ms = 0;
-
-        fx_reply(c, ev->req_plain.token, REPLY_OK, "");
-        if (c->draining)
-                return;
-        c->draining = true;
-        c->pool_dirty = true;
-        for (uint32_t i = 0; i < c->config.n_types; i++)
-                patience_ms = MAX(patience_ms, c->config.types[i].stop_timeout_ms);
-        /* Beyond the stop timeout, so that what hangs is in attention by then. */
-        c->drain_until = mono_add_ms(c->now, patience_ms + SAVED_WAIT_MS);
-        c->drain_due = c->now;
-        fx_audit(c, "", "", actor_of(ev->req_plain.actor), "shutdown", "");
-        for (uint32_t i = 0; i < c->config.tasks_max; i++) {
-                if (!c->tasks[i].row.id[0])
-                        continue;
-                c->tasks[i].drain = true;
-                c->task_due[i] = c->now;
-        }
-        for (uint32_t i = 0; i < c->config.workspaces_max; i++) {
-                struct workspace *w = &c->workspaces[i];
-
-                if (!w->row.id[0] || w->row.state == WS_STOPPED || w->row.state == WS_DELETED)
-                        continue;
-                w->drain = true;
-                c->workspace_due[i] = c->now;
-        }
-        events_deadlines(c);
-}
-
-/* ---- the provider ---- */
-
-static void task_launched(struct core *c, const struct core_event *ev)
-{
-        struct task *t = task_find(c, ev->task_result.task);
-
-        if (!t) {
-                ignore(c);
-                return;
-        }
-        if (ev->task_result.ok) {
-                t->launched = true;
-                return;
-        }
-        if (t->row.state == TASK_LAUNCHING) {
-                fx_audit(c, "", t->row.id, "core", "launch-failed", ev->task_result.reason);
-                task_ended(c, t, ev->task_result.reason);
-        } else if (t->row.state == TASK_TERMINATING || t->row.state == TASK_FAILED) {
-                task_ended(c, t, ev->task_result.reason);
-        }
-}
-
-static void task_end_seen(struct core *c, const struct core_event *ev)
-{
-        struct task *t = task_find(c, ev->task_ended.task);
-        char why[CORE_REASON_SIZE];
-
-        if (!t) {
-                ignore(c);
-                return;
-        }
-        if (ev->task_ended.exit_status >= 0)
-                (void)snprintf(why, sizeof(why), "it ended with status %d: %.100s",
-                               ev->task_ended.exit_status, ev->task_ended.reason);
-        else
-                (void)snprintf(why, sizeof(why), "it ended: %.100s", ev->task_ended.reason);
-        task_ended(c, t, why);
 }
 
 /* ---- agents ---- */
@@ -494,12 +300,15 @@ static void agent_hello(struct core *c, const struct core_event *ev)
         if (changed)
                 fx_put_task(c, t);
         t->live.heard_at = c->now;
+        t->launched = true; /* also when the provider's answer got lost */
         fx = fx_add(c, FX_WELCOME);
         fx->welcome.conn = conn;
         STR_CUT(fx->welcome.task, t->row.id);
         fx->welcome.generation = t->row.generation;
         STR_CUT(fx->welcome.workspace, t->row.workspace);
         fx->welcome.heartbeat_ms = c->config.heartbeat_ms;
+        fx->welcome.reconnect_ms = core_reconnect_ms(c);
+        fx->welcome.epoch = c->epoch;
         task_arm(c, t);
 }
 
@@ -566,19 +375,10 @@ static void workspace_turn(struct core *c, struct workspace *w)
         }
 }
 
-static bool tasks_left(const struct core *c)
-{
-        for (uint32_t i = 0; i < c->config.tasks_max; i++) {
-                if (c->tasks[i].row.id[0] && c->tasks[i].row.state != TASK_LOST)
-                        return true;
-        }
-        return false;
-}
-
 /* While draining: DRAINED when nothing is left, or when what is left will not go by itself. */
 static void drain_check(struct core *c)
 {
-        bool left = tasks_left(c);
+        bool left = c->task_index.n_free + c->n[CLASS_LOST] < c->config.tasks_max;
 
         if (left && mono_before(c->now, c->drain_until)) {
                 c->drain_due = c->drain_until;
@@ -604,20 +404,28 @@ void events_deadlines(struct core *c)
 {
         if (!c->open)
                 return;
+        c->turn++;
         /* Tasks first: what they tell their workspaces comes before what those do by themselves. */
-        for (uint32_t i = 0; i < c->config.tasks_max; i++) {
-                if (!mono_due(c->task_due[i], c->now))
-                        continue;
+        while (mono_due(timers_next(&c->task_timers), c->now)) {
+                struct task *t = &c->tasks[timers_first(&c->task_timers)];
+
+                /* One that is due again at once has its turn in the next step. */
+                if (t->turn == c->turn)
+                        break;
                 if (!fx_room(c))
                         return;
-                task_turn(c, &c->tasks[i]);
+                t->turn = c->turn;
+                task_turn(c, t);
         }
-        for (uint32_t i = 0; i < c->config.workspaces_max; i++) {
-                if (!mono_due(c->workspace_due[i], c->now))
-                        continue;
+        while (mono_due(timers_next(&c->workspace_timers), c->now)) {
+                struct workspace *w = &c->workspaces[timers_first(&c->workspace_timers)];
+
+                if (w->turn == c->turn)
+                        break;
                 if (!fx_room(c))
                         return;
-                workspace_turn(c, &c->workspaces[i]);
+                w->turn = c->turn;
+                workspace_turn(c, w);
         }
 }
 
@@ -634,69 +442,57 @@ static void with_workspace(struct core *c, const struct core_event *ev, const ch
                 fn(c, w, ev);
 }
 
+static void save_verified(struct core *c, const struct core_event *ev)
+{
+        with_workspace(c, ev, ev->verified.workspace, ev->verified.generation, WS_STATE_MAX,
+                       saves_verified);
+}
+
+static void salvaged(struct core *c, const struct core_event *ev)
+{
+        with_workspace(c, ev, ev->salvaged.workspace, ev->salvaged.generation, WS_RECOVERING,
+                       workspace_salvaged);
+}
+
+static void deadline(struct core *c, const struct core_event *ev)
+{
+        (void)ev;
+        events_deadlines(c);
+}
+
+static void (*const handlers[])(struct core *c, const struct core_event *ev) = {
+        [EV_BOOT_WORKSPACE] = boot_workspace,
+        [EV_BOOT_TASK] = boot_task,
+        [EV_BOOT_SETTING] = modes_boot,
+        [EV_BOOT_DONE] = boot_done,
+        [EV_TASK_SEEN] = task_seen,
+        [EV_INVENTORY_DONE] = inventory_done,
+        [EV_REQ_LAUNCH] = requests_launch,
+        [EV_REQ_STOP] = requests_stop,
+        [EV_REQ_DELETE] = requests_delete,
+        [EV_REQ_ABANDON] = requests_abandon,
+        [EV_REQ_MODE] = modes_request,
+        [EV_REQ_SHUTDOWN] = requests_shutdown,
+        [EV_TASK_LAUNCHED] = provider_launched,
+        [EV_TASK_ENDED] = provider_ended,
+        [EV_TASK_NOTICE] = provider_noticed,
+        [EV_AGENT_HELLO] = agent_hello,
+        [EV_AGENT_REPORT] = agent_report,
+        [EV_AGENT_SAVED] = saves_announced,
+        [EV_SAVE_VERIFIED] = save_verified,
+        [EV_SALVAGED] = salvaged,
+        [EV_ERASED] = requests_erased,
+        [EV_DEADLINE] = deadline,
+};
+
+static_assert(ARRAY_LEN(handlers) == EV_MAX, "a handler per event");
+
 void events_dispatch(struct core *c, const struct core_event *ev)
 {
-        switch (ev->type) {
-        case EV_BOOT_WORKSPACE:
-                boot_workspace(c, ev);
-                break;
-        case EV_BOOT_TASK:
-                boot_task(c, ev);
-                break;
-        case EV_BOOT_DONE:
-                boot_done(c, ev);
-                break;
-        case EV_TASK_SEEN:
-                task_seen(c, ev);
-                break;
-        case EV_INVENTORY_DONE:
-                inventory_done(c);
-                break;
-        case EV_REQ_LAUNCH:
-                req_launch(c, ev);
-                break;
-        case EV_REQ_STOP:
-                req_stop(c, ev);
-                break;
-        case EV_REQ_DELETE:
-                req_delete(c, ev);
-                break;
-        case EV_REQ_SHUTDOWN:
-                req_shutdown(c, ev);
-                break;
-        case EV_TASK_LAUNCHED:
-                task_launched(c, ev);
-                break;
-        case EV_TASK_ENDED:
-                task_end_seen(c, ev);
-                break;
-        case EV_AGENT_HELLO:
-                agent_hello(c, ev);
-                break;
-        case EV_AGENT_REPORT:
-                agent_report(c, ev);
-                break;
-        case EV_AGENT_SAVED:
-                saves_announced(c, ev);
-                break;
-        case EV_SAVE_VERIFIED:
-                with_workspace(c, ev, ev->verified.workspace, ev->verified.generation, WS_STATE_MAX,
-                               saves_verified);
-                break;
-        case EV_SALVAGED:
-                with_workspace(c, ev, ev->salvaged.workspace, ev->salvaged.generation,
-                               WS_RECOVERING, workspace_salvaged);
-                break;
-        case EV_ERASED:
-                erased(c, ev);
-                break;
-        case EV_DEADLINE:
-                events_deadlines(c);
-                break;
-        case EV_MAX:
+        if ((size_t)ev->type < EV_MAX)
+                handlers[ev->type](c, ev);
+        else
                 ignore(c);
-                break;
-        }
         if (c->draining)
                 drain_check(c);
 }

@@ -27,6 +27,11 @@ static struct idle_facts facts_of(const struct workspace *w, const struct task *
 
 static struct core_idle plan_of(const struct core *c, const struct workspace *w, mono_t now)
 {
+#ifdef CORE_PLANTED_NO_MAINTENANCE
+        const struct mode *frozen = NULL;
+#else
+        const struct mode *frozen = modes_get(c, MODE_MAINTENANCE, w->type);
+#endif
         const struct task *t = task_of(c, w);
         struct core_idle p = {.limits = *limits_of(c, w),
                               .facts = facts_of(w, t, now),
@@ -38,13 +43,19 @@ static struct core_idle plan_of(const struct core *c, const struct workspace *w,
         p.due = p.stop.due;
         if (c->draining)
                 p.due = MONO_NEVER;
+#ifndef CORE_PLANTED_NO_QUIET
         if (mono_before(p.due, c->quiet_until)) {
                 p.due = c->quiet_until;
                 p.wait = "the controller has just started";
         }
+#endif
         if (mono_before(p.due, w->hold_until)) {
                 p.due = w->hold_until;
                 p.wait = w->hold_why;
+        }
+        if (frozen && !mono_is_never(p.due)) {
+                p.due = MONO_NEVER;
+                p.wait = frozen->wait;
         }
         return p;
 }
@@ -102,19 +113,6 @@ void idle_evidence(struct core *c, struct workspace *w, int64_t person_age_ms, c
         fx_put_workspace(c, w);
 }
 
-/* Too many idle stops at once would be felt by everybody who is still there. */
-static bool stop_allowed(struct core *c)
-{
-        if (mono_diff_ms(c->stops_window, c->now) >= 60000 || c->stops == 0) {
-                c->stops_window = c->now;
-                c->stops = 0;
-        }
-        if (c->stops >= c->config.stops_per_min)
-                return false;
-        c->stops++;
-        return true;
-}
-
 void idle_deadline(struct core *c, struct workspace *w)
 {
         struct task *t = task_of(c, w);
@@ -128,8 +126,9 @@ void idle_deadline(struct core *c, struct workspace *w)
                 w->hold_why = "its agent is not heard, which does not mean that nobody is there";
                 return;
         }
-        if (!stop_allowed(c)) {
-                w->hold_until = mono_add_ms(c->stops_window, 60000);
+        /* Too many at once would be felt by everybody who is still there. */
+        if (!stops_allowed(c)) {
+                w->hold_until = stops_again(c);
                 w->hold_why = "as many are stopped in this minute as may be";
                 return;
         }

@@ -8,6 +8,7 @@
 
 #include "core/core.h"
 #include "core/index.h"
+#include "core/timers.h"
 #include "pool/pool.h"
 
 /* Effects that one entity can cause in one go, with room to spare. */
@@ -34,12 +35,47 @@
 #define ACTIVE_STORE_MS 60000
 /* The same alert about the same task is written at most this often. */
 #define ALERT_AGAIN_MS 60000
+/* An alert about a workspace in attention is repeated after this, while it stays there. */
+#define ATTENTION_ALERT_MS 600000
+/* Attempts to save in attention: the configured pause, doubled each time, at most so many times. */
+#define ATTENTION_DOUBLINGS 4
 /* A pool is not refilled while a claim runs that is not older than this. */
 #define CLAIM_FIRST_MS 10000
 /* What an agent says of jobs is believed up to here; the job limit is far below. */
 #define BUSY_MS_MAX (365 * 86400 * INT64_C(1000))
+/* After which time a refused person may ask again: a launch's usual time, within these. */
+#define RETRY_DEFAULT_MS 10000
+#define RETRY_MIN_MS 1000
+#define RETRY_MAX_MS 300000
+/* A task that the provider will end is stopped so long before, to be saved. */
+#define NOTICE_STOP_MS 120000
+#define NOTICE_MS_MAX (30 * 86400 * INT64_C(1000))
+/* Somebody who was there less than this ago is given another task. */
+#define NOTICE_PERSON_MS 600000
+/* Lists may be late by so much: what they lack is gone when they lack it for longer. */
+#define LIST_LATE_MS 60000
+/* stops_per_min is counted in windows of this length. */
+#define STOPS_WINDOW_MS 60000
+/* Agents that come back are spread so that no more than this many do in a second. */
+#define RECONNECTS_PER_S 200
+#define RECONNECT_MIN_MS 1000
+#define RECONNECT_MAX_MS 60000
 /* A silent agent is one not heard for this many heartbeats. */
 #define SILENT_HEARTBEATS 3
+
+/* How a task counts for its pool. */
+enum task_class {
+        CLASS_NONE,
+        CLASS_LAUNCHING,
+        CLASS_WARM,    /* can be given to somebody */
+        CLASS_UNHEARD, /* warm, but its agent has not spoken since start */
+        CLASS_SILENT,  /* warm, but its agent is not heard any more */
+        CLASS_CLAIMED,
+        CLASS_SERVING,
+        CLASS_ENDING,
+        CLASS_LOST,
+        CLASS_MAX
+};
 
 /* An upload that the agent announced and storage has not checked yet. */
 struct pending_save {
@@ -54,21 +90,33 @@ struct pending_save {
         uint64_t unchanged_conn, unchanged_seq;
 };
 
+/* What an operator has set; `why` is "who: reason". */
+struct mode {
+        bool on;
+        bool hard;
+        char why[CORE_REASON_SIZE];
+        char wait[CORE_REASON_SIZE + 16]; /* the same as an explanation of core_idle */
+};
+
 struct workspace {
         struct workspace_row row; /* first: the index reads its id */
         uint32_t slot;
         uint32_t type; /* number in the configuration; n_types when it is not configured any more */
         bool waiting;  /* in the queue of its pool */
-        uint32_t wait_next;
-        bool drain;   /* the shutdown has not reached it yet */
-        bool resume;  /* it comes from the store and was not looked at yet */
-        bool erasing; /* ERASE was asked for */
+        uint32_t wait_next, wait_prev;
+        uint32_t user_next; /* in the chain of its person's bucket */
+        uint64_t turn;      /* of the last deadline that was looked at */
+        bool drain;         /* the shutdown has not reached it yet */
+        bool resume;        /* it comes from the store and was not looked at yet */
+        bool erasing;       /* ERASE was asked for */
         mono_t requested_at;
         mono_t person_at;                 /* last evidence of a person, or what counts as such */
         char person_by[CORE_SOURCE_SIZE]; /* its source; "" not known */
         mono_t hold_until;                /* not stopped for idleness before this */
         const char *hold_why;             /* static */
-        mono_t ask_at; /* attention: next attempt; recovering, deleted: next question */
+        mono_t ask_at;      /* attention: next attempt; recovering, deleted: next question */
+        mono_t alert_at;    /* attention: the next alert may be written */
+        utc_t attention_at; /* since when */
         uint32_t tries;
         utc_t active_stored;
         struct pending_save save;
@@ -79,18 +127,30 @@ struct task {
         struct task_live live;
         uint32_t slot;
         uint32_t type;
-        bool seen;        /* in the inventory that runs */
-        bool resume;      /* it comes from the store and was not looked at yet */
-        bool missing;     /* the inventory did not have it */
-        bool drain;       /* the shutdown has not reached it yet */
-        bool launched;    /* the provider has confirmed the launch */
-        bool heard;       /* its agent has spoken since start */
-        bool silent;      /* said so in the history */
-        bool app_started; /* the student's files may have changed in it */
-        bool empty;       /* it surely holds nothing of a student's: SIGKILL is fine */
-        mono_t since;     /* entered its state */
-        mono_t ask_at;    /* next repetition of what this state asks for */
-        mono_t alert_at;  /* next alert may be written */
+        bool seen;     /* in the inventory that runs */
+        bool resume;   /* it comes from the store and was not looked at yet */
+        bool missing;  /* the inventory did not have it */
+        bool doubted;  /* the provider says that it has ended, and its agent does not agree */
+        bool unlisted; /* ... because lists lack it; one that has it again ends the doubt */
+        mono_t doubted_at;
+        char doubt[CORE_REASON_SIZE]; /* what the provider said */
+        bool resumed;                 /* a stop of it was cancelled */
+        mono_t hold_until;            /* the cap on stops: not ended for silence before */
+        bool noticed;                 /* the provider will end it */
+        mono_t notice_at;             /* it is stopped then at the latest */
+        char notice[CORE_REASON_SIZE];
+        bool drain;            /* the shutdown has not reached it yet */
+        bool launched;         /* the provider has confirmed the launch */
+        bool heard;            /* its agent has spoken since start */
+        bool silent;           /* said so in the history */
+        bool app_started;      /* the student's files may have changed in it */
+        bool empty;            /* it surely holds nothing of a student's: SIGKILL is fine */
+        mono_t since;          /* entered its state */
+        mono_t ask_at;         /* next repetition of what this state asks for */
+        mono_t alert_at;       /* next alert may be written */
+        enum task_class class; /* as counted by its pool */
+        uint32_t list_next, list_prev;
+        uint64_t turn; /* of the last deadline that was looked at */
         /* The command that the agent has not acted on yet, or was the last; id 0: none. */
         uint64_t command_id;
         enum command_verb command;
@@ -100,14 +160,25 @@ struct task {
         char command_reason[CORE_REASON_SIZE];
 };
 
+/* Tasks in the order in which they came; a task is in one list at most. */
+struct task_list {
+        uint32_t head, tail;
+};
+
 struct pool {
+        uint32_t n[CLASS_MAX];    /* tasks by class */
+        struct task_list warm;    /* those that can be given away */
+        struct task_list claimed; /* those whose claim runs */
+        struct mode modes[MODE_MAX];
+        int64_t lead_ms; /* from launch to warm, as it was lately; 0 not known */
         struct pool_breaker breaker;
+        struct pool_backoff backoff;
         uint32_t wait_head, wait_tail;
         uint32_t waiting;
         uint64_t hits, misses;
         uint32_t target;
-        char failure[CORE_REASON_SIZE]; /* of the last launch that failed */
-        char reason[POOL_REASON_SIZE + CORE_REASON_SIZE];
+        char failure[CORE_REASON_SIZE];                       /* of the last launch that failed */
+        char reason[POOL_REASON_SIZE + CORE_REASON_SIZE + 2]; /* ": " between them */
 };
 
 struct core {
@@ -116,12 +187,19 @@ struct core {
         struct workspace *workspaces;
         struct task *tasks;
         struct index workspace_index, task_index;
-        mono_t *workspace_due, *task_due; /* per slot, NEVER while free: the scan stays in cache */
-        struct pool pools[CORE_TYPES_MAX];
+        struct timers workspace_timers, task_timers; /* by slot */
+        uint64_t turn;                               /* counts calls of events_deadlines */
+        uint32_t *user_buckets;                      /* first workspace of each chain of persons */
+        uint32_t n_user_buckets;
+        struct pool pools[CORE_TYPES_MAX + 1]; /* the last: types not configured any more */
+        uint32_t n[CLASS_MAX];                 /* tasks of all types by class */
+        struct mode modes[MODE_MAX];           /* for every type */
+        uint64_t epoch;
         mono_t pool_due;
         bool pool_dirty;
-        bool booted; /* BOOT_DONE was given */
-        bool open;   /* the first inventory is complete */
+        bool booted;  /* BOOT_DONE was given */
+        bool open;    /* the first inventory is complete */
+        bool certain; /* what the last inventory did not have is not there */
         bool draining;
         mono_t drain_until; /* then DRAINED comes, whatever is left */
         mono_t drain_due;
@@ -145,6 +223,11 @@ struct core_effect *fx_add(struct core *c, enum core_effect_type type);
 void fx_audit(struct core *c, const char *workspace, const char *task, const char *actor,
               const char *what, const char *detail);
 void fx_reply(struct core *c, uint64_t token, enum reply_status status, const char *workspace);
+/*
+ * May one more be stopped that nobody asked for? Counts it. False: not before stops_again().
+ */
+bool stops_allowed(struct core *c);
+mono_t stops_again(const struct core *c);
 const struct core_type *type_config(const struct core *c, uint32_t type);
 uint32_t type_find(const struct core *c, const char *name);
 struct workspace *workspace_find(const struct core *c, const char *id);
@@ -153,6 +236,8 @@ struct workspace *workspace_add(struct core *c, const struct workspace_row *row)
 void workspace_drop(struct core *c, struct workspace *w);
 struct task *task_add(struct core *c, const struct task_row *row);
 void task_drop(struct core *c, struct task *t);
+/* Workspaces of this person that are not stopped. */
+uint32_t user_running(const struct core *c, const struct ws_key *key);
 /* The task of this workspace, NULL for none; and the other way round. */
 struct task *task_of(const struct core *c, const struct workspace *w);
 struct workspace *workspace_of(const struct core *c, const struct task *t);
@@ -168,7 +253,7 @@ void task_command(struct core *c, struct task *t, enum command_verb verb, bool r
                   const char *reason);
 void task_launch(struct core *c, uint32_t type);
 void task_report(struct core *c, struct task *t, const struct core_event *ev);
-/* The provider says that it is gone. */
+/* It is gone. */
 void task_ended(struct core *c, struct task *t, const char *reason);
 void task_deadline(struct core *c, struct task *t);
 void task_arm(struct core *c, const struct task *t);
@@ -176,6 +261,26 @@ bool task_is_silent(const struct core *c, const struct task *t, int64_t ms);
 /* May it hold work that is in no save? */
 bool task_may_hold_work(const struct task *t);
 bool task_stop_answered(const struct task *t);
+
+void task_audit(struct core *c, const struct task *t, const char *what, const char *detail);
+
+/* ---- provider.c: what the provider says ---- */
+
+void provider_launched(struct core *c, const struct core_event *ev);
+void provider_ended(struct core *c, const struct core_event *ev);
+void provider_noticed(struct core *c, const struct core_event *ev);
+/* It says that it has ended, and may be late or wrong. `unlisted`: its list lacks it. */
+void provider_end_said(struct core *c, struct task *t, const char *reason, bool unlisted);
+/* Its list has it. */
+void provider_listed(struct core *c, struct task *t);
+/* The inventory did not have it. */
+void provider_missing(struct core *c, struct task *t);
+/* Its agent speaks. */
+void provider_heard(struct core *c, struct task *t);
+/* When the provider is believed if the agent stays silent; NEVER without a doubt. */
+mono_t provider_doubt_due(const struct core *c, const struct task *t);
+/* It must be stopped now to be saved in time. */
+void provider_notice_stop(struct core *c, struct task *t);
 
 /* ---- workspace.c: the workspace machine ---- */
 
@@ -189,6 +294,14 @@ void workspace_stop(struct core *c, struct workspace *w, bool recheck, const cha
  * could not restore and so holds nothing (ended); was lost; is gone.
  */
 void workspace_task_ready(struct core *c, struct workspace *w, struct task *t);
+/*
+ * Somebody is back while it is being stopped: cancel that, if the task has not said saved. False
+ * when it is too late, or was not to be. `by` asked for it.
+ */
+bool workspace_resume(struct core *c, struct workspace *w, const char *by);
+/* A resume was ordered and the agent has not started the app again yet. */
+bool task_is_resuming(const struct task *t);
+void workspace_task_resumed(struct core *c, struct workspace *w, struct task *t);
 void workspace_task_declined(struct core *c, struct workspace *w, struct task *t);
 void workspace_task_failed(struct core *c, struct workspace *w, struct task *t, const char *reason);
 void workspace_task_useless(struct core *c, struct workspace *w, struct task *t,
@@ -196,6 +309,8 @@ void workspace_task_useless(struct core *c, struct workspace *w, struct task *t,
 void workspace_task_lost(struct core *c, struct workspace *w, struct task *t, const char *reason);
 void workspace_task_gone(struct core *c, struct workspace *w, const struct task *t);
 void workspace_salvaged(struct core *c, struct workspace *w, const struct core_event *ev);
+/* It was in attention before the restart. */
+void workspace_attention_again(struct core *c, struct workspace *w);
 void workspace_deadline(struct core *c, struct workspace *w);
 void workspace_arm(struct core *c, const struct workspace *w);
 
@@ -205,6 +320,8 @@ void saves_announced(struct core *c, const struct core_event *ev);
 void saves_verified(struct core *c, struct workspace *w, const struct core_event *ev);
 void saves_verify(struct core *c, struct workspace *w);
 void saves_forget(struct workspace *w);
+/* Its agent says that all is saved, and nothing is being checked. */
+void saves_agent_saved(struct core *c, struct workspace *w, struct task *t);
 /* Head becomes `ref`; stores the row. */
 void saves_commit(struct core *c, struct workspace *w, const struct save_ref *ref);
 void saves_sweep(struct core *c, const struct workspace *w);
@@ -220,12 +337,38 @@ void idle_deadline(struct core *c, struct workspace *w);
 /* ---- pools.c ---- */
 
 void pools_run(struct core *c);
-void pools_count(const struct core *c, uint32_t type, struct pool_view *view);
+/* A task's state or its agent's silence has changed. */
+void pools_account(struct core *c, struct task *t);
+/* It is being dropped. */
+void pools_forget(struct core *c, struct task *t);
 void pools_wait(struct core *c, struct workspace *w);
 void pools_unwait(struct core *c, struct workspace *w);
 void pools_launch_failed(struct core *c, uint32_t type, const char *reason);
-void pools_launch_succeeded(struct core *c, uint32_t type);
+void pools_launch_succeeded(struct core *c, uint32_t type, int64_t lead_ms);
+/* The provider has begun with it; or it has no room, or was asked too often. */
+void pools_launch_accepted(struct core *c, uint32_t type);
+void pools_launch_refused(struct core *c, uint32_t type, const char *reason);
+/* Place in the queue, 0 when it does not wait or a warm task is there for it. */
+uint32_t pools_place(const struct core *c, const struct workspace *w);
 bool pools_has_warm(const struct core *c, uint32_t type);
+
+/* ---- modes.c: what operators have set ---- */
+
+/* For this type, or for every one; NULL when it is off. */
+const struct mode *modes_get(const struct core *c, enum core_mode mode, uint32_t type);
+/* Also what runs is to be stopped. */
+bool modes_hard_drain(const struct core *c, uint32_t type);
+void modes_boot(struct core *c, const struct core_event *ev);
+void modes_request(struct core *c, const struct core_event *ev);
+
+/* ---- requests.c ---- */
+
+void requests_launch(struct core *c, const struct core_event *ev);
+void requests_stop(struct core *c, const struct core_event *ev);
+void requests_delete(struct core *c, const struct core_event *ev);
+void requests_abandon(struct core *c, const struct core_event *ev);
+void requests_erased(struct core *c, const struct core_event *ev);
+void requests_shutdown(struct core *c, const struct core_event *ev);
 
 /* ---- events.c: one function per event ---- */
 

@@ -28,6 +28,18 @@ static const char *const ws_state_names[] = {
 #undef WS_STATE
 };
 
+static const char *const mode_names[] = {
+#define CORE_MODE(id, name, doc) [MODE_##id] = name,
+#include "core/mode.def"
+#undef CORE_MODE
+};
+
+static const char *const launch_failure_names[] = {
+#define LAUNCH_FAILURE(id, name, doc) [LAUNCH_##id] = name,
+#include "core/launch_failure.def"
+#undef LAUNCH_FAILURE
+};
+
 static const char *const agent_phase_names[] = {
 #define AGENT_PHASE(id, name, doc) [AGENT_##id] = name,
 #include "wire/agent_phase.def"
@@ -44,6 +56,8 @@ static_assert(ARRAY_LEN(event_names) == EV_MAX, "a name per event");
 static_assert(ARRAY_LEN(effect_names) == FX_MAX, "a name per effect");
 static_assert(ARRAY_LEN(task_state_names) == TASK_STATE_MAX, "a name per task state");
 static_assert(ARRAY_LEN(ws_state_names) == WS_STATE_MAX, "a name per workspace state");
+static_assert(ARRAY_LEN(mode_names) == MODE_MAX, "a name per mode");
+static_assert(ARRAY_LEN(launch_failure_names) == LAUNCH_FAILURE_MAX, "a name per failure");
 static_assert(ARRAY_LEN(agent_phase_names) == AGENT_PHASE_MAX, "a name per phase");
 static_assert(ARRAY_LEN(command_verb_names) == COMMAND_VERB_MAX, "a name per verb");
 
@@ -55,6 +69,27 @@ const char *core_event_name(enum core_event_type t)
 const char *core_effect_name(enum core_effect_type t)
 {
         return (size_t)t < FX_MAX ? effect_names[t] : "?";
+}
+
+const char *core_mode_name(enum core_mode m)
+{
+        return (size_t)m < MODE_MAX ? mode_names[m] : "?";
+}
+
+const char *launch_failure_name(enum launch_failure f)
+{
+        return (size_t)f < LAUNCH_FAILURE_MAX ? launch_failure_names[f] : "?";
+}
+
+bool core_mode_parse(const char *name, enum core_mode *ret_mode)
+{
+        for (size_t i = 0; i < MODE_MAX; i++) {
+                if (strcmp(name, mode_names[i]) == 0) {
+                        *ret_mode = (enum core_mode)i;
+                        return true;
+                }
+        }
+        return false;
 }
 
 const char *agent_phase_name(enum agent_phase p)

@@ -83,6 +83,18 @@ static void finish(struct core *c, struct workspace *w, struct task *t)
         fx_audit(c, w->row.id, t->row.id, "core", "saved", reason);
 }
 
+/*
+ * After a cancelled stop a last save that was on its way is an ordinary one, and may arrive after
+ * the next stop has begun. From then on only the agent's own word that all is saved ends the task.
+ */
+static bool ends_it(const struct task *t)
+{
+#ifdef CORE_PLANTED_FORGETS_RESUME
+        return true;
+#endif
+        return !t->resumed;
+}
+
 static bool may_save(const struct task *t)
 {
         return t->row.state == TASK_CLAIMED || t->row.state == TASK_READY ||
@@ -103,8 +115,10 @@ static const char *objection(const struct core_event *ev, const struct task *t,
 {
         if (!w)
                 return "the task has no workspace";
+#ifndef CORE_PLANTED_OLD_SAVE
         if (ev->saved.generation != t->row.generation || t->row.generation != w->row.generation)
                 return "not of the current generation";
+#endif
         if (is_head(w, ev))
                 return NULL;
         if (!may_save(t))
@@ -125,9 +139,9 @@ static const char *objection(const struct core_event *ev, const struct task *t,
 }
 
 static void announce_unchanged(struct core *c, const struct core_event *ev, struct task *t,
-                               struct workspace *w)
+                               struct workspace *w, bool final)
 {
-        if (w->save.active && ev->saved.final) {
+        if (w->save.active && final) {
                 /* Unchanged since an upload that is not committed yet. */
                 w->save.unchanged_final = true;
                 w->save.unchanged_conn = ev->saved.conn;
@@ -138,18 +152,18 @@ static void announce_unchanged(struct core *c, const struct core_event *ev, stru
                 ack(c, ev, t, false, "the save before it is still being checked");
                 return;
         }
-        if (ev->saved.final)
+        if (final)
                 finish(c, w, t);
         ack(c, ev, t, true, "");
 }
 
 static void announce_upload(struct core *c, const struct core_event *ev, struct task *t,
-                            struct workspace *w)
+                            struct workspace *w, bool final)
 {
         struct pending_save *p = &w->save;
 
         if (p->active && p->ref.seq == ev->saved.seq) {
-                p->final |= ev->saved.final;
+                p->final |= final;
                 p->conn = ev->saved.conn;
                 return; /* the question to storage is open */
         }
@@ -157,7 +171,7 @@ static void announce_upload(struct core *c, const struct core_event *ev, struct 
                 ack_pending(c, t, p, false, "a newer save came before it was checked");
         saves_forget(w);
         p->active = true;
-        p->final = ev->saved.final;
+        p->final = final;
         p->conn = ev->saved.conn;
         p->ref = (struct save_ref){.generation = ev->saved.generation,
                                    .seq = ev->saved.seq,
@@ -177,6 +191,7 @@ void saves_announced(struct core *c, const struct core_event *ev)
         struct task *t = task_find(c, ev->saved.task);
         struct workspace *w;
         const char *no;
+        bool final;
 
         if (!t) {
                 c->ignored++;
@@ -190,22 +205,29 @@ void saves_announced(struct core *c, const struct core_event *ev)
                 return;
         }
         t->app_started = true;
+        final = ev->saved.final && ends_it(t);
         if (is_head(w, ev)) {
                 /* It was committed; the answer got lost. */
-                if (ev->saved.final && may_save(t))
+                if (final && may_save(t))
                         finish(c, w, t);
                 ack(c, ev, t, true, "");
         } else if (ev->saved.unchanged) {
-                announce_unchanged(c, ev, t, w);
+                announce_unchanged(c, ev, t, w, final);
         } else {
 #ifdef CORE_PLANTED_STOP_BEFORE_COMMIT
                 if (ev->saved.final)
                         task_enter(c, t, TASK_TERMINATING, "planted");
 #endif
-                announce_upload(c, ev, t, w);
+                announce_upload(c, ev, t, w, final);
         }
         task_arm(c, t);
         workspace_arm(c, w);
+}
+
+void saves_agent_saved(struct core *c, struct workspace *w, struct task *t)
+{
+        if (!w->save.active)
+                finish(c, w, t);
 }
 
 static void refused(struct core *c, struct workspace *w, struct task *t, const char *reason)

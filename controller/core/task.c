@@ -53,6 +53,7 @@ static void ask_launch(struct core *c, struct task *t)
 
         STR_CUT(fx->launch_task.task, t->row.id);
         STR_CUT(fx->launch_task.type, t->row.type);
+        fx->launch_task.epoch = c->epoch;
         t->ask_at = mono_add_ms(c->now, LAUNCH_AGAIN_MS);
 }
 
@@ -62,6 +63,7 @@ static void ask_stop(struct core *c, struct task *t)
 
         STR_CUT(fx->stop_task.task, t->row.id);
         STR_CUT(fx->stop_task.reason, t->row.reason);
+        fx->stop_task.epoch = c->epoch;
         fx->stop_task.at_once =
                 t->empty || mono_due(mono_add_ms(t->since, END_PATIENCE_MS), c->now);
         t->ask_at = mono_add_ms(c->now, STOP_AGAIN_MS);
@@ -75,6 +77,7 @@ static void ask_command(struct core *c, struct task *t)
         STR_CUT(fx->command.task, t->row.id);
         fx->command.id = t->command_id;
         fx->command.generation = t->row.generation;
+        fx->command.epoch = c->epoch;
         fx->command.verb = t->command;
         fx->command.recheck = t->recheck;
         fx->command.recheck_ms = t->recheck ? t->recheck_ms : 0;
@@ -105,7 +108,7 @@ void task_command(struct core *c, struct task *t, enum command_verb verb, bool r
 
 /* ---- states ---- */
 
-static void audit_task(struct core *c, const struct task *t, const char *what, const char *detail)
+void task_audit(struct core *c, const struct task *t, const char *what, const char *detail)
 {
         fx_audit(c, t->row.workspace, t->row.id, "core", what, detail);
 }
@@ -115,7 +118,7 @@ static void audit_task_ms(struct core *c, const struct task *t, const char *what
         char detail[48];
 
         (void)snprintf(detail, sizeof(detail), "after %lld ms", (long long)ms);
-        audit_task(c, t, what, detail);
+        task_audit(c, t, what, detail);
 }
 
 static void drop_gone(struct core *c, struct task *t)
@@ -123,7 +126,7 @@ static void drop_gone(struct core *c, struct task *t)
         struct core_effect *fx = fx_add(c, FX_DEL_TASK);
 
         STR_CUT(fx->id.id, t->row.id);
-        audit_task(c, t, "gone", t->row.reason);
+        task_audit(c, t, "gone", t->row.reason);
         task_drop(c, t);
 }
 
@@ -143,10 +146,11 @@ void task_enter(struct core *c, struct task *t, enum task_state state, const cha
                 drop_gone(c, t);
                 return;
         }
+        pools_account(c, t);
         fx_put_task(c, t);
         switch (state) {
         case TASK_LAUNCHING:
-                audit_task(c, t, "launched", t->row.type);
+                task_audit(c, t, "launched", t->row.type);
                 ask_launch(c, t);
                 break;
         case TASK_WARM:
@@ -172,10 +176,10 @@ void task_enter(struct core *c, struct task *t, enum task_state state, const cha
                 ask_stop(c, t);
                 break;
         case TASK_LOST:
-                audit_task(c, t, "lost", why);
+                task_audit(c, t, "lost", why);
                 break;
         case TASK_FAILED:
-                audit_task(c, t, "failed", why);
+                task_audit(c, t, "failed", why);
                 ask_stop(c, t);
                 break;
         case TASK_GONE:
@@ -232,13 +236,15 @@ static void report_note(struct core *c, struct task *t, const struct core_event 
 {
         struct task_live *l = &t->live;
 
-        if (t->row.state == TASK_WARM &&
-            (!t->heard || task_is_silent(c, t, c->config.agent_lost_ms)))
-                c->pool_dirty = true;
         if (t->silent)
                 audit_task_ms(c, t, "agent-back", mono_diff_ms(l->heard_at, c->now));
-        t->silent = false;
-        t->heard = true;
+        if (t->silent || !t->heard) {
+                t->silent = false;
+                t->heard = true;
+                pools_account(c, t);
+                c->pool_dirty |= t->row.state == TASK_WARM;
+        }
+        provider_heard(c, t);
         l->heard_at = c->now;
         l->phase = ev->report.phase;
         l->person_age_ms = ev->report.person_age_ms;
@@ -313,8 +319,31 @@ static void report_ready(struct core *c, struct task *t, struct workspace *w,
                 workspace_task_failed(c, w, t, report_error(ev, "the app ended"));
         else if (ev->report.phase == AGENT_SAVE_FAILED)
                 workspace_task_failed(c, w, t, report_error(ev, "the save failed"));
+        else if (ev->report.phase == AGENT_SAVED) /* by itself: the machine is taken away */
+                saves_agent_saved(c, w, t);
         else if (ev->report.phase == AGENT_READY && w->row.state == WS_ATTENTION)
                 workspace_task_ready(c, w, t);
+}
+
+/* Stopped for idleness, and since then somebody did something. */
+static bool back_again(const struct task *t, const struct workspace *w, const struct core_event *ev)
+{
+        return t->command == COMMAND_PREPARE_STOP && t->recheck && t->acted &&
+               ev->report.person_by[0] && strcmp(ev->report.person_by, "claim") != 0 &&
+               mono_before(t->since, w->person_at);
+}
+
+static void report_resuming(struct core *c, struct task *t, struct workspace *w,
+                            const struct core_event *ev)
+{
+        if (!t->acted)
+                return;
+        if (ev->report.phase == AGENT_READY)
+                workspace_task_resumed(c, w, t);
+        else if (ev->report.phase == AGENT_SAVED) /* too late: all is saved and has ended */
+                saves_agent_saved(c, w, t);
+        else if (ev->report.phase == AGENT_FAILED)
+                workspace_task_failed(c, w, t, report_error(ev, "the app could not be started"));
 }
 
 static void report_stopping(struct core *c, struct task *t, struct workspace *w,
@@ -331,8 +360,14 @@ static void report_stopping(struct core *c, struct task *t, struct workspace *w,
         idle_evidence(c, w, ev->report.person_age_ms, ev->report.person_by);
         if (ev->report.declined && t->command_id && t->acted && t->recheck)
                 workspace_task_declined(c, w, t);
+        else if (task_is_resuming(t))
+                report_resuming(c, t, w, ev);
+        else if (ev->report.phase == AGENT_SAVED && answered)
+                saves_agent_saved(c, w, t);
         else if (ev->report.phase == AGENT_SAVE_FAILED && answered)
                 workspace_task_failed(c, w, t, report_error(ev, "the last save failed"));
+        else if (back_again(t, w, ev))
+                (void)workspace_resume(c, w, w->person_by);
 }
 
 void task_report(struct core *c, struct task *t, const struct core_event *ev)
@@ -350,7 +385,7 @@ void task_report(struct core *c, struct task *t, const struct core_event *ev)
         switch (t->row.state) {
         case TASK_LAUNCHING:
                 if (ev->report.phase == AGENT_WARM) {
-                        pools_launch_succeeded(c, t->type);
+                        pools_launch_succeeded(c, t->type, mono_diff_ms(t->since, c->now));
                         task_enter(c, t, TASK_WARM, "");
                 } else if (ev->report.phase == AGENT_FAILED) {
                         warmup_failed(c, t, report_error(ev, "it could not warm up"));
@@ -393,7 +428,7 @@ void task_ended(struct core *c, struct task *t, const char *reason)
         struct workspace *w = workspace_of(c, t);
         char why[CORE_REASON_SIZE];
 
-        t->missing = false;
+        t->missing = t->doubted = false;
         switch (t->row.state) {
         case TASK_LAUNCHING:
         case TASK_WARM:
@@ -444,8 +479,10 @@ static mono_t state_limit(const struct core *c, const struct task *t)
                 return w && w->row.state == WS_SAVING ? mono_add_ms(t->since, type->stop_timeout_ms)
                                                       : MONO_NEVER;
         case TASK_WARM:
-                return t->silent ? mono_add_ms(t->live.heard_at,
-                                               c->config.agent_lost_ms + type->launch_timeout_ms)
+                return t->silent ? mono_max(t->hold_until,
+                                            mono_add_ms(t->live.heard_at,
+                                                        c->config.agent_lost_ms +
+                                                                type->launch_timeout_ms))
                                  : MONO_NEVER;
         case TASK_READY:
         case TASK_SAVED:
@@ -493,9 +530,10 @@ void task_arm(struct core *c, const struct task *t)
 
         if (!t->row.id[0])
                 return; /* it was dropped on the way */
+        due = mono_min(due, mono_min(provider_doubt_due(c, t), t->notice_at));
         if (t->missing || t->drain || t->resume)
                 due = c->now;
-        c->task_due[t->slot] = due;
+        timers_set(&c->task_timers, t->slot, due);
 }
 
 static void repeat(struct core *c, struct task *t)
@@ -507,10 +545,7 @@ static void repeat(struct core *c, struct task *t)
                         ask_launch(c, t);
                 break;
         case TASK_CLAIMED:
-                t->ask_at = MONO_NEVER;
-                if (t->command_id && !t->acted)
-                        ask_command(c, t);
-                break;
+        case TASK_READY:
         case TASK_STOPPING:
                 t->ask_at = MONO_NEVER;
                 if (t->command_id && !t->acted)
@@ -524,7 +559,6 @@ static void repeat(struct core *c, struct task *t)
                 ask_stop(c, t);
                 break;
         case TASK_WARM:
-        case TASK_READY:
         case TASK_GONE:
         case TASK_LOST:
         case TASK_STATE_MAX:
@@ -539,6 +573,8 @@ static void over_limit(struct core *c, struct task *t)
 
         if (t->row.state == TASK_LAUNCHING)
                 warmup_failed(c, t, "it did not become warm in time");
+        else if (t->row.state == TASK_WARM && !stops_allowed(c))
+                t->hold_until = stops_again(c);
         else if (t->row.state == TASK_WARM)
                 warmup_failed(c, t, "its agent is not heard any more");
         else if (t->row.state == TASK_CLAIMED && w)
@@ -555,7 +591,12 @@ static void over_limit(struct core *c, struct task *t)
 void task_deadline(struct core *c, struct task *t)
 {
         if (t->missing) {
-                task_ended(c, t, "the provider does not have it any more");
+                provider_missing(c, t);
+                task_arm(c, t);
+                return;
+        }
+        if (mono_due(provider_doubt_due(c, t), c->now)) {
+                task_ended(c, t, t->doubt);
                 return;
         }
         if (t->drain) {
@@ -565,9 +606,12 @@ void task_deadline(struct core *c, struct task *t)
                 task_arm(c, t);
                 return;
         }
+        if (mono_due(t->notice_at, c->now))
+                provider_notice_stop(c, t);
         if (mono_due(silence_limit(c, t), c->now)) {
                 t->silent = true;
-                audit_task(c, t, "agent-silent",
+                pools_account(c, t);
+                task_audit(c, t, "agent-silent",
                            t->row.state == TASK_WARM ? "it is given to nobody"
                                                      : "it is kept; silence alone ends nothing");
                 c->pool_dirty |= t->row.state == TASK_WARM;

@@ -1,5 +1,6 @@
 #include "core/trace.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -85,8 +86,13 @@ static const char *reply_name(enum reply_status s)
                 [REPLY_FULL] = "full",
                 [REPLY_DELETED] = "deleted",
                 [REPLY_DRAINING] = "draining",
+                [REPLY_CLOSED] = "closed",
+                [REPLY_USER_LIMIT] = "user-limit",
+                [REPLY_QUEUE_FULL] = "queue-full",
+                [REPLY_NOT_ATTENTION] = "not-attention",
         };
 
+        static_assert(ARRAY_LEN(names) == REPLY_STATUS_MAX, "a name per status");
         return (size_t)s < ARRAY_LEN(names) ? names[s] : "?";
 }
 
@@ -116,6 +122,69 @@ static void add_agent_saved(struct text *x, const struct core_event *ev)
         add_flag(x, "unchanged", ev->saved.unchanged);
 }
 
+static void add_setting(struct text *x, const struct setting_row *row)
+{
+        add(x, " %s", row->name);
+        add_str(x, "value", row->value);
+}
+
+static void add_launch(struct text *x, const struct core_event *ev)
+{
+        add(x, " %s", ev->launch.id);
+        add_str(x, "type", ev->launch.key.type);
+        add_str(x, "actor", ev->launch.actor);
+}
+
+static void add_request(struct text *x, const struct core_event *ev)
+{
+        add(x, " %s", ev->req_workspace.id);
+        add_str(x, "actor", ev->req_workspace.actor);
+}
+
+static void add_mode(struct text *x, const struct core_event *ev)
+{
+        add(x, " %s %s", core_mode_name(ev->req_mode.mode), ev->req_mode.on ? "on" : "off");
+        add_flag(x, "hard", ev->req_mode.hard);
+        add_str(x, "type", ev->req_mode.type);
+        add_str(x, "actor", ev->req_mode.actor);
+        add_str(x, "reason", ev->req_mode.reason);
+}
+
+static void add_launched(struct text *x, const struct core_event *ev)
+{
+        add(x, " %s %s", ev->task_result.task,
+            ev->task_result.ok ? "ok" : launch_failure_name(ev->task_result.failure));
+        add_str(x, "reason", ev->task_result.reason);
+}
+
+static void add_ended(struct text *x, const struct core_event *ev)
+{
+        add(x, " %s status=%d", ev->task_ended.task, ev->task_ended.exit_status);
+        add_flag(x, "certain", ev->task_ended.certain);
+        add_str(x, "reason", ev->task_ended.reason);
+}
+
+static void add_notice(struct text *x, const struct core_event *ev)
+{
+        add(x, " %s left=%lld", ev->task_notice.task, (long long)ev->task_notice.left_ms);
+        add_str(x, "reason", ev->task_notice.reason);
+}
+
+static void add_verified(struct text *x, const struct core_event *ev)
+{
+        add(x, " %s %llu-%llu result=%d", ev->verified.workspace,
+            (unsigned long long)ev->verified.generation, (unsigned long long)ev->verified.seq,
+            ev->verified.result);
+        add_str(x, "reason", ev->verified.reason);
+}
+
+static void add_salvaged(struct text *x, const struct core_event *ev)
+{
+        add(x, " %s gen=%llu result=%d", ev->salvaged.workspace,
+            (unsigned long long)ev->salvaged.generation, ev->salvaged.result);
+        add_save(x, "found", &ev->salvaged.found);
+}
+
 static void add_event(struct text *x, const struct core_event *ev)
 {
         switch (ev->type) {
@@ -126,36 +195,48 @@ static void add_event(struct text *x, const struct core_event *ev)
                 add_task(x, &ev->task_row);
                 break;
         case EV_BOOT_DONE:
+                add_u64(x, "epoch", ev->boot.epoch);
                 add(x, " tasks=%llu audit=%llu commands=%llu erased=%llu",
                     (unsigned long long)ev->boot.task_number_max,
                     (unsigned long long)ev->boot.audit_seq_max,
                     (unsigned long long)ev->boot.command_id_max,
                     (unsigned long long)ev->boot.generation_max);
                 break;
+        case EV_BOOT_SETTING:
+                add_setting(x, &ev->setting_row);
+                break;
         case EV_TASK_SEEN:
                 add(x, " %s", ev->task_seen.task);
                 break;
         case EV_REQ_LAUNCH:
-                add(x, " %s", ev->launch.id);
-                add_str(x, "type", ev->launch.key.type);
-                add_str(x, "actor", ev->launch.actor);
+                add_launch(x, ev);
                 break;
         case EV_REQ_STOP:
         case EV_REQ_DELETE:
+        case EV_REQ_ABANDON:
         case EV_ERASED:
-                add(x, " %s", ev->req_workspace.id);
-                add_str(x, "actor", ev->req_workspace.actor);
+                add_request(x, ev);
+                break;
+        case EV_REQ_MODE:
+                add_mode(x, ev);
                 break;
         case EV_REQ_SHUTDOWN:
                 add_str(x, "actor", ev->req_plain.actor);
                 break;
         case EV_TASK_LAUNCHED:
-                add(x, " %s %s", ev->task_result.task, ev->task_result.ok ? "ok" : "no");
-                add_str(x, "reason", ev->task_result.reason);
+                add_launched(x, ev);
                 break;
         case EV_TASK_ENDED:
-                add(x, " %s status=%d", ev->task_ended.task, ev->task_ended.exit_status);
-                add_str(x, "reason", ev->task_ended.reason);
+                add_ended(x, ev);
+                break;
+        case EV_TASK_NOTICE:
+                add_notice(x, ev);
+                break;
+        case EV_SAVE_VERIFIED:
+                add_verified(x, ev);
+                break;
+        case EV_SALVAGED:
+                add_salvaged(x, ev);
                 break;
         case EV_AGENT_HELLO:
                 add(x, " %s nonce=%s", ev->hello.task, ev->hello.nonce);
@@ -167,18 +248,9 @@ static void add_event(struct text *x, const struct core_event *ev)
         case EV_AGENT_SAVED:
                 add_agent_saved(x, ev);
                 break;
-        case EV_SAVE_VERIFIED:
-                add(x, " %s %llu-%llu result=%d", ev->verified.workspace,
-                    (unsigned long long)ev->verified.generation,
-                    (unsigned long long)ev->verified.seq, ev->verified.result);
-                add_str(x, "reason", ev->verified.reason);
-                break;
-        case EV_SALVAGED:
-                add(x, " %s gen=%llu result=%d", ev->salvaged.workspace,
-                    (unsigned long long)ev->salvaged.generation, ev->salvaged.result);
-                add_save(x, "found", &ev->salvaged.found);
-                break;
         case EV_INVENTORY_DONE:
+                add_flag(x, "certain", ev->inventory.certain);
+                break;
         case EV_DEADLINE:
         case EV_MAX:
                 break;
@@ -242,6 +314,9 @@ static void add_effect(struct text *x, const struct core_effect *fx)
         case FX_PUT_TASK:
                 add_task(x, &fx->task_row);
                 break;
+        case FX_PUT_SETTING:
+                add_setting(x, &fx->setting_row);
+                break;
         case FX_DEL_WORKSPACE:
         case FX_DEL_TASK:
                 add(x, " %s", fx->id.id);
@@ -291,6 +366,8 @@ static void add_effect(struct text *x, const struct core_effect *fx)
         case FX_REPLY:
                 add(x, " %s", reply_name(fx->reply.status));
                 add_str(x, "ws", fx->reply.workspace);
+                add_u64(x, "place", fx->reply.place);
+                add_u64(x, "retry_ms", (uint64_t)fx->reply.retry_ms);
                 break;
         case FX_DRAINED:
         case FX_MAX:

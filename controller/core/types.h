@@ -116,6 +116,7 @@ struct setting_row {
 struct core_type {
         char name[CORE_TYPE_SIZE];
         uint32_t pool_size;        /* warm tasks to keep */
+        uint32_t queue_max;        /* people who may wait; more are refused. 0: no limit */
         struct idle_limits limits; /* after which it is stopped */
         int64_t launch_timeout_ms; /* launch to warm */
         int64_t claim_timeout_ms;  /* claim to ready */
@@ -131,6 +132,7 @@ struct core_config {
         int64_t heartbeat_ms;  /* asked of agents */
         int64_t agent_lost_ms; /* silence after which a claimed task is shown as lost, not killed */
         int64_t retry_save_ms; /* between attempts in attention */
-        int64_t erase_delay_ms; /* between DELETE and the objects going */
-        uint32_t stops_per_min; /* cap on idle stops */
+        int64_t erase_delay_ms;    /* between DELETE and the objects going */
+        uint32_t stops_per_min;    /* cap on what is stopped that nobody asked for */
+        uint32_t user_running_max; /* workspaces of one person that are not stopped; 0: no limit */
 };

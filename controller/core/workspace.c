@@ -30,6 +30,32 @@ static void ask_salvage(struct core *c, struct workspace *w)
         w->ask_at = mono_add_ms(c->now, SALVAGE_AGAIN_MS);
 }
 
+/* When the next attempt to save is made in attention; each pause is twice the one before. */
+static mono_t attention_next(const struct core *c, struct workspace *w)
+{
+        int64_t ms = c->config.retry_save_ms << MIN(w->tries, ATTENTION_DOUBLINGS);
+
+        w->tries++;
+        return mono_add_ms(c->now, ms);
+}
+
+/* The operator is told, and told again while it lasts; not more often, whatever it does. */
+static void attention_alert(struct core *c, struct workspace *w)
+{
+        char detail[CORE_REASON_SIZE];
+        int64_t since_s = (c->utc.us - w->attention_at.us) / US_PER_S;
+
+        if (!mono_due(w->alert_at, c->now))
+                return;
+        w->alert_at = mono_add_ms(c->now, ATTENTION_ALERT_MS);
+        if (since_s > 0)
+                (void)snprintf(detail, sizeof(detail), "for %lld s: %.120s", (long long)since_s,
+                               w->row.reason);
+        else
+                STR_CUT(detail, w->row.reason);
+        audit_workspace(c, w, "attention", detail);
+}
+
 /* The erasure time is a date; it is looked at again when the date may have come. */
 static mono_t erase_due(const struct core *c, const struct workspace *w)
 {
@@ -48,7 +74,11 @@ static void after_stop(struct core *c, struct workspace *w, bool wanted)
 
 void workspace_enter(struct core *c, struct workspace *w, enum ws_state state, const char *reason)
 {
+#ifdef CORE_PLANTED_FORGETS_WISH
+        bool wanted = false;
+#else
         bool wanted = w->row.wanted;
+#endif
         char why[CORE_REASON_SIZE];
 
         STR_CUT(why, reason); /* it may be the row's own text */
@@ -78,8 +108,9 @@ void workspace_enter(struct core *c, struct workspace *w, enum ws_state state, c
         case WS_SAVING:
                 break;
         case WS_ATTENTION:
-                audit_workspace(c, w, "attention", why);
-                w->ask_at = mono_add_ms(c->now, c->config.retry_save_ms);
+                w->attention_at = c->utc;
+                attention_alert(c, w);
+                w->ask_at = attention_next(c, w);
                 break;
         case WS_RECOVERING:
                 saves_forget(w);
@@ -139,7 +170,7 @@ static void order_stop(struct core *c, struct workspace *w, struct task *t, bool
 /* In attention: try the last save again, unless a question is still open. */
 static void retry_stop(struct core *c, struct workspace *w, struct task *t, const char *reason)
 {
-        w->ask_at = mono_add_ms(c->now, c->config.retry_save_ms);
+        w->ask_at = attention_next(c, w);
         if (w->save.active)
                 return;
         if (t->row.state == TASK_CLAIMED || t->row.state == TASK_READY)
@@ -150,9 +181,54 @@ static void retry_stop(struct core *c, struct workspace *w, struct task *t, cons
 
 static void stop_saving(struct core *c, struct workspace *w, struct task *t, const char *reason)
 {
+        if (t->row.state != TASK_STOPPING)
+                return;
         /* The agent may not decline any more, if it has not been asked that way already. */
-        if (t->row.state == TASK_STOPPING && t->recheck && !w->save.active)
+        if (task_is_resuming(t) || (t->recheck && !w->save.active))
                 task_command(c, t, COMMAND_PREPARE_STOP, false, reason);
+}
+
+/* ---- and not stopping after all ---- */
+
+bool task_is_resuming(const struct task *t)
+{
+        return t->row.state == TASK_STOPPING && t->command_id && t->command == COMMAND_RESUME;
+}
+
+bool workspace_resume(struct core *c, struct workspace *w, const char *by)
+{
+        struct task *t = task_of(c, w);
+
+        if (!t || t->row.state != TASK_STOPPING || t->noticed || c->draining ||
+            w->row.erase_at.us || modes_hard_drain(c, w->type))
+                return false;
+        if (w->row.state != WS_SAVING && w->row.state != WS_ATTENTION)
+                return false;
+        if (task_is_resuming(t) && w->row.wanted)
+                return true;
+        /* Until its app runs again it is wanted: should it be too late, it is launched anew. */
+        w->row.wanted = true;
+        w->requested_at = c->now;
+        fx_put_workspace(c, w);
+        audit_workspace(c, w, "resuming", by);
+        /* What it has uploaded as its last save is an ordinary one now. */
+#ifndef CORE_PLANTED_FORGETS_RESUME
+        w->save.final = w->save.unchanged_final = false;
+#endif
+        t->since = c->now;
+        t->resumed = true;
+        task_command(c, t, COMMAND_RESUME, false, by);
+        return true;
+}
+
+void workspace_task_resumed(struct core *c, struct workspace *w, struct task *t)
+{
+        task_enter(c, t, TASK_READY, "");
+        w->person_at = mono_max(w->person_at, w->requested_at);
+        w->hold_until = mono_add_ms(c->now, DECLINE_HOLD_MS);
+        w->hold_why = "it was just asked for again";
+        workspace_enter(c, w, WS_RUNNING, "");
+        audit_workspace(c, w, "resumed", "the stop was cancelled");
 }
 
 void workspace_stop(struct core *c, struct workspace *w, bool recheck, const char *reason)
@@ -174,6 +250,7 @@ void workspace_stop(struct core *c, struct workspace *w, bool recheck, const cha
                         stop_saving(c, w, t, reason);
                 break;
         case WS_ATTENTION:
+                w->tries = 0;
                 if (t)
                         retry_stop(c, w, t, reason);
                 break;
@@ -255,6 +332,10 @@ void workspace_task_gone(struct core *c, struct workspace *w, const struct task 
 {
         char why[CORE_REASON_SIZE];
 
+        if (w->row.state == WS_ATTENTION) { /* it was abandoned */
+                workspace_enter(c, w, WS_RECOVERING, t->row.reason);
+                return;
+        }
         /* A save that failed is not the reason any more; a start that failed still is. */
         STR_CUT(why, w->row.state == WS_STARTING ? w->row.reason : t->row.reason);
         workspace_enter(c, w, WS_STOPPED, why);
@@ -272,6 +353,9 @@ void workspace_salvaged(struct core *c, struct workspace *w, const struct core_e
                 workspace_arm(c, w);
                 return;
         }
+#ifdef CORE_PLANTED_NO_SALVAGE
+        found = head;
+#endif
         if (found->seq && found->generation == w->row.generation &&
             (head->generation < found->generation || head->seq < found->seq)) {
                 saves_commit(c, w, found);
@@ -300,21 +384,28 @@ void workspace_arm(struct core *c, const struct workspace *w)
                 due = mono_min(due, w->save.ask_at);
         if (w->drain || w->resume)
                 due = c->now;
-        c->workspace_due[w->slot] = due;
+        timers_set(&c->workspace_timers, w->slot, due);
+}
+
+void workspace_attention_again(struct core *c, struct workspace *w)
+{
+        w->attention_at = c->utc;
+        w->alert_at = mono_add_ms(c->now, ATTENTION_ALERT_MS);
+        w->ask_at = attention_next(c, w);
 }
 
 static void attention_deadline(struct core *c, struct workspace *w)
 {
-        struct task *t = task_of(c, w);
-
-        w->ask_at = mono_add_ms(c->now, c->config.retry_save_ms);
-        if (!t)
-                return;
+        const struct task *t = task_of(c, w);
         /* Late is not failed: a restore that still runs is waited for. */
-        if ((t->row.state == TASK_CLAIMED || t->row.state == TASK_READY) &&
-            t->live.phase != AGENT_FAILED && t->live.phase != AGENT_SAVE_FAILED)
-                return;
-        retry_stop(c, w, t, w->row.reason);
+        bool late = t && (t->row.state == TASK_CLAIMED || t->row.state == TASK_READY) &&
+                    t->live.phase != AGENT_FAILED && t->live.phase != AGENT_SAVE_FAILED;
+
+        attention_alert(c, w);
+        if (t && !late)
+                retry_stop(c, w, task_of(c, w), w->row.reason);
+        else
+                w->ask_at = attention_next(c, w);
 }
 
 static void deleted_deadline(struct core *c, struct workspace *w)
@@ -334,8 +425,11 @@ static void deleted_deadline(struct core *c, struct workspace *w)
 
 static void drain_deadline(struct core *c, struct workspace *w)
 {
+        const struct mode *drain = modes_get(c, MODE_DRAIN, w->type);
+
         w->drain = false;
-        workspace_stop(c, w, false, "the controller shuts down");
+        workspace_stop(c, w, false,
+                       c->draining || !drain ? "the controller shuts down" : drain->wait);
 }
 
 void workspace_deadline(struct core *c, struct workspace *w)

@@ -55,6 +55,7 @@ struct http_request {
         char cookie[256];
         char site[24]; /* Sec-Fetch-Site */
         /* from the gateway */
+        char try_next[4]; /* the status that makes it ask another controller */
         char gateway_key[KEYS_HEX + 1];
         char workspace[CORE_ID_SIZE];
         char original_method[16];
@@ -145,6 +146,9 @@ void http_api_get(struct http_exchange *x, const char *id);
 void http_api_delete(struct http_exchange *x, const char *id);
 void http_api_stop(struct http_exchange *x, const char *id);
 void http_api_launch(struct http_exchange *x, const char *id);
+void http_api_abandon(struct http_exchange *x, const char *id);
+void http_api_modes(struct http_exchange *x, const char *id);
+void http_api_mode(struct http_exchange *x, const char *id);
 void http_api_why(struct http_exchange *x, const char *id);
 void http_api_pools(struct http_exchange *x, const char *id);
 void http_api_tasks(struct http_exchange *x, const char *id);

@@ -76,10 +76,22 @@ void view_error_set(struct view_error *e, enum view_error_id id, const char *fmt
 {
         va_list ap;
 
-        e->id = id;
+        *e = (struct view_error){.id = id};
         va_start(ap, fmt);
         (void)vsnprintf(e->message, sizeof(e->message), fmt, ap);
         va_end(ap);
+}
+
+bool view_not_leader(const struct shell_lead *lead, struct view_error *ret_error)
+{
+        if (lead->leads)
+                return false;
+        view_error_set(ret_error, VIEW_ERROR_NOT_LEADER,
+                       lead->http[0] ? "this controller follows; %s leads"
+                                     : "no controller leads at the moment%s",
+                       lead->http);
+        STR_CUT(ret_error->leader, lead->http);
+        return true;
 }
 
 void view_error_reply(struct view_error *e, enum reply_status status, const char *subject)
@@ -105,6 +117,23 @@ void view_error_reply(struct view_error *e, enum reply_status status, const char
                 return;
         case REPLY_DRAINING:
                 view_error_set(e, VIEW_ERROR_DRAINING, "the controller is shutting down");
+                return;
+        case REPLY_CLOSED:
+                view_error_set(e, VIEW_ERROR_CLOSED, "no workspace of this type is started now");
+                return;
+        case REPLY_USER_LIMIT:
+                view_error_set(e, VIEW_ERROR_USER_LIMIT,
+                               "this person has as many workspaces running as one may have");
+                return;
+        case REPLY_QUEUE_FULL:
+                view_error_set(e, VIEW_ERROR_QUEUE_FULL,
+                               "too many people wait for a workspace of this type");
+                return;
+        case REPLY_NOT_ATTENTION:
+                view_error_set(e, VIEW_ERROR_NOT_ATTENTION,
+                               "workspace %s is not in attention: only what cannot save is ended "
+                               "unsaved",
+                               subject);
                 return;
         }
 }

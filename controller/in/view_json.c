@@ -165,6 +165,15 @@ static void add_rule(cJSON *obj, const char *key, const char *reason)
         add_str(obj, key, rule == IDLE_RULE_NONE ? NULL : idle_rule_name(rule));
 }
 
+/* In the queue for a task; null when it does not wait. */
+static void add_place(cJSON *obj, uint32_t place)
+{
+        if (place)
+                add_count(obj, "place", place);
+        else
+                cJSON_AddNullToObject(obj, "place");
+}
+
 static cJSON *workspace_json(const struct view *v, const struct workspace_row *w)
 {
         const struct task_live *live = w->task[0] ? core_task_live(v->core, w->task) : NULL;
@@ -176,6 +185,7 @@ static cJSON *workspace_json(const struct view *v, const struct workspace_row *w
         add_str(o, "state", ws_state_name(w->state));
         add_str(o, "reason", w->reason);
         add_rule(o, "stop_rule", w->reason);
+        add_place(o, core_place(v->core, w->id));
         add_str(o, "tenant", w->key.tenant);
         add_str(o, "user_id", w->key.user_id);
         add_str(o, "name", w->key.name);
@@ -302,6 +312,42 @@ static void add_pools(const struct view *v, cJSON *o)
                 add_seconds(pool, "paused_s", open ? mono_diff_ms(v->now, p.breaker_until) : -1);
                 cJSON_AddItemToArray(list, pool);
         }
+}
+
+static void add_mode(const struct view *v, cJSON *list, enum core_mode mode, const char *type)
+{
+        const char *why;
+        bool hard;
+        cJSON *o;
+
+        if (!core_mode_on(v->core, mode, type, &hard, &why))
+                return;
+        o = cJSON_CreateObject();
+        add_str(o, "mode", core_mode_name(mode));
+        add_str(o, "workspace_type", type);
+        cJSON_AddBoolToObject(o, "hard", hard);
+        add_str(o, "why", why);
+        cJSON_AddItemToArray(list, o);
+}
+
+static void add_modes(const struct view *v, cJSON *o)
+{
+        cJSON *list = cJSON_AddArrayToObject(o, "modes");
+        struct pool_view p;
+
+        for (unsigned m = 0; m < MODE_MAX; m++) {
+                add_mode(v, list, (enum core_mode)m, "");
+                for (uint32_t i = 0; core_pool(v->core, i, &p); i++)
+                        add_mode(v, list, (enum core_mode)m, p.type);
+        }
+}
+
+int view_modes(const struct view *v, struct buf *out)
+{
+        AUTO_JSON *o = cJSON_CreateObject();
+
+        add_modes(v, o);
+        return print_to(o, out);
 }
 
 int view_pools(const struct view *v, struct buf *out)
@@ -514,18 +560,33 @@ static void add_agents(const struct view *v, cJSON *o)
         add_count(a, "messages", v->agents->messages);
         add_count(a, "bad-messages", v->agents->bad_messages);
         add_count(a, "bad-secrets", v->agents->bad_secrets);
+        add_count(a, "not-leader", v->agents->not_leader);
         add_count(a, "not-enrolled", v->agents->not_enrolled);
         add_count(a, "refused", v->agents->refused);
 }
 
-int view_status(const struct view *v, bool writable, struct buf *out)
+static void add_lead(const struct shell_lead *lead, cJSON *o)
+{
+        cJSON *l;
+
+        add_str(o, "role", lead->leads ? "leader" : "follower");
+        add_count(o, "epoch", lead->epoch);
+        l = cJSON_AddObjectToObject(o, "leader");
+        add_str(l, "http", lead->http);
+        add_str(l, "agents", lead->agents);
+        add_str(l, "holder", lead->holder);
+}
+
+int view_status(const struct view *v, bool writable, const struct shell_lead *lead, struct buf *out)
 {
         AUTO_JSON *o = cJSON_CreateObject();
 
+        add_lead(lead, o);
         cJSON_AddBoolToObject(o, "store_writable", writable);
         cJSON_AddBoolToObject(o, "draining", core_draining(v->core));
         add_counts(v, o);
         add_agents(v, o);
+        add_modes(v, o);
         add_pools(v, o);
         return print_to(o, out);
 }
@@ -538,6 +599,12 @@ int view_error_json(const struct view_error *e, struct buf *out)
         add_str(err, "code", view_error_code(e->id));
         add_str(err, "message", e->message);
         add_str(err, "hint", view_error_hint(e->id));
+        if (e->place)
+                add_count(err, "place", e->place);
+        if (e->retry_s)
+                add_count(err, "retry_s", e->retry_s);
+        if (e->leader[0])
+                add_str(err, "leader", e->leader);
         return print_to(o, out);
 }
 

@@ -18,7 +18,8 @@
 struct rows {
         struct workspace_row workspaces[ROWS_MAX];
         struct task_row tasks[ROWS_MAX];
-        size_t n_workspaces, n_tasks;
+        struct setting_row settings[ROWS_MAX];
+        size_t n_workspaces, n_tasks, n_settings;
         uint64_t tasks_max, audit_max, commands_max, generation_max;
 };
 
@@ -78,6 +79,20 @@ static void rows_del(struct rows *rows, const char *id)
         }
 }
 
+static void rows_put_setting(struct rows *rows, const struct setting_row *row)
+{
+        size_t i = 0;
+
+        while (i < rows->n_settings && strcmp(rows->settings[i].name, row->name) != 0)
+                i++;
+        if (i == ROWS_MAX)
+                abort();
+        rows->settings[i] = *row;
+        rows->n_settings = MAX(rows->n_settings, i + 1);
+        if (!row->value[0])
+                rows->settings[i] = rows->settings[--rows->n_settings];
+}
+
 static void apply(struct run *r, const struct core_effect *fx)
 {
         if (fx->type == FX_PUT_WORKSPACE)
@@ -86,6 +101,8 @@ static void apply(struct run *r, const struct core_effect *fx)
                 rows_put_task(&r->rows, &fx->task_row);
         else if (fx->type == FX_DEL_WORKSPACE || fx->type == FX_DEL_TASK)
                 rows_del(&r->rows, fx->id.id);
+        else if (fx->type == FX_PUT_SETTING)
+                rows_put_setting(&r->rows, &fx->setting_row);
         else if (fx->type == FX_AUDIT)
                 r->rows.audit_max = fx->audit_row.seq;
         else if (fx->type == FX_COMMAND)
@@ -148,6 +165,11 @@ static void boot(struct run *r)
         }
         for (size_t i = 0; i < r->rows.n_tasks; i++) {
                 ev = (struct core_event){.type = EV_BOOT_TASK, .task_row = r->rows.tasks[i]};
+                step(r, &ev);
+        }
+        for (size_t i = 0; i < r->rows.n_settings; i++) {
+                ev = (struct core_event){.type = EV_BOOT_SETTING,
+                                         .setting_row = r->rows.settings[i]};
                 step(r, &ev);
         }
         ev = (struct core_event){.type = EV_BOOT_DONE,

@@ -129,6 +129,7 @@ static bool on_launch(const struct words *w, struct core_event *ev)
         if (ev->launch.key.type[0]) {
                 STR_CUT(ev->launch.key.tenant, "default");
                 STR_CUT(ev->launch.key.user_id, "user");
+                value(w, "user", ev->launch.key.user_id, sizeof(ev->launch.key.user_id));
                 STR_CUT(ev->launch.key.name, "default");
         }
         return true;
@@ -138,13 +139,39 @@ static bool on_request(const struct words *w, struct core_event *ev)
 {
         STR_CUT(ev->req_workspace.id, word(w, 1));
         STR_CUT(ev->req_workspace.actor, "api");
+        value(w, "reason", ev->req_workspace.reason, sizeof(ev->req_workspace.reason));
         ev->req_workspace.token = 1;
         if (strcmp(word(w, 0), "stop") == 0)
                 ev->type = EV_REQ_STOP;
         else if (strcmp(word(w, 0), "delete") == 0)
                 ev->type = EV_REQ_DELETE;
+        else if (strcmp(word(w, 0), "abandon") == 0)
+                ev->type = EV_REQ_ABANDON;
         else
                 ev->type = EV_ERASED;
+        return true;
+}
+
+/* pause on hard type=code reason="…" */
+static bool on_mode(const struct words *w, struct core_event *ev)
+{
+        ev->type = EV_REQ_MODE;
+        ev->req_mode.token = 1;
+        ev->req_mode.on = strcmp(word(w, 1), "on") == 0;
+        ev->req_mode.hard = flag(w, "hard");
+        STR_CUT(ev->req_mode.actor, "operator");
+        value(w, "type", ev->req_mode.type, sizeof(ev->req_mode.type));
+        value(w, "reason", ev->req_mode.reason, sizeof(ev->req_mode.reason));
+        return core_mode_parse(word(w, 0), &ev->req_mode.mode) &&
+               (ev->req_mode.on || strcmp(word(w, 1), "off") == 0);
+}
+
+static bool on_notice(const struct words *w, struct core_event *ev)
+{
+        ev->type = EV_TASK_NOTICE;
+        STR_CUT(ev->task_notice.task, word(w, 1));
+        ev->task_notice.left_ms = number(w, "left", 0);
+        value(w, "reason", ev->task_notice.reason, sizeof(ev->task_notice.reason));
         return true;
 }
 
@@ -166,8 +193,8 @@ static bool on_seen(const struct words *w, struct core_event *ev)
 
 static bool on_inventory(const struct words *w, struct core_event *ev)
 {
-        (void)w;
         ev->type = EV_INVENTORY_DONE;
+        ev->inventory.certain = !flag(w, "late");
         return true;
 }
 
@@ -177,7 +204,13 @@ static bool on_launched(const struct words *w, struct core_event *ev)
         STR_CUT(ev->task_result.task, word(w, 1));
         ev->task_result.ok = strcmp(word(w, 2), "ok") == 0;
         value(w, "reason", ev->task_result.reason, sizeof(ev->task_result.reason));
-        return ev->task_result.ok || strcmp(word(w, 2), "no") == 0;
+        for (unsigned i = 0; i < LAUNCH_FAILURE_MAX; i++) {
+                ev->task_result.failure = (enum launch_failure)i;
+                if (!ev->task_result.ok &&
+                    strcmp(word(w, 2), launch_failure_name((enum launch_failure)i)) == 0)
+                        return true;
+        }
+        return ev->task_result.ok;
 }
 
 static bool on_ended(const struct words *w, struct core_event *ev)
@@ -185,6 +218,7 @@ static bool on_ended(const struct words *w, struct core_event *ev)
         ev->type = EV_TASK_ENDED;
         STR_CUT(ev->task_ended.task, word(w, 1));
         ev->task_ended.exit_status = (int)number(w, "status", 0);
+        ev->task_ended.certain = !flag(w, "listed");
         value(w, "reason", ev->task_ended.reason, sizeof(ev->task_ended.reason));
         return true;
 }
@@ -270,7 +304,9 @@ bool script_event(const char *line, struct core_event *ret_event)
                 {"erased", on_request},      {"shutdown", on_shutdown}, {"seen", on_seen},
                 {"inventory", on_inventory}, {"launched", on_launched}, {"ended", on_ended},
                 {"hello", on_hello},         {"report", on_report},     {"saved", on_saved},
-                {"verified", on_verified},   {"salvaged", on_salvaged},
+                {"verified", on_verified},   {"salvaged", on_salvaged}, {"pause", on_mode},
+                {"maintenance", on_mode},    {"drain", on_mode},        {"notice", on_notice},
+                {"abandon", on_request},
         };
         struct words w;
 
@@ -304,6 +340,13 @@ bool script_setting(const char *line, struct core_config *config)
         config->tasks_max = (uint32_t)number(&w, "tasks", config->tasks_max);
         config->workspaces_max = (uint32_t)number(&w, "workspaces", config->workspaces_max);
         config->stops_per_min = (uint32_t)number(&w, "stops", config->stops_per_min);
+        config->user_running_max = (uint32_t)number(&w, "user_running", config->user_running_max);
+        t->queue_max = (uint32_t)number(&w, "queue", t->queue_max);
+        if (flag(&w, "second_type")) {
+                config->types[1] = config->types[0];
+                STR_CUT(config->types[1].name, "lab");
+                config->n_types = 2;
+        }
         return setting_ms(&w, "idle", &t->limits.idle_ms) &&
                setting_ms(&w, "never_connected", &t->limits.never_connected_ms) &&
                setting_ms(&w, "disconnected", &t->limits.disconnected_ms) &&

@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "core/trace.h"
+#include "core_alloc.h"
 #include "core_world_state.h"
 
 /* splitmix64: small, and the same everywhere. */
@@ -77,7 +78,9 @@ static void step(struct world *w, struct core_event *ev)
         ev->now = w->now;
         ev->utc = (utc_t){w->utc_offset_us + w->now.us};
         w->fx.n = 0;
+        alloc_forbid(true);
         core_step(w->core, ev, &w->fx);
+        alloc_forbid(false);
         trace_event(ev, line, sizeof(line));
         note(w, line);
         /* A kill before the commit loses the step; one after it loses what was not carried out. */
@@ -116,6 +119,11 @@ static void boot(struct world *w)
                 if (w->tasks[i].id[0])
                         step(w, &ev);
         }
+        for (size_t i = 0; i < SETTINGS_MAX; i++) {
+                ev = (struct core_event){.type = EV_BOOT_SETTING, .setting_row = w->settings[i]};
+                if (w->settings[i].value[0])
+                        step(w, &ev);
+        }
         ev = (struct core_event){.type = EV_BOOT_DONE,
                                  .boot = {.task_number_max = w->task_number,
                                           .audit_seq_max = w->audit_seq,
@@ -129,7 +137,7 @@ static void boot(struct world *w)
                 if (w->bodies[i].alive)
                         step(w, &ev);
         }
-        ev = (struct core_event){.type = EV_INVENTORY_DONE};
+        ev = (struct core_event){.type = EV_INVENTORY_DONE, .inventory = {.certain = true}};
         step(w, &ev);
 }
 
@@ -169,6 +177,9 @@ static void announce(struct world *w, struct body *b, bool final)
         ev.saved.final = final;
         (void)snprintf(ev.saved.sha256, sizeof(ev.saved.sha256), "%s-%llu", b->id,
                        (unsigned long long)ev.saved.seq);
+        /* The same once more, late: after a resume it must not end what runs. */
+        if (world_chance(w, w->faults.late))
+                world_later(w, &ev);
         give(w, &ev);
 }
 
@@ -188,7 +199,7 @@ static void agent_report(struct world *w, struct body *b)
 {
         struct core_event ev = {.type = EV_AGENT_REPORT};
 
-        if (world_chance(w, w->faults.lose_message))
+        if (b->lied_until_ms < world_now_ms(w) && world_chance(w, w->faults.lose_message))
                 return;
         STR_CUT(ev.report.task, b->id);
         STR_CUT(ev.report.nonce, b->id);
@@ -279,6 +290,29 @@ static void body_life(struct world *w, struct body *b)
                 b->busy_until_ms = now + world_below(w, 200000);
 }
 
+/* Its list lacks a task that reports on time; or it will take the machine back, and does. */
+static void provider_words(struct world *w, struct body *b)
+{
+        struct core_event ev = {.type = EV_TASK_NOTICE, .task_notice = {.reason = "spot"}};
+        const struct task_row *row = core_task(w->core, b->id);
+
+        if (world_chance(w, w->faults.lie) && row && row->state == TASK_READY) {
+                agent_report(w, b);
+                b->lied_until_ms = world_now_ms(w) + 60000;
+                agent_report(w, b);
+                world_say_ended(w, b->id);
+        }
+        if (!b->noticed && world_chance(w, w->faults.notice)) {
+                b->noticed = true;
+                STR_CUT(ev.task_notice.task, b->id);
+                ev.task_notice.left_ms = (int64_t)world_below(w, 300000);
+                give(w, &ev);
+        } else if (b->noticed && world_below(w, 60) == 0) {
+                b->alive = false;
+                world_say_ended(w, b->id);
+        }
+}
+
 static void body_turn(struct world *w, struct body *b)
 {
         if (!b->alive)
@@ -292,6 +326,9 @@ static void body_turn(struct world *w, struct body *b)
                 agent_hello(w, b);
                 return;
         }
+        provider_words(w, b);
+        if (!b->alive)
+                return;
         if (world_below(w, 3) == 0)
                 agent_phase(w, b);
         if (b->claimed)
@@ -318,6 +355,26 @@ static void request(struct world *w)
                 ev.type = what < 19 ? EV_REQ_STOP : EV_REQ_DELETE;
                 STR_CUT(ev.req_workspace.id, id);
                 ev.req_workspace.token = 1;
+        }
+        give(w, &ev);
+}
+
+static void operate(struct world *w)
+{
+        struct core_event ev = {.type = EV_REQ_MODE, .req_mode = {.reason = "test"}};
+
+        if (world_below(w, 2)) {
+                ev.req_mode.mode = (enum core_mode)world_below(w, MODE_MAX);
+                ev.req_mode.on = world_below(w, 3) == 0;
+                ev.req_mode.hard = world_below(w, 3) == 0;
+                STR_CUT(ev.req_mode.actor, "operator");
+                if (world_below(w, 2))
+                        STR_CUT(ev.req_mode.type, "code");
+        } else {
+                ev = (struct core_event){.type = EV_REQ_ABANDON};
+                (void)snprintf(ev.req_workspace.id, sizeof(ev.req_workspace.id), "ws-%c",
+                               (char)('a' + world_below(w, WORKSPACES_MAX)));
+                STR_CUT(ev.req_workspace.actor, "operator");
         }
         give(w, &ev);
 }
@@ -416,11 +473,14 @@ void world_turn(struct world *w, bool requests)
         if (requests && world_below(w, 6) == 0)
                 request(w);
         for (size_t i = 0; i < TASKS_MAX; i++) {
-                if (w->bodies[i].alive && world_below(w, 2) == 0)
+                if (w->bodies[i].alive &&
+                    (world_below(w, 2) == 0 || w->bodies[i].lied_until_ms > world_now_ms(w)))
                         body_turn(w, &w->bodies[i]);
         }
         if (world_chance(w, w->faults.hostile))
                 hostile(w);
+        if (world_chance(w, w->faults.operate))
+                operate(w);
         for (uint64_t n = world_below(w, 6); n > 0; n--)
                 answer(w);
         pass_time(w);
@@ -462,6 +522,7 @@ struct world *world_new(uint64_t seed, const struct world_faults *faults)
                 .n_types = 1,
                 .types = {{.name = "code",
                            .pool_size = (uint32_t)world_below(w, 4),
+                           .queue_max = world_below(w, 3) ? 0 : 2,
                            .limits = limits,
                            .launch_timeout_ms = 120000,
                            .claim_timeout_ms = 60000,
@@ -485,8 +546,23 @@ struct world *world_free(struct world *w)
         return NULL;
 }
 
+/* When the storm is over, operators end what they have set. */
+static void modes_off(struct world *w)
+{
+        for (unsigned mode = 0; mode < MODE_MAX; mode++) {
+                struct core_event ev = {.type = EV_REQ_MODE,
+                                        .req_mode = {.mode = (enum core_mode)mode}};
+
+                step(w, &ev);
+                STR_CUT(ev.req_mode.type, "code");
+                step(w, &ev);
+        }
+}
+
 void world_set_faults(struct world *w, const struct world_faults *faults)
 {
+        if (w->faults.operate && !faults->operate)
+                modes_off(w);
         w->faults = *faults;
 }
 
@@ -542,6 +618,11 @@ void world_shutdown(struct world *w)
 bool world_drained(const struct world *w)
 {
         return w->drained;
+}
+
+unsigned world_resumed(const struct world *w)
+{
+        return w->resumed;
 }
 
 unsigned world_stops(const struct world *w, unsigned rule)

@@ -15,6 +15,7 @@ struct world;
 struct world_faults {
         unsigned lose_effect;   /* of 1000 commands, acknowledgements, questions to storage */
         unsigned lose_message;  /* of 1000 messages of an agent */
+        unsigned late;          /* of 1000 saves: the message comes again, late */
         unsigned die;           /* of 1000 turns of a task */
         unsigned crash;         /* of 1000 steps */
         unsigned launch_fails;  /* of 1000 launches */
@@ -23,6 +24,9 @@ struct world_faults {
         unsigned restore_fails; /* of 1000 restores */
         unsigned decline;       /* of 1000 rechecks */
         unsigned hostile;       /* of 1000 turns: a message that should not be */
+        unsigned lie;           /* of 1000 turns of a task: the provider's list lacks it */
+        unsigned notice;        /* of 1000 turns of a task: the provider says it will end it */
+        unsigned operate;       /* of 1000 turns: an operator does something */
 };
 
 struct world *world_new(uint64_t seed, const struct world_faults *faults);
@@ -36,6 +40,8 @@ void world_shutdown(struct world *w);
 bool world_drained(const struct world *w);
 /* Stops so far by this limit (enum idle_rule). */
 unsigned world_stops(const struct world *w, unsigned rule);
+/* Stops that were cancelled in time. */
+unsigned world_resumed(const struct world *w);
 /* Of every trace line so far: the same seed must give the same hash. */
 uint64_t world_hash(const struct world *w);
 uint64_t world_random(struct world *w);

@@ -62,6 +62,15 @@ static void put_workspace(struct world *w, const struct workspace_row *row)
         *old = *row;
 }
 
+static bool setting_on(const struct world *w, const char *name)
+{
+        for (size_t i = 0; i < SETTINGS_MAX; i++) {
+                if (strcmp(w->settings[i].name, name) == 0 && w->settings[i].value[0])
+                        return true;
+        }
+        return false;
+}
+
 /* Nobody who was there, as far as the core was told, is stopped by a limit that is not over. */
 static void check_idle_stop(struct world *w, const struct audit_row *row, enum idle_rule rule)
 {
@@ -73,6 +82,8 @@ static void check_idle_stop(struct world *w, const struct audit_row *row, enum i
         if (!b)
                 return;
         w->stops[rule]++;
+        if (setting_on(w, "maintenance"))
+                world_broken(w, "stopped for idleness in maintenance", row->detail);
         absent = now - (int64_t)b->told.person_at_ms;
         job_end = MIN((int64_t)b->told.busy_until_ms, (int64_t)b->told.person_at_ms + l->job_ms);
         if (rule == IDLE_RULE_IDLE && l->idle_ms)
@@ -94,6 +105,16 @@ static void check_idle_stop(struct world *w, const struct audit_row *row, enum i
                 world_broken(w, "stopped while a job held it", row->detail);
 }
 
+/* Only what cannot save may be given up, and only by somebody. */
+static void check_abandoned(struct world *w, const struct audit_row *row, struct body *b)
+{
+        const struct workspace_row *stored = world_stored_workspace(w, row->workspace, false);
+
+        if (!stored || stored->state != WS_ATTENTION || strcmp(row->actor, "core") == 0)
+                world_broken(w, "abandoned outside of attention", row->workspace);
+        b->abandoned = true;
+}
+
 static void check_audit(struct world *w, const struct audit_row *row)
 {
         enum idle_rule rule = idle_rule_of_reason(row->detail);
@@ -103,8 +124,24 @@ static void check_audit(struct world *w, const struct audit_row *row)
                 world_broken(w, "the history goes back", row->what);
         if (b && strcmp(row->what, "claimed") == 0)
                 b->claimed_at_ms = world_now_ms(w);
+        if (b && strcmp(row->what, "abandoned") == 0)
+                check_abandoned(w, row, b);
+        if (strcmp(row->what, "resumed") == 0)
+                w->resumed++;
         if (rule != IDLE_RULE_NONE && strcmp(row->what, "stopping") == 0)
                 check_idle_stop(w, row, rule);
+}
+
+static void put_setting(struct world *w, const struct setting_row *row)
+{
+        size_t i = 0;
+
+        while (i < SETTINGS_MAX && w->settings[i].name[0] &&
+               strcmp(w->settings[i].name, row->name) != 0)
+                i++;
+        if (i == SETTINGS_MAX)
+                world_broken(w, "more settings than there may be", row->name);
+        w->settings[i] = *row;
 }
 
 void world_store_effect(struct world *w, const struct core_effect *fx)
@@ -130,6 +167,8 @@ void world_store_effect(struct world *w, const struct core_effect *fx)
                 task = stored_task(w, fx->id.id, false);
                 if (task)
                         memset(task, 0, sizeof(*task));
+        } else if (fx->type == FX_PUT_SETTING) {
+                put_setting(w, &fx->setting_row);
         } else if (fx->type == FX_AUDIT) {
                 check_audit(w, &fx->audit_row);
                 w->audit_seq = fx->audit_row.seq;
@@ -140,7 +179,7 @@ void world_store_effect(struct world *w, const struct core_effect *fx)
 
 /* ---- messages to the core ---- */
 
-static void later(struct world *w, const struct core_event *ev)
+void world_later(struct world *w, const struct core_event *ev)
 {
         if (w->n_pending < PENDING_MAX)
                 w->pending[w->n_pending++] = *ev;
@@ -162,7 +201,7 @@ void world_say_ended(struct world *w, const char *id)
         struct core_event ev = {.type = EV_TASK_ENDED};
 
         STR_CUT(ev.task_ended.task, id);
-        later(w, &ev);
+        world_later(w, &ev);
 }
 
 static void do_launch(struct world *w, const struct core_effect *fx)
@@ -176,7 +215,8 @@ static void do_launch(struct world *w, const struct core_effect *fx)
         STR_CUT(ev.task_result.task, fx->launch_task.task);
         if (!b && world_chance(w, w->faults.launch_fails)) {
                 ev.task_result.ok = false;
-                later(w, &ev);
+                ev.task_result.failure = (enum launch_failure)world_below(w, LAUNCH_FAILURE_MAX);
+                world_later(w, &ev);
                 return;
         }
         for (size_t i = 0; !b && i < TASKS_MAX; i++) {
@@ -189,7 +229,7 @@ static void do_launch(struct world *w, const struct core_effect *fx)
         }
         if (!b)
                 world_broken(w, "more bodies than there may be", fx->launch_task.task);
-        later(w, &ev);
+        world_later(w, &ev);
 }
 
 static void do_stop(struct world *w, const struct core_effect *fx)
@@ -199,8 +239,12 @@ static void do_stop(struct world *w, const struct core_effect *fx)
 
         if (!row || (row->state != TASK_TERMINATING && row->state != TASK_FAILED))
                 world_broken(w, "act before persist: stop", fx->stop_task.task);
-        if (b && b->alive && b->claimed && !b->final_committed && !b->restore_failed)
+        if (b && b->alive && b->claimed && !b->final_committed && !b->restore_failed &&
+            !b->abandoned)
                 world_broken(w, "stop before commit", fx->stop_task.task);
+        if (b && b->alive && b->claimed && !b->restore_failed && !b->abandoned &&
+            (b->phase == AGENT_READY || b->phase == AGENT_APP_STARTING))
+                world_broken(w, "stopped while it runs", fx->stop_task.task);
         if (b)
                 b->alive = false;
         world_say_ended(w, fx->stop_task.task);
@@ -236,6 +280,17 @@ static void take_claim(const struct world *w, struct body *b)
         b->browser = BROWSER_NEVER;
 }
 
+/* As the agent does: what was the last save is an ordinary one now, and counts for nothing here. */
+static void take_resume(const struct world *w, struct body *b)
+{
+        if (b->phase != AGENT_STOPPING && b->phase != AGENT_SAVING && b->phase != AGENT_SAVE_FAILED)
+                return;
+        b->person_at_ms = world_now_ms(w);
+        b->final_said = b->final_committed = false;
+        b->final_seq = 0;
+        b->phase = AGENT_APP_STARTING;
+}
+
 static void do_command(struct world *w, const struct core_effect *fx)
 {
         struct body *b = world_body(w, fx->command.task);
@@ -253,6 +308,12 @@ static void do_command(struct world *w, const struct core_effect *fx)
                 b->generation = fx->command.generation;
                 STR_CUT(b->workspace, fx->command.workspace);
                 take_claim(w, b);
+        } else if (fx->command.generation == b->generation && fx->command.verb == COMMAND_RESUME) {
+                b->acted = fx->command.id;
+                take_resume(w, b);
+        } else if (fx->command.generation == b->generation &&
+                   fx->command.verb == COMMAND_SAVE_NOW) {
+                b->acted = fx->command.id;
         } else if (fx->command.generation == b->generation) {
                 b->acted = fx->command.id;
                 if (fx->command.recheck && b->phase == AGENT_READY &&
@@ -320,7 +381,7 @@ static void do_verify(struct world *w, const struct core_effect *fx)
                 ev.verified.result = 1;
         else if (world_chance(w, w->faults.storage_fails))
                 ev.verified.result = -EIO;
-        later(w, &ev);
+        world_later(w, &ev);
 }
 
 static void do_salvage(struct world *w, const struct core_effect *fx)
@@ -339,7 +400,7 @@ static void do_salvage(struct world *w, const struct core_effect *fx)
                     w->saves[i].seq > MAX(fx->salvage.after_seq, ev.salvaged.found.seq))
                         ev.salvaged.found = w->saves[i];
         }
-        later(w, &ev);
+        world_later(w, &ev);
 }
 
 static void do_sweep(struct world *w, const struct core_effect *fx)
@@ -370,7 +431,7 @@ static void do_erase(struct world *w, const struct core_effect *fx)
         struct core_event ev = {.type = EV_ERASED};
 
         STR_CUT(ev.req_workspace.id, fx->erase.workspace);
-        later(w, &ev);
+        world_later(w, &ev);
 }
 
 void world_carry_out(struct world *w, const struct core_effect *fx)

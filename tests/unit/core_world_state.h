@@ -8,6 +8,7 @@
 #define TASKS_MAX 64
 #define WORKSPACES_MAX 8
 #define PENDING_MAX 256
+#define SETTINGS_MAX 16
 #define SAVES_MAX 4096
 #define TRACE_KEEP 60
 #define SETTLE_MS (10 * 60 * 1000)
@@ -24,10 +25,13 @@ struct body {
         uint64_t seq;       /* of the last upload */
         uint64_t final_seq; /* of the last save, 0 while there is none */
         bool declined;
-        bool claimed;         /* had a claim */
-        bool restore_failed;  /* and so holds nothing */
-        bool final_said;      /* the last save is announced */
-        bool final_committed; /* storage has said yes, or there was nothing to save */
+        bool claimed;           /* had a claim */
+        bool abandoned;         /* an operator has given up what it holds */
+        bool noticed;           /* the provider has said that it will end it */
+        uint64_t lied_until_ms; /* the provider says it has ended; it reports on time */
+        bool restore_failed;    /* and so holds nothing */
+        bool final_said;        /* the last save is announced */
+        bool final_committed;   /* storage has said yes, or there was nothing to save */
         uint64_t person_at_ms;
         enum browser_state browser;
         uint64_t left_at_ms, busy_until_ms;
@@ -52,6 +56,7 @@ struct world {
         /* the store */
         struct workspace_row workspaces[WORKSPACES_MAX];
         struct task_row tasks[TASKS_MAX];
+        struct setting_row settings[SETTINGS_MAX];
         uint64_t task_number, audit_seq, command_id, generation_erased;
         uint64_t claimed_generation[WORKSPACES_MAX]; /* highest that was ever given out */
         char claimed_by[WORKSPACES_MAX][CORE_ID_SIZE];
@@ -66,6 +71,7 @@ struct world {
         int64_t unsettled_ms[WORKSPACES_MAX]; /* since when, while healing; 0 it is settled */
         int64_t pool_short_ms;
         unsigned stops[IDLE_RULE_MAX];
+        unsigned resumed; /* stops that were cancelled */
         bool drained;
         bool crash_now;
 };
@@ -82,6 +88,8 @@ void world_broken(struct world *w, const char *rule, const char *id);
 
 struct workspace_row *world_stored_workspace(struct world *w, const char *id, bool add);
 struct body *world_body(struct world *w, const char *id);
+/* A message to the core, given at some later time. */
+void world_later(struct world *w, const struct core_event *ev);
 void world_say_ended(struct world *w, const char *id);
 /* Into the store; then out to the world. */
 void world_store_effect(struct world *w, const struct core_effect *fx);

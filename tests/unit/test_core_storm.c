@@ -5,9 +5,12 @@
  *
  *   test_core_storm [FIRST_SEED [COUNT]]      without arguments: a fixed range and a fresh one
  */
+#include <errno.h>
+
 #include "base/fd.h"
 #include "base/num.h"
 #include "core/core.h"
+#include "core_alloc.h"
 #include "core_world.h"
 #include "test.h"
 
@@ -18,6 +21,7 @@ static unsigned draw(struct world *w, unsigned most)
 }
 
 static unsigned stops[IDLE_RULE_MAX];
+static unsigned resumed;
 
 static uint64_t storm(uint64_t seed)
 {
@@ -26,6 +30,7 @@ static uint64_t storm(uint64_t seed)
         struct world_faults f = {
                 .lose_effect = draw(w, 300),
                 .lose_message = draw(w, 300),
+                .late = draw(w, 400),
                 .die = draw(w, 20),
                 .crash = draw(w, 30),
                 .launch_fails = draw(w, 400),
@@ -34,6 +39,9 @@ static uint64_t storm(uint64_t seed)
                 .restore_fails = draw(w, 300),
                 .decline = draw(w, 800),
                 .hostile = draw(w, 500),
+                .lie = draw(w, 20),
+                .notice = draw(w, 10),
+                .operate = draw(w, 60),
         };
         uint64_t hash;
 
@@ -54,6 +62,7 @@ static uint64_t storm(uint64_t seed)
         }
         for (unsigned rule = 0; rule < IDLE_RULE_MAX; rule++)
                 stops[rule] += world_stops(w, rule);
+        resumed += world_resumed(w);
         hash = world_hash(w);
         world_free(w);
         return hash;
@@ -70,6 +79,40 @@ static void storms(uint64_t first, uint64_t count)
                         exit(1);
                 }
         }
+}
+
+/* core_new with each of its allocations failing in turn: an error, and nothing left behind. */
+static void no_memory(void)
+{
+        const struct core_config config = {
+                .workspaces_max = 4,
+                .tasks_max = 4,
+                .n_types = 1,
+                .types = {{.name = "code",
+                           .launch_timeout_ms = 1,
+                           .claim_timeout_ms = 1,
+                           .stop_timeout_ms = 1}},
+                .heartbeat_ms = 1,
+                .agent_lost_ms = 1,
+                .retry_save_ms = 1,
+                .stops_per_min = 1,
+        };
+        struct core *c = NULL;
+        unsigned n = 1;
+
+        for (;; n++) {
+                int r;
+
+                alloc_fail_at(n);
+                r = core_new(&config, &c);
+                alloc_fail_at(0);
+                if (r == 0)
+                        break;
+                CHECK_INT(r, -ENOMEM);
+                CHECK(!c);
+        }
+        CHECK(n > 10);
+        core_free(c);
 }
 
 /* Every field of every event at random: nothing may crash or overflow. */
@@ -128,7 +171,9 @@ static void garbage(uint64_t seed)
                 ev.now = now;
                 ev.utc = (utc_t){now.us};
                 fx.n = 0;
+                alloc_forbid(true);
                 core_step(c, &ev, &fx);
+                alloc_forbid(false);
                 CHECK(fx.n <= CORE_EFFECTS_MAX);
         }
         core_free(c);
@@ -138,7 +183,7 @@ static void garbage(uint64_t seed)
 int main(int argc, char **argv)
 {
         uint64_t first = 1;
-        uint64_t count = 40;
+        uint64_t count = 60;
         uint64_t fresh = 0;
 
         if (argc > 1)
@@ -155,11 +200,14 @@ int main(int argc, char **argv)
                 fprintf(stderr, "%u stops by %s\n", stops[rule], idle_rule_name(rule));
                 CHECK(stops[rule] > 0);
         }
+        fprintf(stderr, "%u stops were cancelled\n", resumed);
+        CHECK(resumed > 0);
         random_bytes(&fresh, sizeof(fresh));
         fresh >>= 16; /* short enough to type */
         fprintf(stderr, "fresh seeds %llu to %llu\n", (unsigned long long)fresh,
                 (unsigned long long)(fresh + 9));
         storms(fresh, 10);
+        no_memory();
         for (uint64_t seed = 1; seed <= 20; seed++)
                 garbage(seed);
         return 0;

@@ -2,6 +2,9 @@
 #include "pool/pool.h"
 #include "test.h"
 
+/* Nobody has said no. */
+static const struct pool_backoff idle = {.until = {INT64_MAX}};
+
 static struct pool_plan plan(uint32_t size, uint32_t waiting, uint32_t warm, uint32_t launching,
                              uint32_t capacity, bool draining)
 {
@@ -13,7 +16,8 @@ static struct pool_plan plan(uint32_t size, uint32_t waiting, uint32_t warm, uin
                                 .launching = launching,
                                 .capacity = capacity,
                                 .draining = draining,
-                                .breaker = &closed};
+                                .breaker = &closed,
+                                .backoff = &idle};
 
         pool_breaker_init(&closed);
         pool_plan(&in, &ret);
@@ -50,7 +54,8 @@ static void test_claim_first(void)
 {
         struct pool_breaker closed;
         struct pool_plan p;
-        struct pool_input in = {.size = 2, .capacity = 10, .claiming = true, .breaker = &closed};
+        struct pool_input in = {
+                .size = 2, .capacity = 10, .claiming = true, .breaker = &closed, .backoff = &idle};
 
         pool_breaker_init(&closed);
         pool_plan(&in, &p);
@@ -86,10 +91,87 @@ static void test_breaker(void)
         CHECK(pool_breaker_allows(&b, now, 5) == UINT32_MAX);
 }
 
+static void test_modes(void)
+{
+        struct pool_breaker closed;
+        struct pool_plan p;
+        struct pool_input in = {.size = 3,
+                                .warm = 2,
+                                .capacity = 10,
+                                .paused = true,
+                                .breaker = &closed,
+                                .backoff = &idle};
+
+        pool_breaker_init(&closed);
+        pool_plan(&in, &p); /* paused: nothing is launched, nothing is stopped */
+        CHECK_INT(p.launch, 0);
+        CHECK_INT(p.stop, 0);
+        CHECK_STR(p.reason, "paused");
+        in.warm = 0;
+        in.waiting = 2;
+        pool_plan(&in, &p); /* but people are served */
+        CHECK_INT(p.launch, 2);
+        in.held = true;
+        pool_plan(&in, &p); /* unless it is hard */
+        CHECK_INT(p.launch, 0);
+        CHECK_STR(p.reason, "paused, for people too, 2 waiting");
+        in = (struct pool_input){.size = 3,
+                                 .warm = 2,
+                                 .capacity = 10,
+                                 .drained = true,
+                                 .breaker = &closed,
+                                 .backoff = &idle};
+        pool_plan(&in, &p); /* drained: no pool is kept, also when it is paused too */
+        CHECK_INT(p.stop, 2);
+        CHECK_STR(p.reason, "drained");
+        in.paused = true;
+        pool_plan(&in, &p);
+        CHECK_INT(p.stop, 2);
+}
+
+static void test_backoff(void)
+{
+        static const int64_t pauses[] = {2000, 4000, 8000, 16000, 32000, 60000, 60000};
+        struct pool_breaker closed;
+        struct pool_backoff b;
+        struct pool_plan p;
+        struct pool_input in = {.size = 5, .capacity = 10, .breaker = &closed, .backoff = &b};
+        mono_t now = {0};
+
+        pool_breaker_init(&closed);
+        pool_backoff_init(&b);
+        CHECK(pool_backoff_allows(&b, now) == UINT32_MAX);
+        for (size_t i = 0; i < ARRAY_LEN(pauses); i++) {
+                pool_backoff_failed(&b, now);
+                CHECK_INT(mono_diff_ms(now, b.until), pauses[i]);
+                /* A whole burst is refused at once: that is one refusal. */
+                pool_backoff_failed(&b, now);
+                CHECK_INT(mono_diff_ms(now, b.until), pauses[i]);
+                CHECK_INT(pool_backoff_allows(&b, mono_add_ms(now, pauses[i] - 1)), 0);
+                now = mono_add_ms(now, pauses[i]);
+                CHECK_INT(pool_backoff_allows(&b, now), 1);
+                pool_backoff_probed(&b);
+                CHECK_INT(pool_backoff_allows(&b, now), 0);
+        }
+        in.now = now;
+        pool_plan(&in, &p);
+        CHECK_INT(p.launch, 0);
+        CHECK_STR(p.reason, "fixed size 5, the provider has no room now");
+        pool_backoff_answered(&b);
+        pool_plan(&in, &p);
+        CHECK_INT(p.launch, 1);
+        pool_backoff_init(&b);
+        pool_backoff_probed(&b); /* no probe while all is well */
+        pool_plan(&in, &p);
+        CHECK_INT(p.launch, 5);
+}
+
 int main(void)
 {
         RUN(test_plan);
         RUN(test_claim_first);
         RUN(test_breaker);
+        RUN(test_modes);
+        RUN(test_backoff);
         return 0;
 }

@@ -150,7 +150,7 @@ static bool replied(struct rig *r)
 
 static void post_inventory(struct rig *r)
 {
-        struct core_event ev = {.type = EV_INVENTORY_DONE};
+        struct core_event ev = {.type = EV_INVENTORY_DONE, .inventory = {.certain = true}};
 
         shell_post(r->shell, &ev);
 }
