@@ -119,6 +119,11 @@ ${fs.readFileSync(w.config, 'utf8')}`);
     return w;
   }
 
+  // On a busy machine a start takes what it takes.
+  launch(user) {
+    return until(`${user}'s editor is ready`, 150, () => super.launch(user));
+  }
+
   async close(failed) {
     await this.endPrograms?.();
     await super.close(failed);
