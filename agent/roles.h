@@ -29,7 +29,7 @@
  * Environment. Of the first group only link sees the secret, nobody else any of it.
  *   WS_TASK_ID         this task
  *   WS_TASK_SECRET     64 hex digits, enrolment
- *   WS_CONTROLLER      tcp://127.0.0.1:7700 (nng URL)
+ *   WS_CONTROLLER      tcp://127.0.0.1:7700 (nng URL; several with commas between them)
  * All roles:
  *   WS_PROFILE         path of the profile (JSON)
  *   WS_RUN_DIR         private folder of this task, default /run/ws

@@ -52,12 +52,15 @@ struct shell {
         struct loop_timer deadline, retry, prune;
         bool writable;
         bool committing; /* the store has `batch` and will tell */
+        bool acting;     /* a handler runs */
         bool broken; /* effects were lost, or we do not lead: nothing more is committed or done */
+        struct shell_lead lead;
         int64_t keep_days;
         struct core_effects step; /* of the step that runs */
         struct queue queue;       /* not given to the store yet */
         struct queue batch;       /* given to the store as one transaction, not carried out yet */
         struct queue running;     /* committed, being carried out */
+        size_t at;                /* in `running`: what comes next */
         struct boot *boot;
         shell_fn on_fenced;
         void *on_fenced_ctx;
@@ -361,6 +364,28 @@ static void commit_fenced(struct shell *s)
                 s->on_fenced(s->on_fenced_ctx);
 }
 
+/* As of this very moment: the process may have been frozen since the loop read the clock. */
+static bool may_act(const struct shell *s)
+{
+        return s->lead.leads &&
+               (mono_is_never(s->lead.until) || mono_before(loop_clock(s->loop), s->lead.until));
+}
+
+static void carry_on(struct shell *s)
+{
+        while (s->at < s->running.n) {
+                if (!may_act(s))
+                        return;
+                s->acting = true;
+                carry_out(s, &s->running.v[s->at++]);
+                s->acting = false;
+        }
+        s->running.n = s->at = 0;
+        tell_watchers(s);
+        if (s->queue.n || s->n_changes)
+                loop_wake(s->loop);
+}
+
 static void act(struct shell *s)
 {
         struct queue running = s->batch;
@@ -369,12 +394,7 @@ static void act(struct shell *s)
         s->batch = s->running;
         s->batch.n = 0;
         s->running = running;
-        for (size_t i = 0; i < s->running.n; i++)
-                carry_out(s, &s->running.v[i]);
-        s->running.n = 0;
-        tell_watchers(s);
-        if (s->queue.n || s->n_changes)
-                loop_wake(s->loop);
+        carry_on(s);
 }
 
 static void commit_result(struct shell *s, int r)
@@ -404,7 +424,7 @@ static void next_batch(struct shell *s)
 {
         struct queue empty = s->batch;
 
-        if (s->broken || s->committing)
+        if (s->broken || s->committing || s->running.n || !may_act(s))
                 return;
         if (s->batch.n == 0 && s->n_told == 0) {
                 s->batch = s->queue;
@@ -421,7 +441,9 @@ static void on_after(void *ctx)
         struct shell *s = ctx;
 
         /* A handler that turned the loop by itself would lose the effects behind its own. */
-        assert(s->running.n == 0);
+        assert(!s->acting);
+        if (s->running.n && !s->broken)
+                carry_on(s);
         if (s->writable && (s->queue.n || s->n_changes))
                 next_batch(s);
         loop_timer_set(&s->deadline, shell_writable(s) ? core_next_deadline(s->core) : MONO_NEVER);
@@ -429,7 +451,12 @@ static void on_after(void *ctx)
 
 static void on_retry(void *ctx)
 {
-        next_batch(ctx);
+        struct shell *s = ctx;
+
+        next_batch(s);
+        /* Without the lease it was not tried. */
+        if (!s->writable && !s->committing && !s->broken)
+                loop_timer_set_in(&s->retry, COMMIT_RETRY_MS);
 }
 
 static void on_pruned(void *ctx, int r)
@@ -470,6 +497,7 @@ int shell_new(struct loop *l, struct core *core, struct store *store, struct she
         s->store = store;
         s->writable = true;
         s->keep_days = AUDIT_KEEP_DAYS;
+        s->lead = (struct shell_lead){.leads = true, .until = MONO_NEVER};
         loop_timer_init(l, &s->deadline, on_deadline, s);
         loop_timer_init(l, &s->retry, on_retry, s);
         loop_timer_init(l, &s->prune, on_prune, s);
@@ -567,6 +595,7 @@ static void on_boot_history(void *ctx, int r)
         struct shell *s = b->shell;
 
         if (r == 0) {
+                b->last.boot.epoch = s->lead.epoch;
                 step(s, &b->last);
                 loop_timer_set_in(&s->prune, COMMIT_RETRY_MS);
                 log_info("state loaded", LOG_INT("workspaces", b->workspaces),
@@ -618,7 +647,33 @@ int shell_boot(struct shell *s, shell_boot_fn done, void *ctx)
 
 bool shell_writable(const struct shell *s)
 {
-        return s->writable && store_up(s->store);
+        return s->writable && s->lead.leads && mono_before(loop_now(s->loop), s->lead.until) &&
+               store_up(s->store);
+}
+
+void shell_set_lead(struct shell *s, const struct shell_lead *lead)
+{
+        s->lead = *lead;
+        loop_wake(s->loop);
+}
+
+const struct shell_lead *shell_lead(const struct shell *s)
+{
+        return &s->lead;
+}
+
+struct core *shell_swap_core(struct shell *s, struct core *core)
+{
+        struct core *old = s->core;
+
+        assert(s->queue.n == 0 && s->batch.n == 0 && s->running.n == 0);
+        s->core = core;
+        return old;
+}
+
+void shell_show_audit(struct shell *s, const struct audit_row *row)
+{
+        audit_remember(s, row);
 }
 
 void shell_keep_history(struct shell *s, int64_t days)

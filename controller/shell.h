@@ -37,6 +37,27 @@ typedef void (*shell_boot_fn)(void *ctx, int result);
  * the core is worthless. 0 or -errno; then done is not called.
  */
 NODISCARD int shell_boot(struct shell *s, shell_boot_fn done, void *ctx);
+#define SHELL_ADDRESS_SIZE 128
+
+/*
+ * Who leads. Without the lead, or past `until` by the clock as it is then, nothing is committed or
+ * carried out and shell_writable() is false; what was committed before is carried out when `until`
+ * moves on. A new shell leads for ever: a store that is a file has one controller.
+ */
+struct shell_lead {
+        bool leads;
+        uint64_t epoch;
+        mono_t until;
+        /* Where who leads is reached; "" not known. */
+        char http[SHELL_ADDRESS_SIZE], agents[SHELL_ADDRESS_SIZE];
+        char holder[SHELL_ADDRESS_SIZE];
+};
+void shell_set_lead(struct shell *s, const struct shell_lead *lead);
+const struct shell_lead *shell_lead(const struct shell *s);
+/* Another core in the place of this one, which is returned. Nothing may wait to be committed. */
+struct core *shell_swap_core(struct shell *s, struct core *core);
+/* Show this row of the history; for a follower, whose own core has none. */
+void shell_show_audit(struct shell *s, const struct audit_row *row);
 /* Days that history is kept; 90 unless told. */
 void shell_keep_history(struct shell *s, int64_t days);
 /* The store says that another controller leads. The shell has stopped; end the process. */

@@ -39,6 +39,9 @@ struct link {
         enum wire_phase phase;
         char error[WIRE_TEXT_SIZE];
         char refused[WIRE_CODE_SIZE];
+        char unreached[96]; /* why a dialling failed */
+        uint64_t epoch, superseded;
+        unsigned not_leader;
 };
 
 /* ---- carrying out ---- */
@@ -87,9 +90,11 @@ static void do_action(struct link *k, const struct state_action *a)
         case STATE_ACT_SENSE:
                 do_channel(ROLE_FD_SENSE, &a->channel, "sense");
                 return;
-        case STATE_ACT_REDIAL:
-                log_warn("the controller does not answer; dialling anew");
-                session_redial(k->session);
+        case STATE_ACT_DIAL:
+                session_dial(k->session, a->url);
+                return;
+        case STATE_ACT_HANG_UP:
+                session_hang_up(k->session);
                 return;
         }
 }
@@ -114,9 +119,27 @@ static const char *cure(const char *code)
         return "see the controller's log";
 }
 
+static void log_lead(struct link *k)
+{
+        const struct state *s = &k->state;
+
+        if (k->superseded != s->superseded)
+                log_warn("a superseded controller is not obeyed",
+                         LOG_INT("messages", s->superseded), LOG_INT("epoch", s->epoch));
+        if (k->epoch != s->epoch)
+                log_info("epoch", LOG_INT("from", k->epoch), LOG_INT("to", s->epoch));
+        if (s->not_leader == 1 && k->not_leader == 0)
+                log_info("this controller follows and its leader cannot be dialled; asking again");
+        k->superseded = s->superseded;
+        k->epoch = s->epoch;
+        k->not_leader = s->not_leader;
+}
+
 static void log_changes(struct link *k)
 {
         const struct state *s = &k->state;
+
+        log_lead(k);
 
         if (strcmp(k->refused, s->refused_code) != 0) {
                 STR_CUT(k->refused, s->refused_code);
@@ -245,13 +268,28 @@ static void on_sense(void *ctx, uint32_t events)
 
 static void on_connected(void *ctx)
 {
-        log_info("connected to the controller");
-        take(ctx, &(struct state_event){.type = STATE_CONNECTED});
+        struct link *k = ctx;
+
+        log_info("connected to a controller", LOG_STR("url", route_url(&k->state.route)));
+        k->unreached[0] = '\0';
+        take(k, &(struct state_event){.type = STATE_CONNECTED});
+}
+
+static void on_dial_failed(void *ctx, const char *reason)
+{
+        struct link *k = ctx;
+
+        /* Once for each reason: attempts go on for as long as it takes. */
+        if (strcmp(k->unreached, reason) != 0)
+                log_warn("a controller cannot be reached; all are tried again and again",
+                         LOG_STR("url", route_url(&k->state.route)), LOG_STR("reason", reason));
+        STR_CUT(k->unreached, reason);
+        take(k, &(struct state_event){.type = STATE_DIAL_FAILED});
 }
 
 static void on_disconnected(void *ctx)
 {
-        log_warn("the connection to the controller is lost");
+        log_warn("no connection to a controller any more");
         take(ctx, &(struct state_event){.type = STATE_DISCONNECTED});
 }
 
@@ -332,23 +370,38 @@ static int load_config(struct state_config *c)
         return load_profile(c);
 }
 
+static int load_route(struct state_config *c)
+{
+        const char *list = role_env("WS_CONTROLLER", "");
+        int r = route_init(&c->route, list, c->seed);
+
+        for (uint32_t i = 0; r == 0 && i < c->route.n; i++)
+                r = session_url_valid(c->route.url[i]) ? 0 : -EINVAL;
+        if (r < 0)
+                log_error("WS_CONTROLLER must be a URL such as tcp://127.0.0.1:7700, or several "
+                          "with commas between them",
+                          LOG_STR("value", list), LOG_INT("max", ROUTE_MAX));
+        return r;
+}
+
 static int open_session(struct link *k)
 {
-        const char *url = getenv("WS_CONTROLLER");
+        bool several = k->state.config.route.n > 1;
         struct session_config config = {
-                .url = url,
-                .seed = k->state.config.seed,
+                .report_timeout_ms =
+                        several ? SESSION_REPORT_TIMEOUT_SEVERAL_MS : SESSION_REPORT_TIMEOUT_MS,
                 .connected = on_connected,
+                .dial_failed = on_dial_failed,
                 .disconnected = on_disconnected,
                 .answer = on_answer,
                 .failed = on_failed,
                 .ctx = k,
         };
-        int r = url ? session_new(k->loop, &config, &k->session) : -EINVAL;
+        int r = session_new(k->loop, &config, &k->session);
 
-        if (r == -EINVAL)
-                log_error("WS_CONTROLLER must be a URL such as tcp://127.0.0.1:7700",
-                          LOG_STR("value", url ? url : ""));
+        /* The first dialling. */
+        if (r == 0)
+                loop_timer_set(&k->timer, state_deadline(&k->state));
         return r;
 }
 
@@ -357,6 +410,8 @@ static int start(struct link *k)
         struct state_config config = {0};
         int r = load_config(&config);
 
+        if (r == 0)
+                r = load_route(&config);
         if (r == 0)
                 r = loop_new(&k->loop);
         if (r < 0)

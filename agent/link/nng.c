@@ -29,15 +29,10 @@ struct line {
 struct session {
         struct loop *loop;
         struct session_config config;
-        char *url;
-        uint64_t random;
         nng_socket socket;
         bool socket_open;
         struct line lines[STATE_LINE_MAX];
-        struct loop_timer redial;
-        int64_t backoff_ms;
         bool connected;
-        bool freeing;
         nng_dialer dialer;
         bool dialer_open;
         bool dial_thread;
@@ -50,7 +45,6 @@ struct session {
         int dial_result;
 
         uint32_t seen_removed;
-        int told_result; /* of dialling, as the log was told last; 0 none */
 };
 
 /* ---- in other threads: note and wake ---- */
@@ -102,52 +96,48 @@ static void close_dialer(struct session *s)
         s->dialer_open = false;
 }
 
-static void redial_later(struct session *s)
+/* In the loop's thread, when no thread dials. */
+static void dial_refused(struct session *s, int result)
 {
-        int64_t ms = s->backoff_ms;
-
-        s->backoff_ms = MIN(ms * 2, SESSION_DIAL_MS_MAX);
-        /* xorshift64; thousands of agents that lose one controller must not return together. */
-        s->random ^= s->random << 13;
-        s->random ^= s->random >> 7;
-        s->random ^= s->random << 17;
-        loop_timer_set_in(&s->redial, ms / 2 + (int64_t)(s->random % (uint64_t)(ms / 2 + 1)));
+        pthread_mutex_lock(&s->lock);
+        s->dialled = true;
+        s->dial_result = result;
+        pthread_mutex_unlock(&s->lock);
+        loop_wake(s->loop);
 }
 
-static void on_redial(void *ctx)
+void session_dial(struct session *s, const char *url)
 {
-        struct session *s = ctx;
+        int r;
 
         if (s->dial_thread || s->connected)
                 return;
         close_dialer(s);
-        if (nng_dialer_create(&s->dialer, s->socket, s->url) != 0) {
-                redial_later(s);
+        r = nng_dialer_create(&s->dialer, s->socket, url);
+        if (r != 0) {
+                dial_refused(s, r);
                 return;
         }
         s->dialer_open = true;
         /* A peer that vanished without a word; not every transport has it. */
         (void)nng_dialer_set_bool(s->dialer, NNG_OPT_TCP_KEEPALIVE, true);
-        s->dialled = false;
-        if (pthread_create(&s->thread, NULL, dial, s) != 0) {
-                redial_later(s);
-                return;
-        }
-        s->dial_thread = true;
+        if (pthread_create(&s->thread, NULL, dial, s) != 0)
+                dial_refused(s, NNG_ENOMEM);
+        else
+                s->dial_thread = true;
 }
 
-static void after_dial(struct session *s, int result)
+/* nng notes a pipe before it says that dialling succeeded; `up` is of the same moment. */
+static void after_dial(struct session *s, int result, bool up)
 {
-        pthread_join(s->thread, NULL);
+        if (s->dial_thread)
+                pthread_join(s->thread, NULL);
         s->dial_thread = false;
-        if (result == 0)
+        if (result == 0 && (up || s->connected))
                 return;
-        /* Once for each reason: attempts go on for as long as it takes. */
-        if (result != s->told_result)
-                log_warn("the controller cannot be reached; it is tried again and again",
-                         LOG_STR("url", s->url), LOG_STR("reason", nng_strerror(result)));
-        s->told_result = result;
-        redial_later(s);
+        close_dialer(s);
+        s->config.dial_failed(s->config.ctx,
+                              result ? nng_strerror(result) : "the connection did not last");
 }
 
 /* ---- lines ---- */
@@ -177,7 +167,6 @@ static void line_answered(struct session *s, struct line *line)
 
         nng_aio_set_msg(line->aio, NULL);
         line->state = LINE_IDLE;
-        s->backoff_ms = SESSION_DIAL_MS_MIN;
         s->config.answer(s->config.ctx, (enum state_line)(line - s->lines), nng_msg_body(msg),
                          nng_msg_len(msg));
         nng_msg_free(msg);
@@ -225,13 +214,11 @@ static void set_connected(struct session *s, bool connected)
                 return;
         s->connected = connected;
         if (connected) {
-                s->told_result = 0;
                 s->config.connected(s->config.ctx);
                 return;
         }
         drain(s);
         close_dialer(s);
-        redial_later(s);
         s->config.disconnected(s->config.ctx);
 }
 
@@ -258,8 +245,8 @@ static void on_wake(void *ctx)
                 if (done[i])
                         line_done(s, &s->lines[i]);
         }
-        if (dialled && s->dial_thread)
-                after_dial(s, dial_result);
+        if (dialled)
+                after_dial(s, dial_result, up);
         if (lost)
                 set_connected(s, false);
         /* nng dials again by itself when it loses a connection; that one was just closed. */
@@ -297,7 +284,7 @@ static int open_all(struct session *s)
         if (r == 0)
                 r = nng_pipe_notify(s->socket, NNG_PIPE_EV_REM_POST, on_pipe, s);
         if (r == 0)
-                r = open_line(s, STATE_REPORT_LINE, SESSION_REPORT_TIMEOUT_MS);
+                r = open_line(s, STATE_REPORT_LINE, s->config.report_timeout_ms);
         if (r == 0)
                 r = open_line(s, STATE_AWAIT_LINE, SESSION_AWAIT_TIMEOUT_MS);
         if (r == 0)
@@ -305,33 +292,30 @@ static int open_all(struct session *s)
         return r;
 }
 
+bool session_url_valid(const char *url)
+{
+        nng_url *parsed;
+
+        if (nng_url_parse(&parsed, url) != 0)
+                return false;
+        nng_url_free(parsed);
+        return true;
+}
+
 int session_new(struct loop *l, const struct session_config *config, struct session **ret_session)
 {
         struct session *s = calloc(1, sizeof(*s));
-        nng_url *url;
 
         if (!s)
                 return -ENOMEM;
         s->loop = l;
         s->config = *config;
-        s->random = config->seed | 1;
-        s->backoff_ms = SESSION_DIAL_MS_MIN;
         pthread_mutex_init(&s->lock, NULL);
-        loop_timer_init(l, &s->redial, on_redial, s);
-        s->url = strdup(config->url);
-        if (!s->url || nng_url_parse(&url, config->url) != 0) {
-                bool no_memory = !s->url;
-
-                session_free(s);
-                return no_memory ? -ENOMEM : -EINVAL;
-        }
-        nng_url_free(url);
         if (open_all(s) != 0) {
                 session_free(s);
                 return -ENOMEM;
         }
         loop_on_wake(l, on_wake, s);
-        loop_timer_set_in(&s->redial, 0);
         *ret_session = s;
         return 0;
 }
@@ -341,7 +325,6 @@ struct session *session_free(struct session *s)
         if (!s)
                 return NULL;
         loop_on_wake(s->loop, NULL, NULL);
-        loop_timer_cancel(&s->redial);
         /* Ends the dialling thread as well. */
         if (s->socket_open)
                 nng_close(s->socket);
@@ -356,7 +339,6 @@ struct session *session_free(struct session *s)
                 nng_aio_free(s->lines[i].aio);
         }
         pthread_mutex_destroy(&s->lock);
-        free(s->url);
         free(s);
         return NULL;
 }
@@ -385,9 +367,10 @@ int session_send(struct session *s, enum state_line which, const void *data, siz
         return 0;
 }
 
-void session_redial(struct session *s)
+void session_hang_up(struct session *s)
 {
-        /* The pipe goes with its dialer, and that is noticed like any lost connection. */
-        if (s->connected)
+        /* The pipe goes with its dialer, and that is noticed like any lost connection; a dialling
+         * thread comes back with an error. */
+        if (s->connected || s->dial_thread)
                 close_dialer(s);
 }

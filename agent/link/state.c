@@ -10,6 +10,9 @@
 /* A report that is not answered is sent again; after so many the connection counts as deaf. */
 #define TIMEOUTS_MAX 3
 #define RETRY_MS INT64_C(1000)
+/* Answers of a follower that knows no leader for us, before the next address is tried: they take
+ * longer than a lease. */
+#define NOT_LEADER_MAX 8
 /* An await that is answered at once with nothing would otherwise spin. */
 #define AWAIT_GAP_MS INT64_C(1000)
 
@@ -25,6 +28,8 @@ void state_init(struct state *s, const struct state_config *config, mono_t now)
         s->heartbeat_ms = STATE_HEARTBEAT_MS;
         s->phase = WIRE_PHASE_STARTING;
         s->hello_at = s->report_at = s->await_at = now;
+        s->route = config->route;
+        s->dial_at = now;
         s->restore_at = MONO_NEVER;
         s->save_at = s->save_started = now;
         saves_init(&s->saves);
@@ -99,10 +104,123 @@ int64_t state_backoff_ms(struct state *s, unsigned failures)
         return ms - (int64_t)(next_random(s) % (uint64_t)(ms / 4));
 }
 
+/* ---- which controller ---- */
+
+/* Away from this one; `wait_ms` is what the route said. */
+static void leave(struct state *s, int64_t wait_ms, struct state_actions *fx)
+{
+        s->enrolled = false;
+        s->leaving = true;
+        s->dial_at = mono_add_ms(s->now, wait_ms);
+        state_act(fx, STATE_ACT_HANG_UP);
+}
+
+static void on_connected(struct state *s)
+{
+        s->connected = true;
+        s->dialling = s->leaving = s->enrolled = false;
+        s->dial_at = MONO_NEVER;
+        s->timeouts = s->not_leader = 0;
+        /* A refusal that needs a person is not asked again faster by reconnecting. */
+        if (!s->refused_code[0])
+                s->hello_at = s->now;
+}
+
+static void on_disconnected(struct state *s, struct state_actions *fx)
+{
+        if (!s->leaving)
+                s->dial_at = mono_add_ms(s->now, route_lost(&s->route, s->now));
+        s->connected = s->leaving = s->enrolled = false;
+        memset(s->busy, 0, sizeof(s->busy));
+        /* A controller that is away stops nothing. */
+        evidence_no_stop(s, fx);
+}
+
+static void on_dial_failed(struct state *s)
+{
+        s->dialling = s->leaving = false;
+        s->dial_at = mono_add_ms(s->now, route_failed(&s->route, s->now));
+}
+
+static void dial_deadline(struct state *s, struct state_actions *fx)
+{
+        if (s->connected)
+                return;
+        if (s->dialling) {
+                /* A machine that is gone lets a connect wait for minutes. */
+                if (!s->leaving && mono_due(mono_add_ms(s->dial_since, STATE_DIAL_MS), s->now)) {
+                        s->leaving = true;
+                        state_act(fx, STATE_ACT_HANG_UP);
+                }
+                return;
+        }
+        if (!mono_due(s->dial_at, s->now))
+                return;
+        s->dialling = true;
+        s->dial_since = s->now;
+        state_act(fx, STATE_ACT_DIAL)->url = route_url(&s->route);
+}
+
+static mono_t dial_due(const struct state *s)
+{
+        if (s->connected)
+                return MONO_NEVER;
+        if (s->dialling)
+                return s->leaving ? MONO_NEVER : mono_add_ms(s->dial_since, STATE_DIAL_MS);
+        return s->dial_at;
+}
+
+/* Whether a message of this epoch is from who leads, as far as is known here. */
+static bool epoch_take(struct state *s, uint64_t epoch)
+{
+        /* Not told: by a release that has no second controller. */
+        if (epoch == 0)
+                return true;
+#ifndef LINK_PLANTED_ANY_EPOCH
+        if (epoch < s->epoch && mono_diff_ms(s->epoch_at, s->now) < STATE_EPOCH_MS) {
+                s->superseded++;
+                return false;
+        }
+#endif
+        s->epoch = epoch;
+        s->epoch_at = s->now;
+        return true;
+}
+
+static void on_not_leader(struct state *s, const struct wire_refused *m, struct state_actions *fx)
+{
+        int64_t wait_ms = route_redirect(&s->route, m->leader, s->now);
+        bool led = s->enrolled;
+
+        s->enrolled = false;
+        s->refused_code[0] = '\0';
+        if (wait_ms >= 0) {
+                leave(s, wait_ms, fx);
+        } else if (led && s->route.n > 1) {
+                /* It led until now, and is cut off from the store: another one is not. */
+                wait_ms = route_failed(&s->route, s->now);
+                leave(s, wait_ms, fx);
+        } else if (++s->not_leader >= NOT_LEADER_MAX && s->route.n > 1) {
+                leave(s, route_next(&s->route), fx);
+        } else {
+                /* It may lead soon: the one that did has ended, or it has not heard yet. */
+                wait_ms = MAX(m->retry_ms, RETRY_MS / 2);
+                s->hello_at = mono_add_ms(s->now, wait_ms + route_random_ms(&s->route, wait_ms));
+        }
+}
+
 /* ---- answers ---- */
 
 static void on_welcome(struct state *s, const struct wire_welcome *m, struct state_actions *fx)
 {
+        if (!epoch_take(s, m->epoch)) {
+                leave(s, route_failed(&s->route, s->now), fx);
+                return;
+        }
+        s->epoch_here = m->epoch;
+        route_welcomed(&s->route);
+        s->route.window_ms = m->reconnect_ms;
+        s->not_leader = 0;
         s->enrolled = true;
         s->welcomed = true;
         s->refused_code[0] = '\0';
@@ -118,10 +236,14 @@ static void on_welcome(struct state *s, const struct wire_welcome *m, struct sta
         life_sync(s, fx);
 }
 
-static void on_refused(struct state *s, const struct wire_refused *m)
+static void on_refused(struct state *s, const struct wire_refused *m, struct state_actions *fx)
 {
         bool was_hello = !s->enrolled;
 
+        if (strcmp(m->code, "not-leader") == 0) {
+                on_not_leader(s, m, fx);
+                return;
+        }
         STR_CUT(s->refused_code, m->code);
         STR_CUT(s->refused_reason, m->reason);
         if (was_hello) {
@@ -136,12 +258,23 @@ static void on_refused(struct state *s, const struct wire_refused *m)
         s->hello_at = mono_add_ms(s->now, MAX(m->retry_ms, RETRY_MS));
 }
 
+static void after_await(struct state *s)
+{
+        bool at_once = mono_diff_ms(s->await_sent, s->now) < AWAIT_GAP_MS;
+
+        s->await_at = mono_add_ms(s->now, at_once ? AWAIT_GAP_MS : 0);
+}
+
 static void on_command(struct state *s, const struct wire_command *m, struct state_actions *fx)
 {
+        after_await(s);
 #ifndef LINK_PLANTED_ACT_TWICE
         if (m->id <= s->seen_id)
                 return;
 #endif
+        if (!epoch_take(s, m->epoch))
+                return;
+        s->await_at = s->now;
         s->seen_id = MAX(s->seen_id, m->id);
         life_command(s, m, fx);
 }
@@ -149,15 +282,11 @@ static void on_command(struct state *s, const struct wire_command *m, struct sta
 static void on_ok(struct state *s, const struct wire_ok *m, struct state_actions *fx)
 {
         s->heartbeat_ms = m->heartbeat_ms;
+        s->route.window_ms = m->reconnect_ms;
+        if (s->epoch_here == s->epoch)
+                s->epoch_at = s->now;
         evidence_ok(s, m, fx);
         backup_grant(s, m->saves, m->n_saves, fx);
-}
-
-static void after_await(struct state *s)
-{
-        bool at_once = mono_diff_ms(s->await_sent, s->now) < AWAIT_GAP_MS;
-
-        s->await_at = mono_add_ms(s->now, at_once ? AWAIT_GAP_MS : 0);
 }
 
 /* The message that this one answers; 0 for what a controller does not send. */
@@ -205,15 +334,12 @@ static void on_answer(struct state *s, enum state_line line, const struct wire_m
                 on_welcome(s, &m->welcome, fx);
                 return;
         case WIRE_REFUSED:
-                on_refused(s, &m->refused);
+                on_refused(s, &m->refused, fx);
                 return;
         case WIRE_OK:
                 on_ok(s, &m->ok, fx);
                 return;
         case WIRE_COMMAND:
-                s->await_at = s->now;
-                if (m->command.id <= s->seen_id)
-                        after_await(s);
                 on_command(s, &m->command, fx);
                 return;
         case WIRE_NONE:
@@ -246,24 +372,11 @@ static void on_no_answer(struct state *s, enum state_line line, struct state_act
         if (!s->enrolled)
                 s->hello_at = again;
         s->report_at = again;
-        if (++s->timeouts >= TIMEOUTS_MAX) {
+        /* Where another may lead, a silence is followed up at once. */
+        if (++s->timeouts >= (s->route.n > 1 ? 1 : TIMEOUTS_MAX) && s->connected && !s->leaving) {
                 s->timeouts = 0;
-                state_act(fx, STATE_ACT_REDIAL);
+                leave(s, route_failed(&s->route, s->now), fx);
         }
-}
-
-static void on_connection(struct state *s, bool up, struct state_actions *fx)
-{
-        s->connected = up;
-        s->enrolled = false;
-        s->timeouts = 0;
-        memset(s->busy, 0, sizeof(s->busy));
-        /* A refusal that needs a person is not asked again faster by reconnecting. */
-        if (up && !s->refused_code[0])
-                s->hello_at = s->now;
-        /* A controller that is away stops nothing. */
-        if (!up)
-                evidence_no_stop(s, fx);
 }
 
 void state_step(struct state *s, const struct state_event *ev, mono_t now, struct state_actions *fx)
@@ -271,8 +384,13 @@ void state_step(struct state *s, const struct state_event *ev, mono_t now, struc
         s->now = now;
         switch (ev->type) {
         case STATE_CONNECTED:
+                on_connected(s);
+                break;
         case STATE_DISCONNECTED:
-                on_connection(s, ev->type == STATE_CONNECTED, fx);
+                on_disconnected(s, fx);
+                break;
+        case STATE_DIAL_FAILED:
+                on_dial_failed(s);
                 break;
         case STATE_ANSWER:
                 on_answer(s, ev->answer.line, ev->answer.msg, fx);
@@ -289,6 +407,7 @@ void state_step(struct state *s, const struct state_event *ev, mono_t now, struc
         case STATE_DEADLINE:
                 break;
         }
+        dial_deadline(s, fx);
         life_deadline(s, fx);
         backup_deadline(s, fx);
 }
@@ -297,7 +416,7 @@ void state_step(struct state *s, const struct state_event *ev, mono_t now, struc
 
 static mono_t line_due(const struct state *s, enum state_line line)
 {
-        if (!s->connected || s->busy[line])
+        if (!s->connected || s->leaving || s->busy[line])
                 return MONO_NEVER;
         if (!s->enrolled)
                 return line == STATE_REPORT_LINE && s->addr[0] ? s->hello_at : MONO_NEVER;
@@ -310,7 +429,7 @@ static mono_t line_due(const struct state *s, enum state_line line)
 
 mono_t state_deadline(const struct state *s)
 {
-        mono_t due = mono_min(life_due(s), backup_due(s));
+        mono_t due = mono_min(dial_due(s), mono_min(life_due(s), backup_due(s)));
 
         for (int line = 0; line < STATE_LINE_MAX; line++)
                 due = mono_min(due, line_due(s, (enum state_line)line));

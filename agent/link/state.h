@@ -10,6 +10,7 @@
  *    restore is not complete
  *  - one unused save request is always with init (CONTROL_HOLD), for a SIGTERM in link's absence
  *  - the controller's absence stops nothing
+ *  - a controller that another one has superseded (a lower epoch) moves nothing here
  *
  * struct state is about 250 KiB: keep it on the heap or static. It owns no memory. `now` never
  * decreases from call to call.
@@ -24,6 +25,7 @@
 #include "base/mono.h"
 #include "channel.h"
 #include "init/control.h"
+#include "link/route.h"
 #include "link/saves.h"
 #include "presence/presence.h"
 #include "wire/wire.h"
@@ -32,6 +34,8 @@
 #define STATE_CHECK_MS INT64_C(300000)   /* a save at least so often, changes or not */
 #define STATE_UNSAVED_MS INT64_C(60000)  /* the age that saves are planned for */
 #define STATE_REFUSED_MS INT64_C(10000)  /* after a refused hello */
+#define STATE_DIAL_MS INT64_C(3000)      /* to reach one controller, before the next is tried */
+#define STATE_EPOCH_MS INT64_C(600000)   /* of a highest epoch that nobody speaks any more */
 
 struct state_config {
         char task[WIRE_ID_SIZE];
@@ -43,6 +47,7 @@ struct state_config {
         char workspace[CHANNEL_PATH_MAX];
         char home[CHANNEL_PATH_MAX];
         int64_t save_after_ms;
+        struct route route; /* to the controllers */
         uint64_t seed;      /* for jitter */
         uint64_t first_seq; /* of messages: above those of an earlier link of this instance */
 };
@@ -50,6 +55,7 @@ struct state_config {
 enum state_event_type {
         STATE_CONNECTED,    /* a connection to the controller exists */
         STATE_DISCONNECTED, /* it is gone; so are the answers that were outstanding */
+        STATE_DIAL_FAILED,  /* STATE_ACT_DIAL led to no connection */
         STATE_ANSWER,       /* to what state_message() had us send on `line` */
         STATE_NO_ANSWER,    /* none came in time, or it could not be read */
         STATE_CONTROL,      /* from init */
@@ -84,7 +90,8 @@ enum state_action_type {
         STATE_ACT_CONTROL, /* an order to init */
         STATE_ACT_GATE,
         STATE_ACT_SENSE,
-        STATE_ACT_REDIAL, /* the connection is deaf: close it and dial anew */
+        STATE_ACT_DIAL,    /* -> STATE_CONNECTED or STATE_DIAL_FAILED */
+        STATE_ACT_HANG_UP, /* the connection -> STATE_DISCONNECTED, or the dialling -> _FAILED */
 };
 
 struct state_action {
@@ -97,6 +104,7 @@ struct state_action {
                         uint64_t committed_seq;
                 } control;
                 struct channel_msg channel;
+                const char *url; /* of STATE_ACT_DIAL; valid until the next state_step */
         };
 };
 
@@ -136,14 +144,25 @@ struct state {
         mono_t now;
         uint64_t random;
 
+        /* the connection: none and dialled at dial_at, dialling, or connected */
+        struct route route;
+        bool connected, dialling;
+        bool leaving; /* hung up; dial_at is set already */
+        mono_t dial_at, dial_since;
+
         /* session */
-        bool connected, enrolled, welcomed;
+        bool enrolled, welcomed;
         bool busy[STATE_LINE_MAX]; /* an answer is outstanding */
         uint64_t sent_seq[STATE_LINE_MAX];
         uint64_t seq;
         int64_t heartbeat_ms;
         mono_t hello_at, report_at, await_at, await_sent;
         unsigned timeouts;
+        unsigned not_leader; /* answers in a row */
+        uint64_t epoch;      /* highest seen; 0 none */
+        mono_t epoch_at;     /* when it was last spoken for */
+        uint64_t epoch_here; /* of this session's welcome */
+        uint64_t superseded; /* messages of lower epochs, ever */
         char addr[WIRE_ADDR_SIZE];
         char refused_code[WIRE_CODE_SIZE]; /* of the last hello; "" when it was welcome */
         char refused_reason[WIRE_TEXT_SIZE];
@@ -189,6 +208,7 @@ struct state {
         struct evidence evidence;
 };
 
+/* config->route must be good. */
 void state_init(struct state *s, const struct state_config *config, mono_t now);
 /* Where the gate listens; no hello goes out before this is known. */
 void state_set_addr(struct state *s, const char *addr);

@@ -55,6 +55,8 @@ static void boot_task(struct core *c, const struct core_event *ev)
 
 static void boot_done(struct core *c, const struct core_event *ev)
 {
+        char text[32];
+
         if (c->booted) {
                 ignore(c);
                 return;
@@ -65,6 +67,11 @@ static void boot_done(struct core *c, const struct core_event *ev)
         c->audit_seq = MAX(c->audit_seq, ev->boot.audit_seq_max);
         c->command_id = MAX(c->command_id, ev->boot.command_id_max);
         c->generation_erased = MAX(c->generation_erased, ev->boot.generation_max);
+        /* What follows in the history was decided by this lead, up to the next such row. */
+        if (c->epoch > 0) {
+                (void)snprintf(text, sizeof(text), "epoch %llu", (unsigned long long)c->epoch);
+                fx_audit(c, "", "", "core", "leading", text);
+        }
 }
 
 /* The table is full: it is ended without a row of its own, at every list anew until it is gone. */

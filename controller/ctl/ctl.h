@@ -20,7 +20,7 @@ struct ctl {
         const char *socket;
         const char *state_dir;
         const char *type, *name, *tenant;
-        const char *template, *listen, *run_dir, *user;
+        const char *template, *listen, *run_dir, *user, *controllers;
         uint64_t wait_s, after, port, workers;
         const char *reason;
         bool json, follow, wait, has_wait, hard, off;

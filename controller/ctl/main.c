@@ -91,6 +91,8 @@ static const struct option_entry nginx_options[] = {
              "folder>/gateway; must exist)"),
         TEXT("user", user, "NAME", "user of its workers when root starts it (default: www-data)"),
         NUMBER("workers", workers, 256, "N", "worker processes (default: 2)"),
+        TEXT("controllers", controllers, "LIST",
+             "HTTP addresses of all controllers, A:P,B:P (default: the one that answers)"),
         TEXT("template", template, "FILE", "another template than the built-in one"),
         {0},
 };

@@ -16,7 +16,7 @@
 
 struct value {
         const char *name;
-        char text[512];
+        char text[1024];
 };
 
 enum {
@@ -25,6 +25,11 @@ enum {
         HOST_NAME,
         HOST_SUFFIX_RE,
         CONTROLLER,
+        NEXT_API,
+        NEXT_RESOLVE,
+        NEXT_PAGE,
+        AWAY_ON,
+        RESOLVE_S,
         GATEWAY_KEY,
         RUN_DIR,
         SCHEME,
@@ -39,6 +44,11 @@ static struct value values[N_VALUES] = {
         [HOST_NAME] = {.name = "HOST_NAME"},
         [HOST_SUFFIX_RE] = {.name = "HOST_SUFFIX_RE"},
         [CONTROLLER] = {.name = "CONTROLLER"},
+        [NEXT_API] = {.name = "NEXT_API"},
+        [NEXT_RESOLVE] = {.name = "NEXT_RESOLVE"},
+        [NEXT_PAGE] = {.name = "NEXT_PAGE"},
+        [AWAY_ON] = {.name = "AWAY_ON"},
+        [RESOLVE_S] = {.name = "RESOLVE_S"},
         [GATEWAY_KEY] = {.name = "GATEWAY_KEY"},
         [RUN_DIR] = {.name = "RUN_DIR"},
         [SCHEME] = {.name = "SCHEME"},
@@ -63,6 +73,56 @@ static int set_plain(int which, const char *option, const char *text)
                         option, text);
                 return -EINVAL;
         }
+        return 0;
+}
+
+/* How the next controller is asked, where there is one. The status is one that the leader itself
+ * does not give there, or gives to who deserves the same answer twice. */
+static void set_next(bool several)
+{
+        STR_CUT(values[RESOLVE_S].text, several ? "2" : "5");
+        if (!several)
+                return;
+        /* Every request of the API may be repeated (API.md). */
+        STR_CUT(values[NEXT_API].text, "proxy_set_header X-Try-Next 502; proxy_next_upstream error "
+                                       "timeout http_502 non_idempotent;");
+        STR_CUT(values[NEXT_RESOLVE].text, "proxy_set_header X-Try-Next 404; "
+                                           "proxy_next_upstream error timeout http_404;");
+        STR_CUT(values[NEXT_PAGE].text, "proxy_set_header X-Try-Next 403; proxy_next_upstream "
+                                        "error timeout http_403; proxy_intercept_errors on;");
+        STR_CUT(values[AWAY_ON].text, "403 ");
+}
+
+/*
+ * "A:P,B:P" as lines of the upstream. Whoever fails is left alone for a moment, so that a follower
+ * or a controller that hangs is not asked again and again.
+ */
+static int set_controllers(const char *list)
+{
+        struct value *v = &values[CONTROLLER];
+        bool several = strchr(list, ',') != NULL;
+        size_t at = 0;
+
+        for (const char *p = list; at < sizeof(v->text);) {
+                size_t len = strcspn(p, ",");
+                char one[128];
+
+                if (len >= sizeof(one))
+                        return set_plain(CONTROLLER, "--controllers", "");
+                memcpy(one, p, len);
+                one[len] = 0;
+                if (!is_plain(one))
+                        return set_plain(CONTROLLER, "--controllers", one);
+                at += (size_t)snprintf(v->text + at, sizeof(v->text) - at, "%sserver %s%s;",
+                                       at ? " " : "", one,
+                                       several ? " max_fails=1 fail_timeout=1s" : "");
+                if (!p[len])
+                        break;
+                p += len + 1;
+        }
+        if (at >= sizeof(v->text))
+                return set_plain(CONTROLLER, "--controllers", "");
+        set_next(several);
         return 0;
 }
 
@@ -112,7 +172,8 @@ static int fill_in(const struct ctl *c, const struct doc *gateway)
                        (unsigned)(c->workers ? c->workers : 2));
         r = set_plain(LISTEN, "--listen", c->listen ? c->listen : "127.0.0.1");
         if (r == 0)
-                r = set_plain(CONTROLLER, "controller", doc_str(gateway, "controller"));
+                r = set_controllers(c->controllers ? c->controllers
+                                                   : doc_str(gateway, "controller"));
         if (r == 0)
                 r = set_plain(GATEWAY_KEY, "key", doc_str(gateway, "gateway_key"));
         if (r == 0)

@@ -304,6 +304,13 @@ void show_modes(const struct ctl *c, const struct doc *answer)
 
 void show_status(const struct ctl *c, const struct doc *answer)
 {
+        const struct doc *leader = doc_get(answer, "leader");
+
+        printf("%-12s %s, epoch %.0f\n", "role", doc_str(answer, "role"),
+               doc_num(answer, "epoch", 0));
+        if (strcmp(doc_str(answer, "role"), "leader") != 0)
+                printf("%-12s %s\n", "leader",
+                       doc_str(leader, "http")[0] ? doc_str(leader, "http") : "none is known");
         printf("%-12s %s\n", "store",
                doc_true(answer, "store_writable") ? "writable" : "NOT WRITABLE");
         if (doc_true(answer, "draining"))

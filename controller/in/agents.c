@@ -223,6 +223,7 @@ static void on_report(struct agents *a, struct agents_request *rq, const struct 
         a->out.ok.stop_known = false;
         a->out.ok.stop_in_ms = 0;
         a->out.ok.stop_rule[0] = 0;
+        a->out.ok.reconnect_ms = a->reconnect_ms;
         if (m->seq <= s->last_seq) {
                 /* nng delivers what waited in a stalled connection, also after newer ones. */
                 a->counters.stale++;
@@ -273,6 +274,7 @@ static void deliver(struct agents *a, struct agents_session *s)
         out->recheck = c->recheck;
         out->idle_ms = c->recheck ? idle_ms : 0;
         out->claim.workspace[0] = 0;
+        out->epoch = a->epoch;
         STR_CUT(out->reason, c->reason);
         /* On failure it stays parked; the tick tries again. */
         if (c->verb == COMMAND_CLAIM &&
@@ -414,6 +416,44 @@ static void on_change(void *ctx, const char *workspace, const char *task)
                 drop_task(a, task);
 }
 
+/* The number of the question, whatever it is. */
+static uint64_t seq_of(const struct wire_msg *m)
+{
+        switch (m->type) {
+        case WIRE_HELLO:
+                return m->hello.seq;
+        case WIRE_REPORT:
+                return m->report.seq;
+        case WIRE_AWAIT:
+                return m->await.seq;
+        case WIRE_SAVED:
+                return m->saved.seq;
+        case WIRE_WELCOME:
+        case WIRE_REFUSED:
+        case WIRE_OK:
+        case WIRE_COMMAND:
+        case WIRE_NONE:
+        case WIRE_SAVED_ACK:
+        case WIRE_TYPE_MAX:
+                break;
+        }
+        return 0;
+}
+
+static void refuse_follower(struct agents *a, struct agents_request *rq, uint64_t re)
+{
+        a->counters.not_leader++;
+        a->out.type = WIRE_REFUSED;
+        a->out.refused = (struct wire_refused){.re = re};
+        /* As many as there are ask again, so that they do it spread. */
+        a->out.refused.retry_ms =
+                MAX(AGENTS_RETRY_SOON_MS, agents_socket_peers(a->socket) * AGENTS_BACK_MS);
+        STR_CUT(a->out.refused.code, "not-leader");
+        STR_CUT(a->out.refused.reason, "this controller follows another one");
+        STR_CUT(a->out.refused.leader, a->leader);
+        agents_answer(a, rq);
+}
+
 static void on_request(void *ctx, struct agents_request *rq, const void *data, size_t len)
 {
         struct agents *a = ctx;
@@ -423,6 +463,10 @@ static void on_request(void *ctx, struct agents_request *rq, const void *data, s
         a->counters.messages++;
         if (r < 0) {
                 agents_socket_drop(rq); /* no memory: the agent asks again */
+                return;
+        }
+        if (r == 0 && a->follows) {
+                refuse_follower(a, rq, seq_of(&a->in));
                 return;
         }
         if (r == 0) {
@@ -531,6 +575,28 @@ struct agents *agents_free(struct agents *a)
         free(a->host_suffix);
         free(a);
         return NULL;
+}
+
+void agents_lead(struct agents *a, uint64_t epoch)
+{
+        a->follows = false;
+        a->epoch = epoch;
+        a->leader[0] = 0;
+}
+
+void agents_follow(struct agents *a, const char *leader)
+{
+        bool led = !a->follows;
+        struct parked *p;
+        uint32_t pos = 0;
+
+        a->follows = true;
+        STR_CUT(a->leader, leader);
+        /* What waits for a command or a welcome waits in vain; a commit may still be told. */
+        while (led && (p = parked_next(a->tables, &pos))) {
+                if (p->kind != PARKED_SAVED)
+                        refuse_follower(a, parked_take(a->tables, p), p->re);
+        }
 }
 
 void agents_counters(const struct agents *a, struct agents_counters *ret_counters)

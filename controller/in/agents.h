@@ -22,6 +22,7 @@
 #define AGENTS_SAVED_MS 60000  /* a saved is answered `pending` after this */
 #define AGENTS_HELLO_MS 10000  /* a hello that the core did not answer is refused after this */
 #define AGENTS_LISTEN_MS 10000 /* how long agents_new waits for a taken address */
+#define AGENTS_BACK_MS 5 /* a follower has this for each of its agents before they ask again */
 
 /* Strings are copied; keys, core and grants_ctx must outlive the edge. */
 struct agents_config {
@@ -48,6 +49,7 @@ struct agents_counters {
         uint64_t not_enrolled; /* reports, awaits and saveds of nobody */
         uint64_t stale;        /* reports that were older than one already taken */
         uint64_t refused;      /* by the core */
+        uint64_t not_leader;   /* messages to a follower */
         uint64_t sessions;     /* now */
         uint64_t parked;       /* questions waiting now */
 };
@@ -61,6 +63,14 @@ struct agents;
  */
 NODISCARD int agents_new(struct loop *l, struct shell *s, const struct agents_config *config,
                          struct agents **ret_agents);
+/*
+ * Whether this controller leads; it does after agents_new, with epoch 0 ("not told"). A follower
+ * answers everything with not-leader and names `leader`, an address of the agents' list or ""; so
+ * does one whose lease has run out, until it is renewed.
+ */
+void agents_lead(struct agents *a, uint64_t epoch);
+void agents_follow(struct agents *a, const char *leader);
+
 /* Closes all connections; parked questions go unanswered. The shell must not give effects after. */
 struct agents *agents_free(struct agents *a);
 

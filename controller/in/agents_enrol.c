@@ -249,6 +249,8 @@ void agents_on_welcome(void *ctx, const struct core_effect *fx)
         a->out.welcome.heartbeat_ms =
                 fx->welcome.heartbeat_ms > 0 ? fx->welcome.heartbeat_ms : a->config.heartbeat_ms;
         a->out.welcome.claim.workspace[0] = 0;
+        a->out.welcome.epoch = a->epoch;
+        a->out.welcome.reconnect_ms = a->reconnect_ms = fx->welcome.reconnect_ms;
         agents_set_claim(s, fx->welcome.workspace, fx->welcome.generation);
         if (s->generation > 0) {
                 w = core_workspace(shell_core(a->shell), s->workspace);

@@ -25,6 +25,10 @@ struct agents {
         unsigned log_lines;
         struct buf bytes;
         struct wire_msg in, out;
+        bool follows;
+        uint64_t epoch;       /* of this controller's lead; 0 not told */
+        int64_t reconnect_ms; /* that agents are told: as the core said last */
+        char leader[WIRE_URL_SIZE];
 };
 
 /* May another line about what strangers send be written? The counters tell the rest. */

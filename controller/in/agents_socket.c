@@ -216,6 +216,11 @@ static void on_sent(void *arg)
                 send_now(sender, m);
 }
 
+int agents_socket_peers(struct agents_socket *s)
+{
+        return atomic_load(&s->pipes);
+}
+
 void agents_socket_answer(struct agents_socket *s, struct agents_request *rq, const void *data,
                           size_t len)
 {

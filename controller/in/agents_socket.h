@@ -34,6 +34,8 @@ NODISCARD int agents_socket_new(struct loop *l, const char *url, int64_t listen_
 /* Requests still held by others must be dropped before. */
 struct agents_socket *agents_socket_free(struct agents_socket *s);
 
+/* Connections now. */
+int agents_socket_peers(struct agents_socket *s);
 /* Answer and give up the request. */
 void agents_socket_answer(struct agents_socket *s, struct agents_request *rq, const void *data,
                           size_t len);

@@ -323,7 +323,14 @@ void http_api_healthz(struct http_exchange *x, const char *id)
 /* The program takes requests only after the stored rows and the provider's inventory are in. */
 void http_api_readyz(struct http_exchange *x, const char *id)
 {
+        const struct shell_lead *lead = shell_lead(x->site->shell);
+        struct view_error e;
+
         (void)id;
+        if (view_not_leader(lead, &e)) {
+                http_answer_error(x, &e);
+                return;
+        }
         if (!shell_writable(x->site->shell)) {
                 site_refuse(x, VIEW_ERROR_STORE_UNAVAILABLE, "the store can not be written");
                 return;
@@ -332,5 +339,8 @@ void http_api_readyz(struct http_exchange *x, const char *id)
                 site_refuse(x, VIEW_ERROR_DRAINING, "the controller is shutting down");
                 return;
         }
-        http_answer_json(x, 200, buf_append_str(&x->res.body, "{\"status\":\"ready\"}"));
+        http_answer_json(x, 200,
+                         buf_printf(&x->res.body,
+                                    "{\"status\":\"ready\",\"role\":\"leader\",\"epoch\":%llu}",
+                                    (unsigned long long)lead->epoch));
 }

@@ -55,6 +55,7 @@ struct http_request {
         char cookie[256];
         char site[24]; /* Sec-Fetch-Site */
         /* from the gateway */
+        char try_next[4]; /* the status that makes it ask another controller */
         char gateway_key[KEYS_HEX + 1];
         char workspace[CORE_ID_SIZE];
         char original_method[16];

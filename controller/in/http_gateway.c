@@ -74,6 +74,14 @@ void http_gateway_resolve(struct http_exchange *x, const char *id)
         }
         t = w && w->task[0] ? core_task(shell_core(x->site->shell), w->task) : NULL;
         if (!w || !t || !t->addr[0] || !has_route(x, w)) {
+                struct view_error e;
+
+                /* A follower's rows are seconds old: what it knows is good, what it does not is
+                 * the leader's to say. */
+                if (view_not_leader(shell_lead(x->site->shell), &e)) {
+                        http_answer_error(x, &e);
+                        return;
+                }
                 /* 403, not 404: nginx takes anything but 2xx, 401 and 403 for a failure. */
                 x->res.content_type = NULL;
                 http_answer(x, 403);
@@ -316,8 +324,13 @@ void http_gateway_page(struct http_exchange *x, const char *id)
 {
         const struct workspace_row *w = asked_row(x);
         bool has_cookie = workspace_id_valid(x->req.workspace) && cookie_valid(x);
+        struct view_error e;
 
         (void)id;
+        if (view_not_leader(shell_lead(x->site->shell), &e)) {
+                http_answer_error(x, &e);
+                return;
+        }
         if (!workspace_id_valid(x->req.workspace)) {
                 answer_page(x, PAGE_UNKNOWN, NULL);
                 return;

@@ -145,6 +145,7 @@ static void read_head(struct lws *wsi, struct http_request *q)
                     bad);
         copy_header(wsi, WSI_TOKEN_HTTP_ACCEPT, q->accept, sizeof(q->accept), bad);
         copy_custom(wsi, "prefer:", q->prefer, sizeof(q->prefer), bad);
+        copy_custom(wsi, "x-try-next:", q->try_next, sizeof(q->try_next), bad);
         if (!str_starts(q->path, "/internal/"))
                 return;
         copy_header(wsi, WSI_TOKEN_HTTP_COOKIE, q->cookie, sizeof(q->cookie), bad);

@@ -146,16 +146,25 @@ void http_answer(struct http_exchange *x, int status)
         x->site->on_answer(x->site->ctx, x);
 }
 
+static uint32_t retry_after_s(enum view_error_id id)
+{
+        return id == VIEW_ERROR_DRAINING ? 30 : id == VIEW_ERROR_NOT_LEADER ? 1 : 5;
+}
+
 void http_answer_error(struct http_exchange *x, const struct view_error *e)
 {
         int status = view_error_status(e->id);
+        uint64_t try_next;
 
         buf_clear(&x->res.body);
         x->res.content_type = "application/json";
         if (view_error_json(e, &x->res.body) < 0)
                 x->res.content_type = NULL;
+        if (e->id == VIEW_ERROR_NOT_LEADER &&
+            num_parse_u64(x->req.try_next, 400, 599, &try_next) == 0)
+                status = (int)try_next;
         if (status == 503)
-                x->res.retry_after_s = e->id == VIEW_ERROR_DRAINING ? 30 : 5;
+                x->res.retry_after_s = retry_after_s(e->id);
         if (e->retry_s)
                 x->res.retry_after_s = e->retry_s;
         http_answer(x, status);

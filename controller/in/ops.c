@@ -130,7 +130,8 @@ static int render_done(const struct ask *a, struct buf *out)
         case PENDING_MODE:
                 return view_modes(&v, out);
         case PENDING_SHUTDOWN:
-                return view_status(&v, shell_writable(a->ops->shell), out);
+                return view_status(&v, shell_writable(a->ops->shell), shell_lead(a->ops->shell),
+                                   out);
         case PENDING_EVENTS:
                 return pending_events(a->ops->shell, a->pending.after, EVENTS_PER_ANSWER, out);
         }
@@ -207,7 +208,7 @@ static void do_status(struct ask *a)
                 a->ops->config.counters(a->ops->config.agents, &counters);
                 v.agents = &counters;
         }
-        r = view_status(&v, shell_writable(a->ops->shell), &out);
+        r = view_status(&v, shell_writable(a->ops->shell), shell_lead(a->ops->shell), &out);
         answer(a, r, &out);
 }
 

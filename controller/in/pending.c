@@ -232,6 +232,8 @@ int pending_start(struct pending_set *s, struct pending *p, struct view_error *r
                 view_error_set(ret_error, VIEW_ERROR_BUSY, "%u requests are waiting already", s->n);
                 return 1;
         }
+        if (asks && view_not_leader(shell_lead(s->shell), ret_error))
+                return 1;
         if (asks && !shell_writable(s->shell)) {
                 view_error_set(ret_error, VIEW_ERROR_STORE_UNAVAILABLE,
                                "the store can not be written at the moment");

@@ -76,11 +76,22 @@ void view_error_set(struct view_error *e, enum view_error_id id, const char *fmt
 {
         va_list ap;
 
-        e->id = id;
         *e = (struct view_error){.id = id};
         va_start(ap, fmt);
         (void)vsnprintf(e->message, sizeof(e->message), fmt, ap);
         va_end(ap);
+}
+
+bool view_not_leader(const struct shell_lead *lead, struct view_error *ret_error)
+{
+        if (lead->leads)
+                return false;
+        view_error_set(ret_error, VIEW_ERROR_NOT_LEADER,
+                       lead->http[0] ? "this controller follows; %s leads"
+                                     : "no controller leads at the moment%s",
+                       lead->http);
+        STR_CUT(ret_error->leader, lead->http);
+        return true;
 }
 
 void view_error_reply(struct view_error *e, enum reply_status status, const char *subject)

@@ -13,6 +13,7 @@
 #include "base/macro.h"
 #include "core/core.h"
 #include "keys.h"
+#include "shell.h"
 
 #define WORKSPACE_ID_LEN 15 /* "ws-" and 12 characters of a-z 2-7 */
 #define VIEW_ANSWER_MAX (16u * 1024 * 1024)
@@ -36,6 +37,7 @@ struct view_error {
         uint32_t place;   /* with queue-full: how many would be before it, and it; 0 not shown */
         uint32_t retry_s; /* when to ask again; 0 not said */
         char message[320];
+        char leader[SHELL_ADDRESS_SIZE]; /* with NOT_LEADER: its HTTP address, where it is known */
 };
 
 const char *view_error_code(enum view_error_id id);
@@ -45,6 +47,9 @@ void view_error_set(struct view_error *e, enum view_error_id id, const char *fmt
         PRINTF_LIKE(3, 4);
 /* What a reply status of the core other than REPLY_OK means to the one who asked. */
 void view_error_reply(struct view_error *e, enum reply_status status, const char *subject);
+
+/* True, and the error, when this controller does not lead and so cannot do what is asked. */
+bool view_not_leader(const struct shell_lead *lead, struct view_error *ret_error);
 
 /* ---- requests ---- */
 
@@ -132,7 +137,8 @@ NODISCARD int view_pools(const struct view *v, struct buf *out);
 /* {"modes":[{"mode","workspace_type","hard","why"}]}: those that are on. */
 NODISCARD int view_modes(const struct view *v, struct buf *out);
 NODISCARD int view_why(const struct view *v, const struct workspace_row *w, struct buf *out);
-NODISCARD int view_status(const struct view *v, bool writable, struct buf *out);
+NODISCARD int view_status(const struct view *v, bool writable, const struct shell_lead *lead,
+                          struct buf *out);
 NODISCARD int view_error_json(const struct view_error *e, struct buf *out);
 /* What `wsctl nginx-config` needs. */
 NODISCARD int view_gateway(const char *controller, const char *host_suffix, const char *scheme,

@@ -560,14 +560,28 @@ static void add_agents(const struct view *v, cJSON *o)
         add_count(a, "messages", v->agents->messages);
         add_count(a, "bad-messages", v->agents->bad_messages);
         add_count(a, "bad-secrets", v->agents->bad_secrets);
+        add_count(a, "not-leader", v->agents->not_leader);
         add_count(a, "not-enrolled", v->agents->not_enrolled);
         add_count(a, "refused", v->agents->refused);
 }
 
-int view_status(const struct view *v, bool writable, struct buf *out)
+static void add_lead(const struct shell_lead *lead, cJSON *o)
+{
+        cJSON *l;
+
+        add_str(o, "role", lead->leads ? "leader" : "follower");
+        add_count(o, "epoch", lead->epoch);
+        l = cJSON_AddObjectToObject(o, "leader");
+        add_str(l, "http", lead->http);
+        add_str(l, "agents", lead->agents);
+        add_str(l, "holder", lead->holder);
+}
+
+int view_status(const struct view *v, bool writable, const struct shell_lead *lead, struct buf *out)
 {
         AUTO_JSON *o = cJSON_CreateObject();
 
+        add_lead(lead, o);
         cJSON_AddBoolToObject(o, "store_writable", writable);
         cJSON_AddBoolToObject(o, "draining", core_draining(v->core));
         add_counts(v, o);
@@ -589,6 +603,8 @@ int view_error_json(const struct view_error *e, struct buf *out)
                 add_count(err, "place", e->place);
         if (e->retry_s)
                 add_count(err, "retry_s", e->retry_s);
+        if (e->leader[0])
+                add_str(err, "leader", e->leader);
         return print_to(o, out);
 }
 

@@ -128,6 +128,12 @@ mono_t loop_now(const struct loop *l)
         return l->now;
 }
 
+mono_t loop_clock(const struct loop *l)
+{
+        (void)l;
+        return mono_read();
+}
+
 utc_t loop_utc(const struct loop *l)
 {
         return l->utc;

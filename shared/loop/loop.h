@@ -56,6 +56,8 @@ struct loop *loop_free(struct loop *l);
 
 mono_t loop_now(const struct loop *l);
 utc_t loop_utc(const struct loop *l);
+/* The clock as it is now, not as of this iteration: whether a lease has ended meanwhile. */
+mono_t loop_clock(const struct loop *l);
 
 /*
  * Watch `fd` (not owned) for EPOLLIN/EPOLLOUT/... level-triggered; EPOLLERR and EPOLLHUP always

@@ -37,6 +37,7 @@
 #define WIRE_HEX_SIZE 65        /* 32 bytes in hex: secret, gate key, SHA-256 */
 #define WIRE_ADDR_SIZE 64       /* "127.0.0.1:41234", "0.0.0.0:8080", "[fd00::2]:8080" */
 #define WIRE_HOST_SIZE 96       /* "ws-….localhost:8080" */
+#define WIRE_URL_SIZE 128       /* of a controller: "tcp://10.0.1.7:7700" */
 #define WIRE_TEXT_SIZE 160      /* a sentence for people */
 #define WIRE_CODE_SIZE 32       /* "not-enrolled" */
 #define WIRE_AGENT_SIZE 65      /* the agent's build, for logs */
@@ -183,14 +184,17 @@ struct wire_welcome {
         uint32_t v;
         int64_t heartbeat_ms;
         struct wire_claim claim;
+        uint64_t epoch;       /* of the controller's lead; 0 not told */
+        int64_t reconnect_ms; /* when the connection is lost: come back within so long */
 };
 
 struct wire_refused {
         uint64_t re;
         char code[WIRE_CODE_SIZE];
         char reason[WIRE_TEXT_SIZE];
-        uint32_t v_min, v_max; /* spoken here; with code "version", else 0 */
-        int64_t retry_ms;      /* wait at least so long; 0: the agent's own back-off */
+        uint32_t v_min, v_max;      /* spoken here; with code "version", else 0 */
+        int64_t retry_ms;           /* wait at least so long; 0: the agent's own back-off */
+        char leader[WIRE_URL_SIZE]; /* with code "not-leader": who leads, or "" */
 };
 
 struct wire_ok {
@@ -202,6 +206,7 @@ struct wire_ok {
         char notice[WIRE_TEXT_SIZE];    /* for the agent's log, or "" */
         uint32_t n_saves;
         struct wire_save saves[WIRE_SAVES_MAX];
+        int64_t reconnect_ms; /* as in welcome */
 };
 
 struct wire_command {
@@ -213,6 +218,7 @@ struct wire_command {
         bool recheck;    /* prepare-stop: decline when a person was there less than idle_ms ago */
         int64_t idle_ms; /* prepare-stop with recheck */
         struct wire_claim claim;
+        uint64_t epoch; /* as in welcome */
 };
 
 struct wire_none {

@@ -30,6 +30,7 @@ struct shell {
         struct core core;
         struct loop *loop;
         bool writable, replies, automatic;
+        struct shell_lead lead;
         struct core_effect out[EVENTS_MAX];
         size_t n_out;
         struct {
@@ -155,6 +156,11 @@ uint32_t core_place(const struct core *c, const char *workspace)
 bool core_draining(const struct core *c)
 {
         return c->draining;
+}
+
+const struct shell_lead *shell_lead(const struct shell *s)
+{
+        return &s->lead;
 }
 
 bool shell_writable(const struct shell *s)
@@ -403,6 +409,7 @@ struct shell *fake_shell_new(struct loop *l)
                 abort();
         s->loop = l;
         s->writable = s->replies = s->automatic = true;
+        s->lead = (struct shell_lead){.leads = true, .epoch = 3, .until = MONO_NEVER};
         loop_timer_init(l, &s->timer, on_timer, s);
         loop_after(l, after, s);
         return s;
@@ -488,6 +495,10 @@ bool fake_command(struct shell *s, char *line)
                 s->writable = on;
         else if (strcmp(verb, "replies") == 0)
                 s->replies = on;
+        else if (strcmp(verb, "lead") == 0)
+                s->lead.leads = on;
+        else if (strcmp(verb, "leader") == 0)
+                STR_CUT(s->lead.http, one);
         else if (strcmp(verb, "drain") == 0)
                 s->core.draining = on;
         else if (strcmp(verb, "event") == 0)

@@ -110,7 +110,7 @@ export function request(port, { method = 'GET', host = `localhost:${port}`, path
 // A controller, its storage, nginx and the tasks below one temporary folder.
 export class World {
   static async make({ pool = 2, idle = '30m', disconnected = '0', saveAfter, name = 'system', quiet = '2s', heartbeat = '1s' } = {}) {
-    const w = new World();
+    const w = new this();
     Object.assign(w, installed(), { bin: binaries(), pool, idle, disconnected, quiet, heartbeat });
     w.dir = fs.mkdtempSync(path.join(os.tmpdir(), `ws-${name}.`));
     fs.chmodSync(w.dir, 0o755); // nginx's workers are another user
@@ -433,9 +433,9 @@ export async function follow(port, url) {
 
 // Run a test's story with a world; print how it went; exit 0 or 1. The story may return how many
 // checks it stands for.
-export async function main(options, story) {
+export async function main(options, story, Kind = World) {
   let failed = false, passed = 0;
-  const world = await World.make(options);
+  const world = await Kind.make(options);
   const onSignal = () => { failed = true; world.close(true).then(() => process.exit(130)); };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);

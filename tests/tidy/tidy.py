@@ -66,6 +66,7 @@ LAYERS = {
     "controller/pool": ["base/", "pool/"],
     "controller/core": ["base/", "pool/", "core/", "wire/agent_phase.def", "wire/command_verb.def"],
     "controller/store": ["base/", "loop/", "core/", "store/"],
+    "controller/lead": ["base/", "loop/", "core/", "store/store.h", "shell.h", "lead/"],
     "controller/in": ["base/", "loop/", "crypto/", "http/", "wire/", "core/", "store/store.h", "shell.h",
                       "keys.h", "in/", "web/"],
     "controller/out": ["base/", "loop/", "crypto/", "http/", "wire/", "core/", "shell.h", "keys.h", "out/"],

@@ -44,6 +44,7 @@ static void decide_hello(const struct core_event *ev)
         }
         CHECK_INT(STR_SET(t->nonce, ev->hello.nonce), 0);
         fx = next_effect(FX_WELCOME);
+        fx->welcome.reconnect_ms = 1234;
         fx->welcome.conn = ev->hello.conn;
         fx->welcome.generation = t->generation;
         fx->welcome.heartbeat_ms = 5000;

@@ -1,6 +1,5 @@
-#include "link_world.h"
-
 #include "base/str.h"
+#include "link_world_internal.h"
 #include "test.h"
 #include "wire/blob.h"
 
@@ -8,8 +7,7 @@
 
 static void after(struct world *w);
 
-static void note(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static void note(struct world *w, const char *fmt, ...)
+void world_note(struct world *w, const char *fmt, ...)
 {
         va_list ap;
         int n;
@@ -50,7 +48,7 @@ void world_later(struct world *w, int64_t ms, enum world_thing what, int64_t val
         CHECK(!"room for what is pending");
 }
 
-static void forget(struct world *w, enum world_thing what)
+void world_forget_pending(struct world *w, enum world_thing what)
 {
         for (size_t i = 0; i < WORLD_PENDING_MAX; i++) {
                 if (w->pending[i].what == what)
@@ -58,7 +56,7 @@ static void forget(struct world *w, enum world_thing what)
         }
 }
 
-static void give(struct world *w, const struct state_event *ev)
+void world_give(struct world *w, const struct state_event *ev)
 {
         w->fx.n = 0;
         state_step(&w->s, ev, w->now, &w->fx);
@@ -67,8 +65,8 @@ static void give(struct world *w, const struct state_event *ev)
 
 /* ---- init ---- */
 
-static void tell(struct world *w, uint32_t type, int32_t status, uint32_t flags, uint32_t count,
-                 const char *blob)
+void world_tell(struct world *w, uint32_t type, int32_t status, uint32_t flags, uint32_t count,
+                const char *blob)
 {
         struct control_msg m = {
                 .type = type,
@@ -82,8 +80,8 @@ static void tell(struct world *w, uint32_t type, int32_t status, uint32_t flags,
                 .len = (uint32_t)strlen(blob),
         };
 
-        give(w,
-             &(struct state_event){.type = STATE_CONTROL, .control.msg = &m, .control.blob = blob});
+        world_give(w, &(struct state_event){
+                              .type = STATE_CONTROL, .control.msg = &m, .control.blob = blob});
 }
 
 static uint64_t seq_of(const char *request)
@@ -99,7 +97,7 @@ static void start_app(struct world *w, uint32_t flags)
 {
         bool prime = (flags & CONTROL_PRIME) != 0;
 
-        note(w, "app-start%s\n", prime ? " prime" : "");
+        world_note(w, "app-start%s\n", prime ? " prime" : "");
         CHECK(w->app == CONTROL_APP_NONE);
         CHECK(!w->restore_runs && !(w->save_runs && w->save_is_final));
         /* The student's app never sees a home that is not complete. */
@@ -116,7 +114,7 @@ static void start_save(struct world *w, uint32_t flags, const char *request)
         bool final = (flags & CONTROL_FINAL) != 0;
         uint64_t seq = seq_of(request);
 
-        note(w, "save %llu%s\n", (unsigned long long)seq, final ? " final" : "");
+        world_note(w, "save %llu%s\n", (unsigned long long)seq, final ? " final" : "");
         CHECK(!w->save_runs && !w->terminating);
         CHECK(w->home_complete);
         /* The last save sees a home that nobody writes to. */
@@ -139,14 +137,14 @@ static void take_order(struct world *w, const struct state_action *a)
                 start_app(w, a->control.flags);
                 return;
         case CONTROL_APP_STOP:
-                note(w, "app-stop\n");
+                world_note(w, "app-stop\n");
                 w->stops++;
                 if (w->app != CONTROL_APP_STOPPING)
                         world_later(w, w->stop_ms, WORLD_APP_STOPPED, 0);
                 w->app = CONTROL_APP_STOPPING;
                 return;
         case CONTROL_RESTORE:
-                note(w, "restore\n");
+                world_note(w, "restore\n");
                 CHECK(a->control.blob && !w->restore_runs);
                 /* Never over files that the student has worked on. */
                 CHECK(!w->student_ran);
@@ -166,7 +164,7 @@ static void take_order(struct world *w, const struct state_action *a)
                         world_later(w, 0, WORLD_HELD, 0);
                 return;
         case CONTROL_SAVED:
-                note(w, "saved\n");
+                world_note(w, "saved\n");
                 w->saved_told++;
                 return;
         case CONTROL_STATE:
@@ -195,7 +193,7 @@ static void end_restore(struct world *w)
                          "{\"ok\":true,\"seq\":0,\"generation\":0,\"files\":0,\"bytes\":0,"
                          "\"ms\":1,\"fell_back\":false}");
         w->home_complete = !w->restore_error;
-        tell(w, CONTROL_RESTORE_DONE, w->restore_error ? 1 : 0, 0, 0, blob);
+        world_tell(w, CONTROL_RESTORE_DONE, w->restore_error ? 1 : 0, 0, 0, blob);
 }
 
 /* The code that a save ends with, or NULL. */
@@ -243,7 +241,7 @@ static void end_save(struct world *w, uint32_t flags)
                          (unsigned long long)w->save_seq, flags & CONTROL_FINAL ? "true" : "false",
                          7);
         }
-        tell(w, CONTROL_SAVE_DONE, error ? 1 : 0, flags, 0, blob);
+        world_tell(w, CONTROL_SAVE_DONE, error ? 1 : 0, flags, 0, blob);
 }
 
 static void save_held(struct world *w)
@@ -262,7 +260,7 @@ static void end_stop(struct world *w)
 {
         w->app = CONTROL_APP_NONE;
         if (!w->terminating) {
-                tell(w, CONTROL_APP_STOPPED, 0, 0, 0, "");
+                world_tell(w, CONTROL_APP_STOPPED, 0, 0, 0, "");
                 return;
         }
         save_held(w);
@@ -272,35 +270,36 @@ static void end_stop(struct world *w)
 
 void world_channel(struct world *w, const struct channel_msg *m)
 {
-        give(w, &(struct state_event){.type = STATE_GATE, .channel = m});
+        world_give(w, &(struct state_event){.type = STATE_GATE, .channel = m});
 }
 
 static void take_channel(struct world *w, const struct channel_msg *m)
 {
         switch (m->type) {
         case CHANNEL_GATE_CONFIG:
-                note(w, "config %s%s%s\n", m->u.config.phase, *m->u.config.message ? " " : "",
-                     m->u.config.message);
+                world_note(w, "config %s%s%s\n", m->u.config.phase, *m->u.config.message ? " " : "",
+                           m->u.config.message);
                 CHECK(*m->u.config.key && m->u.config.generation == w->generation);
                 return;
         case CHANNEL_GATE_PROBE:
-                note(w, "probe%s\n", m->u.probe.prime ? " prime" : "");
-                forget(w, WORLD_APP_UP);
+                world_note(w, "probe%s\n", m->u.probe.prime ? " prime" : "");
+                world_forget_pending(w, WORLD_APP_UP);
                 if (!w->app_never_up)
                         world_later(w, w->start_ms, WORLD_APP_UP, m->u.probe.id);
                 return;
         case CHANNEL_GATE_APP_DOWN:
-                note(w, "down\n");
-                forget(w, WORLD_APP_UP);
+                world_note(w, "down\n");
+                world_forget_pending(w, WORLD_APP_UP);
                 return;
         case CHANNEL_GATE_NOTICE:
                 w->notice_ms = m->u.notice.stop_in_ms;
                 CHECK(memchr(m->u.notice.rule, '\0', sizeof(m->u.notice.rule)));
                 CHECK((m->u.notice.stop_in_ms >= 0) == (m->u.notice.rule[0] != '\0'));
-                note(w, "notice %lld %s\n", (long long)m->u.notice.stop_in_ms, m->u.notice.rule);
+                world_note(w, "notice %lld %s\n", (long long)m->u.notice.stop_in_ms,
+                           m->u.notice.rule);
                 return;
         case CHANNEL_SENSE_BEGIN:
-                note(w, "sense\n");
+                world_note(w, "sense\n");
                 return;
         default:
                 CHECK(!"a message to gate or sense");
@@ -379,20 +378,23 @@ static void fill_claim(struct world *w, struct wire_claim *c)
         grant(w, c->saves, &c->n_saves, 0);
 }
 
-static void answer(struct world *w, enum state_line line, const struct wire_msg *m)
+void world_answer(struct world *w, enum state_line line, const struct wire_msg *m)
 {
-        give(w, &(struct state_event){.type = STATE_ANSWER, .answer.line = line, .answer.msg = m});
+        world_give(w, &(struct state_event){
+                              .type = STATE_ANSWER, .answer.line = line, .answer.msg = m});
 }
 
 static void on_hello(struct world *w, const struct wire_hello *m, struct wire_msg *reply)
 {
         w->hellos++;
-        note(w, "> hello %llu\n", (unsigned long long)m->generation);
+        world_note(w, "> hello %llu\n", (unsigned long long)m->generation);
         CHECK_STR(m->nonce, "0123456789abcdef0123456789abcdef");
         reply->type = WIRE_WELCOME;
         reply->welcome.re = m->seq;
         reply->welcome.v = 1;
         reply->welcome.heartbeat_ms = 5000;
+        reply->welcome.epoch = w->hosts[w->at].epoch;
+        reply->welcome.reconnect_ms = w->hosts[w->at].window_ms;
         if (w->claimed)
                 fill_claim(w, &reply->welcome.claim);
 }
@@ -406,6 +408,7 @@ static void on_report(struct world *w, const struct wire_report *m, struct wire_
         reply->type = WIRE_OK;
         reply->ok.re = m->seq;
         reply->ok.heartbeat_ms = 5000;
+        reply->ok.reconnect_ms = w->hosts[w->at].window_ms;
         if (w->idle_ms > 0 && m->person_age_ms >= 0) {
                 reply->ok.stop_known = true;
                 reply->ok.stop_in_ms = MAX(w->idle_ms - m->person_age_ms, 0);
@@ -417,8 +420,8 @@ static void on_report(struct world *w, const struct wire_report *m, struct wire_
 
 static void on_saved(struct world *w, const struct wire_saved *m, struct wire_msg *reply)
 {
-        note(w, "> saved %llu%s%s\n", (unsigned long long)m->save_seq, m->final ? " final" : "",
-             m->unchanged ? " unchanged" : "");
+        world_note(w, "> saved %llu%s%s\n", (unsigned long long)m->save_seq,
+                   m->final ? " final" : "", m->unchanged ? " unchanged" : "");
         CHECK(m->generation == w->generation);
         CHECK(m->unchanged || m->save_seq <= w->uploaded_seq);
         reply->type = WIRE_SAVED_ACK;
@@ -445,6 +448,15 @@ static bool send_one(struct world *w, enum state_line line)
         CHECK(w->reachable);
         if (w->answer == WORLD_SILENT)
                 return false;
+        if (w->hosts[w->at].does == WORLD_FROZEN) {
+                if (line == STATE_REPORT_LINE)
+                        world_later(w, 3000, WORLD_NO_ANSWER, (int64_t)w->s.sent_seq[line]);
+                return false;
+        }
+        if (w->hosts[w->at].does == WORLD_FOLLOWS) {
+                world_refuse(w, line);
+                return true;
+        }
         if (line == STATE_AWAIT_LINE) {
                 w->await_open = true;
                 w->await_seq = w->msg.await.seq;
@@ -452,7 +464,7 @@ static bool send_one(struct world *w, enum state_line line)
                 if (w->command.id > w->await_acted) {
                         world_deliver(w);
                 } else {
-                        forget(w, WORLD_NONE);
+                        world_forget_pending(w, WORLD_NONE);
                         world_later(w, 25000, WORLD_NONE, 0);
                 }
                 return false;
@@ -463,7 +475,7 @@ static bool send_one(struct world *w, enum state_line line)
                 on_saved(w, &w->msg.saved, &reply);
         else
                 on_report(w, &w->msg.report, &reply);
-        answer(w, line, &reply);
+        world_answer(w, line, &reply);
         return true;
 }
 
@@ -474,12 +486,14 @@ void world_deliver(struct world *w)
         if (!w->await_open)
                 return;
         w->await_open = false;
-        forget(w, WORLD_NONE);
+        world_forget_pending(w, WORLD_NONE);
         memset(&m, 0, sizeof(m));
         m.type = WIRE_COMMAND;
         m.command = w->command;
+        if (w->hosts[w->at].epoch > 0 && m.command.epoch == 0)
+                m.command.epoch = w->hosts[w->at].epoch;
         m.command.re = w->await_seq;
-        answer(w, STATE_AWAIT_LINE, &m);
+        world_answer(w, STATE_AWAIT_LINE, &m);
 }
 
 uint64_t world_command(struct world *w, enum wire_verb verb)
@@ -509,8 +523,10 @@ static void after(struct world *w)
         for (size_t i = 0; i < mine.n; i++) {
                 if (mine.v[i].type == STATE_ACT_CONTROL)
                         take_order(w, &mine.v[i]);
-                else if (mine.v[i].type == STATE_ACT_REDIAL)
-                        note(w, "redial\n");
+                else if (mine.v[i].type == STATE_ACT_DIAL)
+                        world_dial(w, mine.v[i].url);
+                else if (mine.v[i].type == STATE_ACT_HANG_UP)
+                        world_hang_up(w);
                 else
                         take_channel(w, &mine.v[i].channel);
         }
@@ -525,7 +541,7 @@ static void happen(struct world *w, enum world_thing what, int64_t value)
         switch (what) {
         case WORLD_APP_STARTED:
                 if (w->app == CONTROL_APP_RUNNING)
-                        tell(w, CONTROL_STATE, 0, 0, 0, "");
+                        world_tell(w, CONTROL_STATE, 0, 0, 0, "");
                 return;
         case WORLD_APP_UP:
                 m.u.app_up.id = (uint32_t)value;
@@ -552,7 +568,19 @@ static void happen(struct world *w, enum world_thing what, int64_t value)
         case WORLD_NONE:
                 w->await_open = false;
                 w->msg = (struct wire_msg){.type = WIRE_NONE, .none.re = w->await_seq};
-                answer(w, STATE_AWAIT_LINE, &w->msg);
+                world_answer(w, STATE_AWAIT_LINE, &w->msg);
+                return;
+        case WORLD_DIALLED:
+                world_dialled(w, (int)value);
+                return;
+        case WORLD_HUNG_UP:
+                world_hung_up(w);
+                return;
+        case WORLD_NO_ANSWER:
+                if (w->s.busy[STATE_REPORT_LINE] &&
+                    w->s.sent_seq[STATE_REPORT_LINE] == (uint64_t)value)
+                        world_give(w, &(struct state_event){.type = STATE_NO_ANSWER,
+                                                            .answer.line = STATE_REPORT_LINE});
                 return;
         case WORLD_FREE:
                 return;
@@ -588,7 +616,7 @@ void world_run(struct world *w, int64_t ms)
                 if (mono_before(end, due))
                         break;
                 w->now.us = MAX(w->now.us, due.us);
-                give(w, &(struct state_event){.type = STATE_DEADLINE});
+                world_give(w, &(struct state_event){.type = STATE_DEADLINE});
         }
         w->now = end;
 }
@@ -606,14 +634,16 @@ void world_until(struct world *w, enum wire_phase phase, int64_t ms)
 
 /* ---- crashes ---- */
 
-static void boot_link(struct world *w)
+void world_boot_link(struct world *w)
 {
         struct state_config config = {
                 .save_after_ms = 20000,
-                .seed = 12345,
+                .seed = w->seed,
                 .first_seq = (uint64_t)w->now.us,
         };
 
+        CHECK_INT(route_init(&config.route, w->urls ? w->urls : "tcp://127.0.0.1:7700", w->seed),
+                  0);
         STR_CUT(config.task, "t-0000000001");
         STR_CUT(config.nonce, "0123456789abcdef0123456789abcdef");
         memset(config.secret, 'b', sizeof(config.secret) - 1);
@@ -625,10 +655,10 @@ static void boot_link(struct world *w)
         state_init(&w->s, &config, w->now);
         state_set_addr(&w->s, "127.0.0.1:1234");
         w->await_open = false;
-        forget(w, WORLD_NONE);
+        world_forget_pending(w, WORLD_NONE);
 }
 
-void world_init(struct world *w)
+void world_prepare(struct world *w)
 {
         memset(w, 0, sizeof(*w));
         w->now = (mono_t){INT64_C(100000000000)};
@@ -638,16 +668,28 @@ void world_init(struct world *w)
         w->restore_ms = 700;
         w->save_ms = 500;
         w->reachable = true;
-        boot_link(w);
-        tell(w, CONTROL_STATE, 0, 0, 0, "");
+        w->seed = 12345;
+}
+
+void world_init(struct world *w)
+{
+        world_prepare(w);
+        world_boot_link(w);
+        world_tell(w, CONTROL_STATE, 0, 0, 0, "");
         world_reconnect(w);
 }
 
 void world_crash_link(struct world *w)
 {
-        note(w, "! link\n");
-        boot_link(w);
-        tell(w, CONTROL_STATE, 0, 0, 0, "");
+        world_note(w, "! link\n");
+        world_boot_link(w);
+        if (w->urls) {
+                w->at = -1;
+                w->reachable = false;
+                world_forget_pending(w, WORLD_DIALLED);
+                world_forget_pending(w, WORLD_HUNG_UP);
+        }
+        world_tell(w, CONTROL_STATE, 0, 0, 0, "");
         if (w->reachable)
                 world_reconnect(w);
 }
@@ -656,16 +698,16 @@ void world_crash_gate(struct world *w)
 {
         struct channel_msg m = {.type = CHANNEL_GATE_HELLO};
 
-        note(w, "! gate\n");
+        world_note(w, "! gate\n");
         memset(&w->gate, 0, sizeof(w->gate));
-        forget(w, WORLD_APP_UP);
+        world_forget_pending(w, WORLD_APP_UP);
         m.u.hello.port = 1234;
         world_channel(w, &m);
 }
 
 void world_crash_sense(struct world *w)
 {
-        note(w, "! sense\n");
+        world_note(w, "! sense\n");
         world_channel(w, &(struct channel_msg){.type = CHANNEL_SENSE_HELLO});
 }
 
@@ -673,18 +715,18 @@ void world_crash_app(struct world *w)
 {
         if (w->app != CONTROL_APP_RUNNING)
                 return;
-        note(w, "! app\n");
+        world_note(w, "! app\n");
         w->app = w->app_primed ? CONTROL_APP_NONE : CONTROL_APP_BACKOFF;
-        tell(w, CONTROL_APP_EXITED, 1, 0, 0, "");
+        world_tell(w, CONTROL_APP_EXITED, 1, 0, 0, "");
         if (w->app == CONTROL_APP_BACKOFF)
                 w->app = CONTROL_APP_RUNNING;
 }
 
 void world_sigterm(struct world *w)
 {
-        note(w, "! term\n");
+        world_note(w, "! term\n");
         w->terminating = true;
-        tell(w, CONTROL_TERMINATING, 0, 0, 0, "");
+        world_tell(w, CONTROL_TERMINATING, 0, 0, 0, "");
         if (w->app != CONTROL_APP_STOPPING)
                 world_later(w, w->stop_ms, WORLD_APP_STOPPED, 0);
         w->app = CONTROL_APP_STOPPING;
@@ -702,14 +744,14 @@ void world_cut(struct world *w)
 {
         w->reachable = false;
         w->await_open = false;
-        forget(w, WORLD_NONE);
-        give(w, &(struct state_event){.type = STATE_DISCONNECTED});
+        world_forget_pending(w, WORLD_NONE);
+        world_give(w, &(struct state_event){.type = STATE_DISCONNECTED});
 }
 
 void world_reconnect(struct world *w)
 {
         w->reachable = true;
-        give(w, &(struct state_event){.type = STATE_CONNECTED});
+        world_give(w, &(struct state_event){.type = STATE_CONNECTED});
 }
 
 void world_to(struct world *w, enum wire_phase phase)

@@ -17,9 +17,20 @@ enum world_thing {
         WORLD_APP_STOPPED,
         WORLD_RESTORED,
         WORLD_SAVED,
-        WORLD_HELD,   /* init makes the last save by itself */
-        WORLD_CHANGE, /* sense tells a change in the workspace, again every value ms */
-        WORLD_NONE,   /* the await comes back empty */
+        WORLD_HELD,    /* init makes the last save by itself */
+        WORLD_CHANGE,  /* sense tells a change in the workspace, again every value ms */
+        WORLD_NONE,    /* the await comes back empty */
+        WORLD_DIALLED, /* value: index of the address */
+        WORLD_HUNG_UP,
+        WORLD_NO_ANSWER, /* on the report line; value: seq of the question */
+};
+
+/* What a controller of the list does. */
+enum world_host {
+        WORLD_LEADS,
+        WORLD_FOLLOWS, /* answers not-leader */
+        WORLD_REFUSES, /* nobody listens */
+        WORLD_FROZEN,  /* the kernel accepts, nobody answers: a dialling ends when it is hung up */
 };
 
 enum world_answer {
@@ -74,6 +85,20 @@ struct world {
         } gate;
         int64_t notice_ms; /* the stop that it was told of last; -1 none */
 
+        /* the controllers of the list */
+        const char *urls; /* NULL: one */
+        uint64_t seed;
+        struct {
+                enum world_host does;
+                uint64_t epoch;
+                int64_t window_ms;  /* that it tells */
+                const char *leader; /* that it names as a follower */
+                uint64_t dials, hellos;
+        } hosts[ROUTE_MAX];
+        int at; /* connected to, or -1 */
+        uint64_t dials;
+        mono_t dialled_at;
+
         /* controller */
         int64_t idle_ms; /* > 0: it announces the stop that follows from the person's age */
         enum world_answer answer;
@@ -92,6 +117,11 @@ struct world {
 };
 
 void world_init(struct world *w);
+/* The same with several controllers, none of which is reached yet; hosts are the caller's to set.
+ */
+void world_init_several(struct world *w, const char *urls, uint64_t seed);
+/* What it does from now on; `cut` ends the connection that it has. */
+void world_host(struct world *w, int host, enum world_host does, bool cut);
 /* Let time pass; everything that comes due happens in order. */
 void world_run(struct world *w, int64_t ms);
 /* Run until the phase is reached; fails after `ms`. */

@@ -46,6 +46,42 @@ static void test_wrong_secret(void)
         client_down(&c);
 }
 
+/* A follower takes nothing, whoever asks, and says who leads. */
+static void test_follower(void)
+{
+        struct wire_msg *got;
+        struct client c;
+
+        client_up(&c, "t-0000000001", 'a');
+        agents_follow(fixture.agents, "tcp://127.0.0.1:7799");
+        expect_refused(&c, client_hello(&c), "not-leader");
+        expect_refused(&c, client_report(&c), "not-leader");
+        expect_refused(&c, client_await(&c, 0), "not-leader");
+        expect_refused(&c, client_saved(&c, 7, 1), "not-leader");
+        CHECK_INT(fixture.n_events, 0);
+        CHECK_INT(fixture_counters().not_leader, 4);
+        ask_msg(&c.report, client_hello(&c));
+        got = ask_answer(&c.report);
+        CHECK_INT(got->refused.re, c.seq);
+        CHECK_STR(got->refused.leader, "tcp://127.0.0.1:7799");
+        CHECK(got->refused.retry_ms >= 1000);
+        /* It takes over, on the same connection. */
+        agents_lead(fixture.agents, 8);
+        got = client_enrol(&c);
+        CHECK_INT(got->welcome.epoch, 8);
+        CHECK_INT(got->welcome.reconnect_ms, 1234);
+        ask_msg(&c.report, client_report(&c));
+        got = ask_answer(&c.report);
+        CHECK_INT(got->type, WIRE_OK);
+        CHECK_INT(got->ok.reconnect_ms, 1234);
+        fixture_claim("t-0000000001", 5, 31);
+        ask_msg(&c.await, client_await(&c, 0));
+        got = ask_answer(&c.await);
+        CHECK_INT(got->type, WIRE_COMMAND);
+        CHECK_INT(got->command.epoch, 8);
+        client_down(&c);
+}
+
 static void test_second_nonce(void)
 {
         struct client c, thief;
@@ -412,10 +448,11 @@ static void test_tables_are_bounded(void)
 int main(void)
 {
         static void (*const cases[])(void) = {
-                test_wrong_secret, test_second_nonce,       test_version, test_address,
-                test_garbage,      test_huge_frame,         test_not_nng, test_core_refuses_report,
-                test_task_removed, test_old_conn,           test_burst,   test_address_taken,
-                test_backlog,      test_tables_are_bounded,
+                test_wrong_secret,  test_follower, test_second_nonce,
+                test_version,       test_address,  test_garbage,
+                test_huge_frame,    test_not_nng,  test_core_refuses_report,
+                test_task_removed,  test_old_conn, test_burst,
+                test_address_taken, test_backlog,  test_tables_are_bounded,
         };
 
         log_init("test_agents", LOG_ERROR_LEVEL);

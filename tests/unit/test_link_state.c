@@ -317,7 +317,7 @@ static void a_deaf_controller_is_dialled_anew(void)
                            w.now, &w.fx);
         }
         CHECK_INT(w.fx.n, 1);
-        CHECK_INT(w.fx.v[0].type, STATE_ACT_REDIAL);
+        CHECK_INT(w.fx.v[0].type, STATE_ACT_HANG_UP);
         CHECK_INT(w.s.phase, WIRE_PHASE_READY);
 }
 

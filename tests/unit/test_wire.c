@@ -170,6 +170,37 @@ static void fill_ok_due(void)
         STR_CUT(msg.ok.stop_rule, "lifetime");
 }
 
+static void fill_welcome_epoch(void)
+{
+        fill(WIRE_WELCOME);
+        msg.welcome.claim.workspace[0] = 0;
+        msg.welcome.epoch = 17;
+        msg.welcome.reconnect_ms = 4000;
+}
+
+static void fill_ok_window(void)
+{
+        fill(WIRE_OK);
+        msg.ok.n_saves = 0;
+        msg.ok.reconnect_ms = 30000;
+}
+
+static void fill_command_epoch(void)
+{
+        fill(WIRE_COMMAND);
+        msg.command.epoch = WIRE_NUMBER_MAX;
+}
+
+static void fill_refused_leader(void)
+{
+        fill(WIRE_REFUSED);
+        msg.refused = (struct wire_refused){.re = 4,
+                                            .code = "not-leader",
+                                            .reason = "another controller leads",
+                                            .retry_ms = 1000,
+                                            .leader = "tcp://10.0.1.7:7700"};
+}
+
 static const struct {
         const char *name;
         void (*fill)(void);
@@ -178,6 +209,10 @@ static const struct {
         {"report-unseen", fill_report_unseen},
         {"ok-stop", fill_ok_stop},
         {"ok-due", fill_ok_due},
+        {"welcome-epoch", fill_welcome_epoch},
+        {"ok-window", fill_ok_window},
+        {"command-epoch", fill_command_epoch},
+        {"refused-leader", fill_refused_leader},
 };
 
 static void encode(struct buf *b)
@@ -223,6 +258,32 @@ static void test_later_roundtrip(struct buf *a)
         CHECK_INT(got.ok.stop_in_ms, 0);
 }
 
+static void test_lead_roundtrip(struct buf *a)
+{
+        fill_welcome_epoch();
+        encode(a);
+        CHECK_INT(wire_decode(a->data, a->len, &got, why), 0);
+        CHECK_INT(got.welcome.epoch, 17);
+        CHECK_INT(got.welcome.reconnect_ms, 4000);
+        CHECK(!got.welcome.claim.workspace[0]);
+        fill_ok_window();
+        encode(a);
+        CHECK_INT(wire_decode(a->data, a->len, &got, why), 0);
+        CHECK_INT(got.ok.reconnect_ms, 30000);
+        fill_command_epoch();
+        encode(a);
+        CHECK_INT(wire_decode(a->data, a->len, &got, why), 0);
+        CHECK_INT(got.command.epoch, WIRE_NUMBER_MAX);
+        fill_refused_leader();
+        encode(a);
+        CHECK_INT(wire_decode(a->data, a->len, &got, why), 0);
+        CHECK_STR(got.refused.leader, "tcp://10.0.1.7:7700");
+        /* What a release before these fields sends means "not told". */
+        CHECK_INT(decode("{\"type\":\"welcome\",\"re\":1,\"v\":1,\"heartbeat_ms\":5000}"), 0);
+        CHECK_INT(got.welcome.epoch, 0);
+        CHECK_INT(got.welcome.reconnect_ms, 0);
+}
+
 static void test_roundtrip(void)
 {
         AUTO_BUF a = BUF_INIT(WIRE_FRAME_MAX);
@@ -245,6 +306,7 @@ static void test_roundtrip(void)
         CHECK_INT(got.report.signals[1].age_ms, -1);
         CHECK_STR(got.report.error, msg.report.error);
         test_later_roundtrip(&a);
+        test_lead_roundtrip(&a);
         fill(WIRE_WELCOME);
         encode(&a);
         CHECK_INT(wire_decode(a.data, a.len, &got, why), 0);

@@ -599,9 +599,8 @@ static int adopt(struct process *p, const char *task)
         return 0;
 }
 
-int process_inventory(struct process *p)
+static int adopt_all(struct process *p)
 {
-        struct core_event done = {.type = EV_INVENTORY_DONE, .inventory = {.certain = true}};
         DIR *d = opendir(p->dir);
         const struct dirent *entry;
         int r = 0;
@@ -613,9 +612,25 @@ int process_inventory(struct process *p)
                         r = adopt(p, entry->d_name);
         }
         closedir(d);
+        return r;
+}
+
+int process_inventory(struct process *p)
+{
+        struct core_event done = {.type = EV_INVENTORY_DONE, .inventory = {.certain = true}};
+        int r = adopt_all(p);
+
         if (r == 0)
                 shell_post(p->shell, &done);
         return r;
+}
+
+void process_adopt_strays(struct process *p)
+{
+        int r = adopt_all(p);
+
+        if (r < 0)
+                log_warn("the tasks' folder cannot be read", LOG_STR("path", p->dir), LOG_ERR(r));
 }
 
 static int agent_paths(struct process *p)

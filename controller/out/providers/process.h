@@ -66,3 +66,8 @@ struct process *process_free(struct process *p);
  * EV_INVENTORY_DONE. Once, after shell_boot. 0 or -errno when the folder cannot be listed.
  */
 NODISCARD int process_inventory(struct process *p);
+/*
+ * Adopt tasks that came after the inventory, by no launch of ours: another controller on the same
+ * folder was frozen while it led, and finished its launch when it awoke. The core ends them.
+ */
+void process_adopt_strays(struct process *p);

@@ -1,0 +1,268 @@
+#include "edges.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "in/agents.h"
+#include "in/http.h"
+#include "in/ops.h"
+#include "out/providers/process.h"
+#include "out/storage.h"
+#include "state_dir.h"
+
+#define STORAGE_URL_TTL_S 86400
+/* A controller that was frozen may have launched something when it awoke. */
+#define STRAYS_MS INT64_C(15000)
+
+struct edges {
+        struct loop *loop;
+        struct shell *shell;
+        struct store *store;
+        struct edges_config c;
+        char http_address[CONFIG_TEXT_SIZE];
+        char tasks_dir[STATE_PATH_SIZE];
+        char ops_url[STATE_PATH_SIZE + 8];
+        struct process_type types[CORE_TYPES_MAX];
+        struct loop_timer strays;
+        struct storage *storage;
+        struct storage_proc *storage_proc;
+        struct agents *agents;
+        struct process *process;
+        struct http *http;
+        struct ops *ops;
+};
+
+static const char *path_of(const struct edges *e, const char *name,
+                           char dst[static STATE_PATH_SIZE])
+{
+        return state_dir_path(config_text(e->c.config, CONFIG_STATE_DIR), name, dst);
+}
+
+const char *edges_agents_url(const struct config *c)
+{
+        const char *told = config_text(c, CONFIG_ADVERTISE_AGENTS);
+
+        return told[0] ? told : config_text(c, CONFIG_LISTEN_AGENTS);
+}
+
+const char *edges_http_url(const struct config *c, char dst[static EDGES_URL_SIZE])
+{
+        const char *told = config_text(c, CONFIG_ADVERTISE_HTTP);
+
+        (void)snprintf(dst, EDGES_URL_SIZE, "%s%s", told[0] ? "" : "http://",
+                       told[0] ? told : config_text(c, CONFIG_LISTEN_HTTP));
+        return dst;
+}
+
+/* ---- each edge ---- */
+
+static int spawn_storage(struct edges *e, const char *root)
+{
+        char self[STATE_PATH_SIZE];
+        char key[STATE_PATH_SIZE];
+        ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+        if (n < 0)
+                return -errno;
+        self[n] = 0;
+        return storage_spawn(e->loop, self, config_text(e->c.config, CONFIG_LISTEN_STORAGE), root,
+                             path_of(e, "master.key", key), &e->storage_proc);
+}
+
+static int start_storage(struct edges *e)
+{
+        const char *elsewhere = config_text(e->c.config, CONFIG_STORAGE_URL);
+        char root[STATE_PATH_SIZE];
+        char url[EDGES_URL_SIZE];
+        struct storage_config config = {
+                .root = path_of(e, "storage", root),
+                .url = elsewhere[0] ? elsewhere : url,
+                .keys = e->c.keys,
+                .max_bytes = (uint64_t)config_num(e->c.config, CONFIG_STORAGE_MAX_BYTES),
+                .url_ttl_s = STORAGE_URL_TTL_S,
+        };
+        int r;
+
+        (void)snprintf(url, sizeof(url), "http://%s",
+                       config_text(e->c.config, CONFIG_LISTEN_STORAGE));
+        r = storage_new(e->loop, e->shell, &config, &e->storage);
+        return r < 0 || elsewhere[0] ? r : spawn_storage(e, root);
+}
+
+static int start_agents(struct edges *e)
+{
+        struct agents_config config = {
+                .url = config_text(e->c.config, CONFIG_LISTEN_AGENTS),
+                .host_suffix = config_text(e->c.config, CONFIG_PUBLIC_HOST),
+                .keys = e->c.keys,
+                .heartbeat_ms = config_num(e->c.config, CONFIG_HEARTBEAT),
+                .grants_ctx = e->storage,
+                .restore_request = storage_restore_request,
+                .save_request = storage_save_request,
+                .core = e->c.core,
+        };
+        int r = agents_new(e->loop, e->shell, &config, &e->agents);
+
+        if (r == 0)
+                agents_follow(e->agents, "");
+        return r;
+}
+
+static int start_process(struct edges *e)
+{
+        const struct config *c = e->c.config;
+        const char *all = config_text(c, CONFIG_CONTROLLERS);
+        struct process_config config = {
+                .dir = path_of(e, "tasks", e->tasks_dir),
+                .agent = config_text(c, CONFIG_AGENT),
+                .controller_url = all[0] ? all : edges_agents_url(c),
+                .uid_base = (uint32_t)config_num(c, CONFIG_UID_BASE),
+                .keys = e->c.keys,
+                .n_types = c->n_types,
+                .types = e->types,
+        };
+
+        for (uint32_t i = 0; i < c->n_types; i++) {
+                STR_CUT(e->types[i].name, c->types[i].name);
+                e->types[i].profile = config_type_text(c, i, CONFIG_TYPE_PROFILE);
+                e->types[i].bind = config_type_text(c, i, CONFIG_TYPE_BIND);
+        }
+        return process_new(e->loop, e->shell, &config, &e->process);
+}
+
+static int start_http(struct edges *e)
+{
+        const char *web_dir = config_text(e->c.config, CONFIG_WEB_DIR);
+        struct http_config config = {
+                .address = e->http_address,
+                .api_token = e->c.token,
+                .public_scheme = config_text(e->c.config, CONFIG_PUBLIC_SCHEME),
+                .host_suffix = config_text(e->c.config, CONFIG_PUBLIC_HOST),
+                .keys = e->c.keys,
+                .web_dir = web_dir[0] ? web_dir : NULL,
+        };
+
+        config_addr(e->c.config, CONFIG_LISTEN_HTTP, e->http_address, sizeof(e->http_address),
+                    &config.port);
+        return http_new(e->loop, e->shell, &config, &e->http);
+}
+
+static int start_ops(struct edges *e)
+{
+        const char *given = config_text(e->c.config, CONFIG_OPS_SOCKET);
+        char path[STATE_PATH_SIZE];
+        struct ops_config config = {.url = e->ops_url,
+                                    .http = e->http,
+                                    .counters = agents_counters,
+                                    .agents = e->agents};
+
+        (void)snprintf(e->ops_url, sizeof(e->ops_url), "ipc://%s",
+                       given[0] ? given : path_of(e, "ops.sock", path));
+        return ops_new(e->loop, e->shell, e->store, &config, &e->ops);
+}
+
+/* ---- all of them ---- */
+
+static int start_all(struct edges *e)
+{
+        static const struct {
+                const char *name;
+                int (*start)(struct edges *e);
+        } parts[] = {{"storage", start_storage},
+                     {"agents", start_agents},
+                     {"provider", start_process},
+                     {"http", start_http},
+                     {"ops", start_ops}};
+
+        for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+                int r = parts[i].start(e);
+
+                if (r < 0) {
+                        log_error("this part cannot start", LOG_STR("part", parts[i].name),
+                                  LOG_ERR(r));
+                        return r;
+                }
+        }
+        return 0;
+}
+
+static void on_strays(void *ctx)
+{
+        struct edges *e = ctx;
+
+        if (shell_writable(e->shell))
+                process_adopt_strays(e->process);
+        loop_timer_set_in(&e->strays, STRAYS_MS);
+}
+
+int edges_start(struct loop *l, struct shell *shell, struct store *store,
+                const struct edges_config *c, struct edges **ret_edges)
+{
+        struct edges *e = calloc(1, sizeof(*e));
+        int r;
+
+        if (!e)
+                return -ENOMEM;
+        e->loop = l;
+        e->shell = shell;
+        e->store = store;
+        e->c = *c;
+        loop_timer_init(l, &e->strays, on_strays, e);
+        r = start_all(e);
+        if (r < 0) {
+                edges_free(e);
+                return r;
+        }
+        *ret_edges = e;
+        return 0;
+}
+
+struct edges *edges_free(struct edges *e)
+{
+        if (!e)
+                return NULL;
+        loop_timer_cancel(&e->strays);
+        ops_free(e->ops);
+        http_free(e->http);
+        process_free(e->process);
+        agents_free(e->agents);
+        storage_proc_free(e->storage_proc);
+        storage_free(e->storage);
+        free(e);
+        return NULL;
+}
+
+int edges_run(struct edges *e)
+{
+        return http_run(e->http);
+}
+
+int edges_lead(struct edges *e, uint64_t epoch)
+{
+        int r;
+
+        agents_lead(e->agents, epoch);
+        r = process_inventory(e->process);
+        if (r < 0)
+                log_error("the running tasks cannot be listed", LOG_ERR(r));
+        loop_timer_set_in(&e->strays, STRAYS_MS);
+        return r;
+}
+
+void edges_pause(struct edges *e, bool paused)
+{
+        if (paused)
+                agents_follow(e->agents, "");
+        else
+                agents_lead(e->agents, shell_lead(e->shell)->epoch);
+}
+
+void edges_follow(struct edges *e)
+{
+        agents_follow(e->agents, shell_lead(e->shell)->agents);
+}
