@@ -148,7 +148,7 @@ static void resume_task(struct core *c, struct task *t)
         case TASK_STATE_MAX:
                 break;
         }
-        if (task_may_hold_work(t) && !w && t->row.id[0])
+        if (task_may_hold_work(t) && !w)
                 task_enter(c, t, TASK_TERMINATING, "its workspace does not know it");
         task_arm(c, t);
 }
@@ -207,6 +207,9 @@ static void resume_workspace(struct core *c, struct workspace *w)
         }
         if (w->row.state == WS_STARTING && !w->row.task[0])
                 pools_wait(c, w);
+        /* The stop that it means may not have reached everybody before the restart. */
+        w->drain = modes_hard_drain(c, w->type) && w->row.state != WS_STOPPED &&
+                   w->row.state != WS_DELETED;
         workspace_arm(c, w);
 }
 

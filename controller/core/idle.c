@@ -72,7 +72,7 @@ bool core_idle(const struct core *c, const char *workspace, mono_t now, struct c
 
 mono_t idle_due(const struct core *c, const struct workspace *w)
 {
-        return w->row.state == WS_RUNNING ? plan_of(c, w, c->now).due : MONO_NEVER;
+        return plan_of(c, w, c->now).due;
 }
 
 /*

@@ -114,9 +114,10 @@ struct workspace {
         char person_by[CORE_SOURCE_SIZE]; /* its source; "" not known */
         mono_t hold_until;                /* not stopped for idleness before this */
         const char *hold_why;             /* static */
-        mono_t ask_at;      /* attention: next attempt; recovering, deleted: next question */
-        mono_t alert_at;    /* attention: the next alert may be written */
-        utc_t attention_at; /* since when */
+        mono_t ask_at;   /* attention: next attempt; recovering, deleted: next question */
+        mono_t alert_at; /* attention: the next alert may be written */
+        char alerted[CORE_REASON_SIZE]; /* attention: what was written last */
+        utc_t attention_at;             /* since when */
         uint32_t tries;
         utc_t active_stored;
         struct pending_save save;
@@ -248,7 +249,7 @@ int64_t backoff_ms(uint32_t tries);
 /* ---- task.c: the task machine ---- */
 
 void task_enter(struct core *c, struct task *t, enum task_state state, const char *reason);
-/* Ask its agent; a new id unless the same question is still open. Stores nothing. */
+/* Ask its agent, with a new id. Stores nothing. */
 void task_command(struct core *c, struct task *t, enum command_verb verb, bool recheck,
                   const char *reason);
 void task_launch(struct core *c, uint32_t type);
@@ -328,6 +329,7 @@ void saves_sweep(struct core *c, const struct workspace *w);
 
 /* ---- idle.c ---- */
 
+/* Of a running one. */
 mono_t idle_due(const struct core *c, const struct workspace *w);
 /* `by`: its source. */
 void idle_evidence(struct core *c, struct workspace *w, int64_t person_age_ms, const char *by);

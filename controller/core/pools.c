@@ -1,4 +1,5 @@
 /* The pools: who waits, which warm task to give, what to launch or end. Numbers: pool/pool.c. */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,8 +12,9 @@ void pools_wait(struct core *c, struct workspace *w)
 {
         struct pool *p = &c->pools[w->type];
 
-        if (w->waiting || w->type >= c->config.n_types)
-                return;
+        assert(w->type < c->config.n_types);
+        if (w->waiting)
+                return; /* it came before the inventory was in */
         w->waiting = true;
         w->wait_next = INDEX_NONE;
         w->wait_prev = p->wait_tail;
@@ -156,8 +158,6 @@ void pools_forget(struct core *c, struct task *t)
 
 void pools_launch_failed(struct core *c, uint32_t type, const char *reason)
 {
-        if (type >= c->config.n_types)
-                return;
         pool_breaker_failed(&c->pools[type].breaker, c->now);
         STR_CUT(c->pools[type].failure, reason);
         c->pool_dirty = true;
@@ -165,8 +165,6 @@ void pools_launch_failed(struct core *c, uint32_t type, const char *reason)
 
 void pools_launch_refused(struct core *c, uint32_t type, const char *reason)
 {
-        if (type >= c->config.n_types)
-                return;
         pool_backoff_failed(&c->pools[type].backoff, c->now);
         STR_CUT(c->pools[type].failure, reason);
         c->pool_dirty = true;
@@ -182,8 +180,6 @@ void pools_launch_succeeded(struct core *c, uint32_t type, int64_t lead_ms)
 {
         struct pool *p = &c->pools[type];
 
-        if (type >= c->config.n_types)
-                return;
         pool_breaker_succeeded(&p->breaker);
         p->lead_ms = p->lead_ms ? (3 * p->lead_ms + lead_ms) / 4 : lead_ms;
         c->pool_dirty = true;

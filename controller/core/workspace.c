@@ -39,14 +39,15 @@ static mono_t attention_next(const struct core *c, struct workspace *w)
         return mono_add_ms(c->now, ms);
 }
 
-/* The operator is told, and told again while it lasts; not more often, whatever it does. */
+/* The operator is told, and told again while it lasts; the same at most so often. */
 static void attention_alert(struct core *c, struct workspace *w)
 {
         char detail[CORE_REASON_SIZE];
         int64_t since_s = (c->utc.us - w->attention_at.us) / US_PER_S;
 
-        if (!mono_due(w->alert_at, c->now))
+        if (!mono_due(w->alert_at, c->now) && strcmp(w->alerted, w->row.reason) == 0)
                 return;
+        STR_CUT(w->alerted, w->row.reason);
         w->alert_at = mono_add_ms(c->now, ATTENTION_ALERT_MS);
         if (since_s > 0)
                 (void)snprintf(detail, sizeof(detail), "for %lld s: %.120s", (long long)since_s,
@@ -68,7 +69,8 @@ static void after_stop(struct core *c, struct workspace *w, bool wanted)
 {
         if (w->row.erase_at.us)
                 workspace_enter(c, w, WS_DELETED, "waits for its erasure");
-        else if (wanted && !c->draining && w->type < c->config.n_types)
+        else if (wanted && !c->draining && !modes_hard_drain(c, w->type) &&
+                 w->type < c->config.n_types)
                 workspace_enter(c, w, WS_STARTING, "it was asked for while it was being stopped");
 }
 
@@ -101,8 +103,7 @@ void workspace_enter(struct core *c, struct workspace *w, enum ws_state state, c
                 after_stop(c, w, wanted);
                 break;
         case WS_STARTING:
-                if (!w->row.task[0])
-                        pools_wait(c, w);
+                pools_wait(c, w);
                 break;
         case WS_RUNNING:
         case WS_SAVING:
@@ -246,7 +247,7 @@ void workspace_stop(struct core *c, struct workspace *w, bool recheck, const cha
                         order_stop(c, w, t, recheck, reason);
                 break;
         case WS_SAVING:
-                if (t && !recheck)
+                if (t)
                         stop_saving(c, w, t, reason);
                 break;
         case WS_ATTENTION:
@@ -390,6 +391,7 @@ void workspace_arm(struct core *c, const struct workspace *w)
 void workspace_attention_again(struct core *c, struct workspace *w)
 {
         w->attention_at = c->utc;
+        STR_CUT(w->alerted, w->row.reason);
         w->alert_at = mono_add_ms(c->now, ATTENTION_ALERT_MS);
         w->ask_at = attention_next(c, w);
 }

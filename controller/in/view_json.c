@@ -410,7 +410,10 @@ static void describe_hold(const struct workspace_row *w, const struct core_idle 
         idle_hold(&idle->limits, &idle->facts, &idle->stop, tale, idle->due, dst, size);
         len = strlen(dst);
         if (idle->wait[0] && len < size)
-                (void)snprintf(dst + len, size - len, "; not sooner because %s", idle->wait);
+                (void)snprintf(dst + len, size - len, "%s%s",
+                               mono_is_never(idle->due) ? "; it is kept: "
+                                                        : "; not sooner because ",
+                               idle->wait);
 }
 
 static void add_limit(cJSON *obj, const char *key, int64_t ms)
