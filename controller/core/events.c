@@ -74,13 +74,17 @@ static void boot_done(struct core *c, const struct core_event *ev)
         }
 }
 
-/* The table is full: it is ended without a row of its own, at every list anew until it is gone. */
+/*
+ * The table is full: it is ended without a row of its own, at every list anew until it is gone. The
+ * row in the history is what a leader that is none any more cannot store.
+ */
 static void stop_unlisted(struct core *c, const char *task)
 {
         struct core_effect *fx;
 
         if (!fx_room(c))
                 return;
+        fx_audit(c, "", task, "core", "orphan", "the store does not know this task");
         fx = fx_add(c, FX_STOP_TASK);
         STR_CUT(fx->stop_task.task, task);
         STR_CUT(fx->stop_task.reason, "the store does not know this task");
