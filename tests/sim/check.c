@@ -243,7 +243,7 @@ static void check_claim(struct sim *s, const struct truth *t, const struct works
         for (int i = 0; i < SIM_BODIES; i++) {
                 const struct body *b = &s->bodies[i];
 
-                if (!b->alive || !b->restored || b->disowned ||
+                if (!b->alive || !b->restored || b->disowned || b->abandoned ||
                     strcmp(b->workspace, row->id) != 0 || strcmp(b->id, row->task) == 0 ||
                     b->generation != t->generation)
                         continue;
