@@ -28,7 +28,8 @@ link, listen = int(sys.argv[1]), int(sys.argv[2])
 os.dup2(link, 4)
 os.dup2(listen, 6)
 os.closerange(7, 256)
-os.execv(sys.argv[3], [sys.argv[3], "gate"])
+extra = dict(pair.split("=", 1) for pair in sys.argv[4:])
+os.execve(sys.argv[3], [sys.argv[3], "gate"], {**os.environ, **extra})
 """
 
 
@@ -49,7 +50,7 @@ def high(fd):
 
 
 class Gate:
-    def __init__(self, worker, app_socket, nofile=None, profile=None, log=None):
+    def __init__(self, worker, app_socket, nofile=None, profile=None, log=None, extra=None):
         self.link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.link.settimeout(DEADLINE)
         self.theirs = theirs  # init keeps both ends open, so does this
@@ -61,6 +62,7 @@ class Gate:
         self.nofile = nofile
         self.profile = profile
         self.log = log
+        self.extra = extra or {}  # variables of the gate alone
         self.held = []
         self.start()
 
@@ -75,7 +77,8 @@ class Gate:
             resource.setrlimit(resource.RLIMIT_NOFILE, (self.nofile, self.nofile))
 
         self.proc = subprocess.Popen(
-            [sys.executable, "-c", LAUNCH, str(fds[0]), str(fds[1]), self.worker],
+            [sys.executable, "-c", LAUNCH, str(fds[0]), str(fds[1]), self.worker,
+             *("%s=%s" % pair for pair in self.extra.items())],
             pass_fds=fds, env=env, preexec_fn=limit if self.nofile else None, stderr=self.log)
         for fd in fds:
             os.close(fd)
