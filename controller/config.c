@@ -635,6 +635,7 @@ void config_core(const struct config *c, struct core_config *ret_core)
                 .retry_save_ms = config_num(c, CONFIG_SAVE_RETRY),
                 .erase_delay_ms = config_num(c, CONFIG_ERASE_DELAY),
                 .stops_per_min = (uint32_t)config_num(c, CONFIG_STOPS_PER_MINUTE),
+                .user_running_max = (uint32_t)config_num(c, CONFIG_USER_RUNNING_MAX),
         };
 
         core.agent_lost_ms = MAX(AGENT_LOST_MS_MIN, AGENT_LOST_HEARTBEATS * core.heartbeat_ms);
@@ -643,6 +644,7 @@ void config_core(const struct config *c, struct core_config *ret_core)
 
                 STR_CUT(t->name, c->types[i].name);
                 t->pool_size = (uint32_t)config_type_num(c, i, CONFIG_TYPE_POOL);
+                t->queue_max = (uint32_t)config_type_num(c, i, CONFIG_TYPE_QUEUE_MAX);
                 t->limits = (struct idle_limits){
                         .idle_ms = config_type_num(c, i, CONFIG_TYPE_IDLE),
                         .never_connected_ms = config_type_num(c, i, CONFIG_TYPE_NEVER_CONNECTED),

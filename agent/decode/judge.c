@@ -6,8 +6,9 @@
 
 /* What a changed document scrolls follows it at once. */
 #define SCROLL_AFTER_CHANGE_MS 1000
-/* From a person's navigation to the connections of the page that it loads. */
-#define OPENING_MS 30000
+/* From a person's navigation to the connections of the page that it loads; 33 s on a busy computer.
+ */
+#define OPENING_MS 60000
 /* When the tracker says "inactive", the last key was 40 to 70 s ago. */
 #define INACTIVE_AGE_MS 40000
 /* A refresh asks at once; its log entry is sent a second later, when a batch is full. */
@@ -57,8 +58,10 @@ static enum presence_kind kind_of(enum rule_verdict v)
 {
         switch (v) {
         case RULE_PERSON:
+        case RULE_PRESS:
                 return PRESENCE_KIND_PERSON;
         case RULE_WEAK:
+        case RULE_GESTURE:
         case RULE_SCROLL:
                 return PRESENCE_KIND_WEAK;
         case RULE_HINT:
@@ -262,14 +265,18 @@ static struct judgement judge_typed(const struct watch *w, const struct stream_c
         return (struct judgement){PRESENCE_TYPED, PRESENCE_KIND_PERSON};
 }
 
-static struct judgement judge_scroll(const struct watch *w)
+/* Its first argument names the editor or the web view, in quotes. */
+static struct judgement judge_scroll(const struct watch *w, const struct stream_call *call)
 {
         mono_t changed = w->page->changed;
-        struct judgement j = {PRESENCE_SCROLL, PRESENCE_KIND_WEAK};
+        const char *end =
+                call->args_len > 2 ? memchr(call->args + 2, '"', call->args_len - 2) : NULL;
 
         if (!mono_is_never(changed) && mono_diff_ms(changed, w->now) < SCROLL_AFTER_CHANGE_MS)
-                j.kind = PRESENCE_KIND_MACHINE;
-        return j;
+                return (struct judgement){PRESENCE_SCROLL, PRESENCE_KIND_MACHINE};
+        if (end && page_scroll(w->page, call->args, (size_t)(end - call->args), w->now))
+                return (struct judgement){PRESENCE_SCROLL, PRESENCE_KIND_PERSON};
+        return (struct judgement){PRESENCE_SCROLL, PRESENCE_KIND_WEAK};
 }
 
 /* The cell's state comes as a change of the document, with more of them behind it. */
@@ -319,7 +326,7 @@ static struct judgement judge_verdict(struct watch *w, const struct stream_call 
                 page_activity(w->page, false);
                 return (struct judgement){PRESENCE_ACTIVE, PRESENCE_KIND_MACHINE};
         case RULE_SCROLL:
-                return judge_scroll(w);
+                return judge_scroll(w, call);
         case RULE_CHANGE:
                 w->page->changed = w->now;
                 break;
@@ -328,8 +335,23 @@ static struct judgement judge_verdict(struct watch *w, const struct stream_call 
         case RULE_JOB:
         case RULE_JOB_END:
                 return judge_job(w, call, v == RULE_JOB);
-        case RULE_MACHINE:
         case RULE_PERSON:
+                /* The tracker hears every key and button first: this was an extension, or
+                   something that was dropped from outside. */
+                if (page_resting(w->page))
+                        return (struct judgement){PRESENCE_INPUT, PRESENCE_KIND_WEAK};
+                break;
+        case RULE_PRESS:
+                if (page_resting(w->page)) {
+                        w->page->changed = w->now;
+                        return (struct judgement){PRESENCE_INPUT, PRESENCE_KIND_MACHINE};
+                }
+                break;
+        case RULE_GESTURE:
+                if (page_resting(w->page) || nobody_active(w->observer, w->now))
+                        return (struct judgement){PRESENCE_INPUT, PRESENCE_KIND_MACHINE};
+                break;
+        case RULE_MACHINE:
         case RULE_WEAK:
         case RULE_HINT:
         case RULE_UNDECODED:

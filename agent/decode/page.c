@@ -89,10 +89,16 @@ void page_activity(struct page *p, bool active)
                 p->masked = false;
 }
 
+bool page_resting(const struct page *p)
+{
+        return p->tracker == PAGE_INACTIVE;
+}
+
 bool page_touched(const struct page *p, mono_t now)
 {
-        return !p->spoke && p->jobs == 0 && !p->masked &&
-               mono_diff_ms(p->awake, now) > PAGE_TRACKER_MS;
+        int64_t untouched = mono_before(p->opened, p->awake) ? PAGE_TRACKER_MS : PAGE_LOADING_MS;
+
+        return !p->spoke && p->jobs == 0 && !p->masked && mono_diff_ms(p->awake, now) > untouched;
 }
 
 bool page_focus(struct page *p, uint8_t focus)
@@ -103,7 +109,7 @@ bool page_focus(struct page *p, uint8_t focus)
         return changed;
 }
 
-/* FNV-1a. Who aims at a collision makes the count of his own cells wrong. */
+/* FNV-1a. Who aims at a collision makes the count of his own cells or scrolling wrong. */
 static uint32_t hash_of(const char *key, size_t len)
 {
         uint32_t h = UINT32_C(2166136261);
@@ -129,6 +135,23 @@ void page_job(struct page *p, const char *key, size_t len, bool begins)
                 return; /* it never began */
         }
         p->masked = true;
+}
+
+bool page_scroll(struct page *p, const char *key, size_t len, mono_t now)
+{
+        uint32_t id = hash_of(key, len);
+
+#ifndef DECODE_PLANTED_LAYOUT
+        if (id != p->scrolled)
+                p->scrolls = 0;
+#endif
+        p->scrolled = id;
+        for (size_t i = PAGE_HAND_SCROLLS - 1; i > 0; i--)
+                p->scroll_at[i] = p->scroll_at[i - 1];
+        p->scroll_at[0] = now;
+        p->scrolls = MIN(p->scrolls + 1, (uint32_t)PAGE_HAND_SCROLLS);
+        return p->scrolls == PAGE_HAND_SCROLLS &&
+               mono_diff_ms(p->scroll_at[PAGE_HAND_SCROLLS - 1], now) <= PAGE_HAND_MS;
 }
 
 bool page_alive(const struct page *p, mono_t now)

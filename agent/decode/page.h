@@ -19,7 +19,12 @@
 #define PAGES_MAX 64      /* remembered; the one used longest ago makes room */
 #define PAGE_TOKEN_MAX 64 /* bytes of a token, with NUL */
 #define PAGE_TRACKER_MS 80000
+/* The same for a page that is being loaded: on a busy computer 86 s were seen without a key. */
+#define PAGE_LOADING_MS 110000
 #define PAGE_JOBS_MAX 16 /* running at once; the one that began first makes room */
+/* A hand on the wheel: so many pieces of scrolling of one thing, in so short a time. */
+#define PAGE_HAND_SCROLLS 3
+#define PAGE_HAND_MS 2000
 
 enum page_tracker { PAGE_UNKNOWN, PAGE_ACTIVE, PAGE_INACTIVE };
 
@@ -39,6 +44,9 @@ struct page {
         bool masked;   /* a job has run since the last ACTIVE edge */
         uint32_t jobs; /* running, and which: the hash of what tells it; 0 nothing does */
         uint32_t job[PAGE_JOBS_MAX];
+        uint32_t scrolled; /* the hash of what was scrolled last */
+        uint32_t scrolls;  /* how many times running it was, up to PAGE_HAND_SCROLLS */
+        mono_t scroll_at[PAGE_HAND_SCROLLS]; /* the last of them, the newest first */
 };
 
 struct pages {
@@ -60,10 +68,12 @@ void page_feed(struct page *p, mono_t now);
 bool page_fresh(struct page *p, uint32_t id);
 
 void page_activity(struct page *p, bool active);
+/* Its tracker has said "inactive", and nothing since: nobody pressed anything. */
+bool page_resting(const struct page *p);
 /*
  * For a tracker that says "inactive" and has said nothing before: did someone press a key
- * meanwhile? A new page's tracker begins as active without saying so and gives up PAGE_TRACKER_MS
- * after the page has begun, later only when there was a key.
+ * meanwhile? A new page's tracker begins as active without saying so and gives up PAGE_LOADING_MS
+ * after the page has begun (PAGE_TRACKER_MS after it woke), later only when there was a key.
  */
 bool page_touched(const struct page *p, mono_t now);
 /*
@@ -76,6 +86,13 @@ bool page_focus(struct page *p, uint8_t focus);
  * times and is one; `len` 0 nothing does, and each is one more.
  */
 void page_job(struct page *p, const char *key, size_t len, bool begins);
+
+/*
+ * Something was scrolled, `key` tells what. True: it goes on as a wheel or a finger does it, in
+ * pieces that follow each other; a program that reveals a line scrolls once, and a page that is
+ * laid out scrolls each thing once.
+ */
+bool page_scroll(struct page *p, const char *key, size_t len, mono_t now);
 
 /* Connected and fed within OBSERVER_DEAD_MS. */
 bool page_alive(const struct page *p, mono_t now);

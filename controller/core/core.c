@@ -169,6 +169,9 @@ void fx_reply(struct core *c, uint64_t token, enum reply_status status, const ch
 
 bool stops_allowed(struct core *c)
 {
+#ifdef CORE_PLANTED_NO_CAP
+        return true;
+#endif
         if (mono_diff_ms(c->stops_window, c->now) >= STOPS_WINDOW_MS || c->stops == 0) {
                 c->stops_window = c->now;
                 c->stops = 0;
@@ -283,7 +286,7 @@ struct workspace *workspace_add(struct core *c, const struct workspace_row *row)
         w->type = type_find(c, row->key.type);
         w->wait_next = w->wait_prev = INDEX_NONE;
         w->ask_at = MONO_NEVER;
-        w->requested_at = w->person_at = w->hold_until = c->now;
+        w->requested_at = w->person_at = w->hold_until = w->alert_at = c->now;
         w->hold_why = "";
         index_link(&c->workspace_index, slot);
         user_link(c, w);
@@ -365,6 +368,10 @@ void core_step(struct core *c, const struct core_event *ev, struct core_effects 
         c->now = ev->now;
         c->utc = ev->utc;
         c->fx = fx;
+#ifdef CORE_PLANTED_ALLOCATES
+        void *volatile planted = malloc(1); /* volatile, or the pair is optimised away */
+        free(planted);
+#endif
         events_dispatch(c, ev);
         if (c->pool_dirty || mono_due(c->pool_due, c->now))
                 pools_run(c);

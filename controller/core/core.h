@@ -117,7 +117,8 @@ struct core_event {
                 } task_seen;
                 /*
                  * A provider whose lists may be late cannot be sure: then a task that holds work
-                 * is taken for gone only when its agent is silent too.
+                 * is taken for gone only when its agent is silent too and the lists of a minute
+                 * lack it; so such a provider lists again and again.
                  */
                 struct {
                         bool certain; /* what is not in this list is not there */
@@ -399,8 +400,8 @@ uint32_t core_place(const struct core *c, const char *workspace);
 /* Over how long agents should spread when they come back, for so many as there are now. */
 int64_t core_reconnect_ms(const struct core *c);
 /*
- * Is this mode on for this type ("": for every type at once)? `*ret_why` is "who: reason", valid
- * until the next step; "" when it is off. `*ret_hard` as in REQ_MODE.
+ * Is this mode set for exactly this type ("": for every type at once)? `*ret_why` is "who: reason",
+ * valid until the next step; "" when it is off. `*ret_hard` as in REQ_MODE.
  */
 bool core_mode_on(const struct core *c, enum core_mode mode, const char *type, bool *ret_hard,
                   const char **ret_why);

@@ -74,6 +74,19 @@ static void boot_done(struct core *c, const struct core_event *ev)
         }
 }
 
+/* The table is full: it is ended without a row of its own, at every list anew until it is gone. */
+static void stop_unlisted(struct core *c, const char *task)
+{
+        struct core_effect *fx;
+
+        if (!fx_room(c))
+                return;
+        fx = fx_add(c, FX_STOP_TASK);
+        STR_CUT(fx->stop_task.task, task);
+        STR_CUT(fx->stop_task.reason, "the store does not know this task");
+        fx->stop_task.epoch = c->epoch;
+}
+
 static void task_seen(struct core *c, const struct core_event *ev)
 {
         struct task_row row = {.launched_at = c->utc};
@@ -91,14 +104,14 @@ static void task_seen(struct core *c, const struct core_event *ev)
                 STR_CUT(row.id, ev->task_seen.task);
                 t = task_add(c, &row);
                 if (!t) {
-                        ignore(c);
+                        stop_unlisted(c, row.id);
                         return;
                 }
                 c->task_number = MAX(c->task_number, core_task_number(row.id));
                 fx_audit(c, "", row.id, "core", "orphan", "the store does not know this task");
                 task_enter(c, t, TASK_TERMINATING, "the store does not know this task");
         }
-        t->seen = true;
+        t->seen = t->launched = true;
 }
 
 static void resume_task(struct core *c, struct task *t)
@@ -135,7 +148,7 @@ static void resume_task(struct core *c, struct task *t)
         case TASK_STATE_MAX:
                 break;
         }
-        if (task_may_hold_work(t) && !w && t->row.id[0])
+        if (task_may_hold_work(t) && !w)
                 task_enter(c, t, TASK_TERMINATING, "its workspace does not know it");
         task_arm(c, t);
 }
@@ -155,7 +168,7 @@ static void resume_unseen(struct core *c, struct task *t)
         else if (c->certain)
                 task_ended(c, t, gone);
         else
-                provider_end_said(c, t, gone);
+                provider_end_said(c, t, gone, true);
         if (t->doubted)
                 resume_task(c, t);
 }
@@ -182,7 +195,7 @@ static void resume_workspace(struct core *c, struct workspace *w)
                 if (!t)
                         workspace_enter(c, w, WS_RECOVERING, "its task is unknown");
                 else
-                        w->ask_at = mono_add_ms(c->now, c->config.retry_save_ms);
+                        workspace_attention_again(c, w);
                 break;
         case WS_RECOVERING:
         case WS_DELETED:
@@ -194,6 +207,9 @@ static void resume_workspace(struct core *c, struct workspace *w)
         }
         if (w->row.state == WS_STARTING && !w->row.task[0])
                 pools_wait(c, w);
+        /* The stop that it means may not have reached everybody before the restart. */
+        w->drain = modes_hard_drain(c, w->type) && w->row.state != WS_STOPPED &&
+                   w->row.state != WS_DELETED;
         workspace_arm(c, w);
 }
 
@@ -213,6 +229,8 @@ static void inventory_done(struct core *c, const struct core_event *ev)
                         continue;
                 t->resume = !c->open;
                 t->missing = !t->seen && (!c->open || t->launched);
+                if (t->seen)
+                        provider_listed(c, t);
                 t->seen = false;
                 if (t->resume || t->missing)
                         timers_set(&c->task_timers, i, c->now);
@@ -285,6 +303,7 @@ static void agent_hello(struct core *c, const struct core_event *ev)
         if (changed)
                 fx_put_task(c, t);
         t->live.heard_at = c->now;
+        t->launched = true; /* also when the provider's answer got lost */
         fx = fx_add(c, FX_WELCOME);
         fx->welcome.conn = conn;
         STR_CUT(fx->welcome.task, t->row.id);

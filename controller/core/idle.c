@@ -43,10 +43,12 @@ static struct core_idle plan_of(const struct core *c, const struct workspace *w,
         p.due = p.stop.due;
         if (c->draining)
                 p.due = MONO_NEVER;
+#ifndef CORE_PLANTED_NO_QUIET
         if (mono_before(p.due, c->quiet_until)) {
                 p.due = c->quiet_until;
                 p.wait = "the controller has just started";
         }
+#endif
         if (mono_before(p.due, w->hold_until)) {
                 p.due = w->hold_until;
                 p.wait = w->hold_why;
@@ -70,7 +72,7 @@ bool core_idle(const struct core *c, const char *workspace, mono_t now, struct c
 
 mono_t idle_due(const struct core *c, const struct workspace *w)
 {
-        return w->row.state == WS_RUNNING ? plan_of(c, w, c->now).due : MONO_NEVER;
+        return plan_of(c, w, c->now).due;
 }
 
 /*

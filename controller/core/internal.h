@@ -35,6 +35,10 @@
 #define ACTIVE_STORE_MS 60000
 /* The same alert about the same task is written at most this often. */
 #define ALERT_AGAIN_MS 60000
+/* An alert about a workspace in attention is repeated after this, while it stays there. */
+#define ATTENTION_ALERT_MS 600000
+/* Attempts to save in attention: the configured pause, doubled each time, at most so many times. */
+#define ATTENTION_DOUBLINGS 4
 /* A pool is not refilled while a claim runs that is not older than this. */
 #define CLAIM_FIRST_MS 10000
 /* What an agent says of jobs is believed up to here; the job limit is far below. */
@@ -48,6 +52,8 @@
 #define NOTICE_MS_MAX (30 * 86400 * INT64_C(1000))
 /* Somebody who was there less than this ago is given another task. */
 #define NOTICE_PERSON_MS 600000
+/* Lists may be late by so much: what they lack is gone when they lack it for longer. */
+#define LIST_LATE_MS 60000
 /* stops_per_min is counted in windows of this length. */
 #define STOPS_WINDOW_MS 60000
 /* Agents that come back are spread so that no more than this many do in a second. */
@@ -108,7 +114,10 @@ struct workspace {
         char person_by[CORE_SOURCE_SIZE]; /* its source; "" not known */
         mono_t hold_until;                /* not stopped for idleness before this */
         const char *hold_why;             /* static */
-        mono_t ask_at; /* attention: next attempt; recovering, deleted: next question */
+        mono_t ask_at;   /* attention: next attempt; recovering, deleted: next question */
+        mono_t alert_at; /* attention: the next alert may be written */
+        char alerted[CORE_REASON_SIZE]; /* attention: what was written last */
+        utc_t attention_at;             /* since when */
         uint32_t tries;
         utc_t active_stored;
         struct pending_save save;
@@ -119,10 +128,11 @@ struct task {
         struct task_live live;
         uint32_t slot;
         uint32_t type;
-        bool seen;    /* in the inventory that runs */
-        bool resume;  /* it comes from the store and was not looked at yet */
-        bool missing; /* the inventory did not have it */
-        bool doubted; /* the provider says that it has ended, and its agent does not agree */
+        bool seen;     /* in the inventory that runs */
+        bool resume;   /* it comes from the store and was not looked at yet */
+        bool missing;  /* the inventory did not have it */
+        bool doubted;  /* the provider says that it has ended, and its agent does not agree */
+        bool unlisted; /* ... because lists lack it; one that has it again ends the doubt */
         mono_t doubted_at;
         char doubt[CORE_REASON_SIZE]; /* what the provider said */
         bool resumed;                 /* a stop of it was cancelled */
@@ -239,7 +249,7 @@ int64_t backoff_ms(uint32_t tries);
 /* ---- task.c: the task machine ---- */
 
 void task_enter(struct core *c, struct task *t, enum task_state state, const char *reason);
-/* Ask its agent; a new id unless the same question is still open. Stores nothing. */
+/* Ask its agent, with a new id. Stores nothing. */
 void task_command(struct core *c, struct task *t, enum command_verb verb, bool recheck,
                   const char *reason);
 void task_launch(struct core *c, uint32_t type);
@@ -260,8 +270,10 @@ void task_audit(struct core *c, const struct task *t, const char *what, const ch
 void provider_launched(struct core *c, const struct core_event *ev);
 void provider_ended(struct core *c, const struct core_event *ev);
 void provider_noticed(struct core *c, const struct core_event *ev);
-/* It says that it has ended, and may be late or wrong. */
-void provider_end_said(struct core *c, struct task *t, const char *reason);
+/* It says that it has ended, and may be late or wrong. `unlisted`: its list lacks it. */
+void provider_end_said(struct core *c, struct task *t, const char *reason, bool unlisted);
+/* Its list has it. */
+void provider_listed(struct core *c, struct task *t);
 /* The inventory did not have it. */
 void provider_missing(struct core *c, struct task *t);
 /* Its agent speaks. */
@@ -298,6 +310,8 @@ void workspace_task_useless(struct core *c, struct workspace *w, struct task *t,
 void workspace_task_lost(struct core *c, struct workspace *w, struct task *t, const char *reason);
 void workspace_task_gone(struct core *c, struct workspace *w, const struct task *t);
 void workspace_salvaged(struct core *c, struct workspace *w, const struct core_event *ev);
+/* It was in attention before the restart. */
+void workspace_attention_again(struct core *c, struct workspace *w);
 void workspace_deadline(struct core *c, struct workspace *w);
 void workspace_arm(struct core *c, const struct workspace *w);
 
@@ -315,6 +329,7 @@ void saves_sweep(struct core *c, const struct workspace *w);
 
 /* ---- idle.c ---- */
 
+/* Of a running one. */
 mono_t idle_due(const struct core *c, const struct workspace *w);
 /* `by`: its source. */
 void idle_evidence(struct core *c, struct workspace *w, int64_t person_age_ms, const char *by);

@@ -35,12 +35,12 @@ bool modes_hard_drain(const struct core *c, uint32_t type)
 bool core_mode_on(const struct core *c, enum core_mode mode, const char *type, bool *ret_hard,
                   const char **ret_why)
 {
-        uint32_t i = type[0] ? type_find(c, type) : c->config.n_types;
-        const struct mode *m = (size_t)mode < MODE_MAX ? modes_get(c, mode, i) : NULL;
+        const struct mode *m =
+                type[0] ? &c->pools[type_find(c, type)].modes[mode] : &c->modes[mode];
 
-        *ret_hard = m && m->hard;
-        *ret_why = m ? m->why : "";
-        return m != NULL;
+        *ret_hard = m->hard;
+        *ret_why = m->why;
+        return m->on;
 }
 
 static void switch_on(struct mode *m, enum core_mode mode, bool hard, const char *why)

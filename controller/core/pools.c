@@ -1,4 +1,5 @@
 /* The pools: who waits, which warm task to give, what to launch or end. Numbers: pool/pool.c. */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,8 +12,9 @@ void pools_wait(struct core *c, struct workspace *w)
 {
         struct pool *p = &c->pools[w->type];
 
-        if (w->waiting || w->type >= c->config.n_types)
-                return;
+        assert(w->type < c->config.n_types);
+        if (w->waiting)
+                return; /* it came before the inventory was in */
         w->waiting = true;
         w->wait_next = INDEX_NONE;
         w->wait_prev = p->wait_tail;
@@ -156,8 +158,6 @@ void pools_forget(struct core *c, struct task *t)
 
 void pools_launch_failed(struct core *c, uint32_t type, const char *reason)
 {
-        if (type >= c->config.n_types)
-                return;
         pool_breaker_failed(&c->pools[type].breaker, c->now);
         STR_CUT(c->pools[type].failure, reason);
         c->pool_dirty = true;
@@ -165,8 +165,6 @@ void pools_launch_failed(struct core *c, uint32_t type, const char *reason)
 
 void pools_launch_refused(struct core *c, uint32_t type, const char *reason)
 {
-        if (type >= c->config.n_types)
-                return;
         pool_backoff_failed(&c->pools[type].backoff, c->now);
         STR_CUT(c->pools[type].failure, reason);
         c->pool_dirty = true;
@@ -182,8 +180,6 @@ void pools_launch_succeeded(struct core *c, uint32_t type, int64_t lead_ms)
 {
         struct pool *p = &c->pools[type];
 
-        if (type >= c->config.n_types)
-                return;
         pool_breaker_succeeded(&p->breaker);
         p->lead_ms = p->lead_ms ? (3 * p->lead_ms + lead_ms) / 4 : lead_ms;
         c->pool_dirty = true;
@@ -216,10 +212,18 @@ static void serve_waiting(struct core *c, uint32_t type)
 
                 if (!t)
                         return;
+#ifdef CORE_PLANTED_REFILL_FIRST
+                if (p->n[CLASS_WARM] <= c->config.types[type].pool_size)
+                        return;
+#endif
                 if (!fx_room(c)) {
                         c->pool_due = c->now;
                         return;
                 }
+#ifdef CORE_PLANTED_JUMPS_QUEUE
+                workspace_claim(c, &c->workspaces[p->wait_tail], t);
+                continue;
+#endif
                 workspace_claim(c, &c->workspaces[p->wait_head], t);
         }
 }
@@ -283,6 +287,18 @@ static const char *explanation(const struct core *c, uint32_t type)
         return mono_is_never(p->breaker.until) && mono_is_never(p->backoff.until) ? "" : p->failure;
 }
 
+/* What room there is, is theirs: a refill of another type would take it. */
+static bool people_refused(const struct core *c)
+{
+        for (uint32_t i = 0; i < c->config.n_types; i++) {
+                const struct pool *p = &c->pools[i];
+
+                if (p->waiting > p->n[CLASS_LAUNCHING] && !mono_is_never(p->backoff.until))
+                        return true;
+        }
+        return false;
+}
+
 static struct pool_input input_of(const struct core *c, uint32_t type, bool refill)
 {
         const struct pool *p = &c->pools[type];
@@ -295,6 +311,7 @@ static struct pool_input input_of(const struct core *c, uint32_t type, bool refi
                 .launching = p->n[CLASS_LAUNCHING],
                 .capacity = c->task_index.n_free,
                 .claiming = !mono_is_never(claim_until(c, type)),
+                .refused = people_refused(c),
                 .draining = c->draining,
                 .drained = modes_get(c, MODE_DRAIN, type) != NULL,
                 .paused = pause != NULL,

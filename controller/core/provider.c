@@ -19,6 +19,11 @@ static void launch_failed(struct core *c, struct task *t, const struct core_even
 {
         const char *reason = ev->task_result.reason;
 
+#ifdef CORE_PLANTED_REUSES_TOKEN
+        t->ask_at = mono_add_ms(c->now, 1);
+        task_arm(c, t);
+        return;
+#endif
         if (is_refusal(ev->task_result.failure)) {
                 /* It does not exist; the next attempt is another task. */
                 pools_launch_refused(c, t->type, reason);
@@ -62,7 +67,7 @@ mono_t provider_doubt_due(const struct core *c, const struct task *t)
 {
         int64_t ms = c->config.heartbeat_ms * SILENT_HEARTBEATS;
 
-        if (!t->doubted)
+        if (!t->doubted || t->unlisted)
                 return MONO_NEVER;
         /* After a start it may take so long until it is back. */
         if (!t->heard)
@@ -80,10 +85,28 @@ void provider_heard(struct core *c, struct task *t)
         task_audit(c, t, "end-refuted", "its agent is heard; the provider was wrong");
 }
 
-static void doubt(struct core *c, struct task *t, const char *reason)
+void provider_listed(struct core *c, struct task *t)
+{
+        if (!t->doubted || !t->unlisted)
+                return;
+        t->doubted = false;
+        if (fx_room(c)) /* a list concerns many at once */
+                task_audit(c, t, "end-refuted", "the provider has it again");
+        task_arm(c, t);
+}
+
+static void doubt(struct core *c, struct task *t, const char *reason, bool unlisted)
 {
         bool again = t->doubted;
 
+        /* One list may be late; when those of a minute lack it, it is not that. */
+        t->unlisted =
+                unlisted &&
+                (!again || (t->unlisted && mono_diff_ms(t->doubted_at, c->now) < LIST_LATE_MS));
+
+#ifdef CORE_PLANTED_ONE_LIST
+        t->unlisted = false;
+#endif
         if (!again) {
                 t->doubted = true;
                 t->doubted_at = c->now;
@@ -95,7 +118,7 @@ static void doubt(struct core *c, struct task *t, const char *reason)
                 task_audit(c, t, "end-doubted", reason);
 }
 
-void provider_end_said(struct core *c, struct task *t, const char *reason)
+void provider_end_said(struct core *c, struct task *t, const char *reason, bool unlisted)
 {
         bool doubtful =
                 t->row.state == TASK_WARM || (t->row.state != TASK_LOST && task_may_hold_work(t));
@@ -105,7 +128,7 @@ void provider_end_said(struct core *c, struct task *t, const char *reason)
         doubtful = false;
 #endif
         if (doubtful)
-                doubt(c, t, reason);
+                doubt(c, t, reason, unlisted);
         else
                 task_ended(c, t, reason);
         task_arm(c, t);
@@ -128,7 +151,7 @@ void provider_ended(struct core *c, const struct core_event *ev)
         if (ev->task_ended.certain)
                 task_ended(c, t, why);
         else
-                provider_end_said(c, t, why);
+                provider_end_said(c, t, why, false);
 }
 
 void provider_missing(struct core *c, struct task *t)
@@ -138,7 +161,7 @@ void provider_missing(struct core *c, struct task *t)
         if (c->certain)
                 task_ended(c, t, gone);
         else if (t->row.state != TASK_LAUNCHING)
-                provider_end_said(c, t, gone);
+                provider_end_said(c, t, gone, true);
         else /* its launch has a time limit of its own */
                 t->missing = false;
 }

@@ -29,7 +29,9 @@ static struct workspace *create(struct core *c, const struct core_event *ev)
         return w;
 }
 
-static void launch_known(struct core *c, struct workspace *w, const struct core_event *ev)
+/* What becomes of a request that was admitted. */
+static enum reply_status launch_known(struct core *c, struct workspace *w,
+                                      const struct core_event *ev)
 {
         struct pool *p = &c->pools[w->type];
 
@@ -52,6 +54,9 @@ static void launch_known(struct core *c, struct workspace *w, const struct core_
         case WS_RECOVERING:
                 if (workspace_resume(c, w, actor_of(ev->launch.actor)) || w->row.wanted)
                         break;
+                /* It would be a new launch, once it is stopped. */
+                if (modes_get(c, MODE_DRAIN, w->type))
+                        return REPLY_CLOSED;
                 w->requested_at = c->now;
                 w->row.wanted = true;
                 fx_put_workspace(c, w);
@@ -62,6 +67,7 @@ static void launch_known(struct core *c, struct workspace *w, const struct core_
                 break;
         }
         workspace_arm(c, w);
+        return REPLY_OK;
 }
 
 /* When the next of this queue may have its turn: a launch lasts about as long as the last ones. */
@@ -102,7 +108,7 @@ static void reply_launch(struct core *c, const struct core_event *ev, enum reply
         if (status == REPLY_QUEUE_FULL) {
                 fx->reply.place = p->waiting + 1;
                 fx->reply.retry_ms = retry_ms(p);
-        } else if (status == REPLY_OK && w) {
+        } else if (status == REPLY_OK) {
                 fx->reply.place = pools_place(c, w);
         }
 }
@@ -147,8 +153,8 @@ void requests_launch(struct core *c, const struct core_event *ev)
                 fx_reply(c, token, REPLY_FULL, id);
                 return;
         }
-        launch_known(c, w, ev);
-        reply_launch(c, ev, REPLY_OK, w, type);
+        status = launch_known(c, w, ev);
+        reply_launch(c, ev, status, w, type);
 }
 
 void requests_stop(struct core *c, const struct core_event *ev)
@@ -202,23 +208,26 @@ void requests_abandon(struct core *c, const struct core_event *ev)
         uint64_t token = ev->req_workspace.token;
         struct task *t;
         char why[CORE_REASON_SIZE];
+        bool may;
 
         if (!w) {
                 fx_reply(c, token, REPLY_NOT_FOUND, ev->req_workspace.id);
                 return;
         }
         t = task_of(c, w);
-#ifndef CORE_PLANTED_ABANDONS_ANYTHING
-        if (w->row.state != WS_ATTENTION || !t) {
+        may = w->row.state == WS_ATTENTION;
+#ifdef CORE_PLANTED_ABANDONS_ANYTHING
+        may = true;
+#endif
+        if (!may || !t) {
                 fx_reply(c, token, REPLY_NOT_ATTENTION, w->row.id);
                 return;
         }
-#endif
         (void)snprintf(why, sizeof(why), "abandoned by %s: %.80s",
                        actor_of(ev->req_workspace.actor), ev->req_workspace.reason);
         fx_audit(c, w->row.id, w->row.task, actor_of(ev->req_workspace.actor), "abandoned",
                  ev->req_workspace.reason);
-        if (t && t->row.state != TASK_TERMINATING)
+        if (t->row.state != TASK_TERMINATING)
                 task_enter(c, t, TASK_TERMINATING, why);
         STR_CUT(w->row.reason, why);
         fx_put_workspace(c, w);

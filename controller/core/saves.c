@@ -84,17 +84,15 @@ static void finish(struct core *c, struct workspace *w, struct task *t)
 }
 
 /*
- * After a cancelled stop the app runs again: a last save that was on its way is an ordinary one,
- * and ends nothing.
+ * After a cancelled stop a last save that was on its way is an ordinary one, and may arrive after
+ * the next stop has begun. From then on only the agent's own word that all is saved ends the task.
  */
 static bool ends_it(const struct task *t)
 {
 #ifdef CORE_PLANTED_FORGETS_RESUME
         return true;
 #endif
-        return !task_is_resuming(t) &&
-               !(t->resumed && t->row.state == TASK_READY &&
-                 (t->live.phase == AGENT_READY || t->live.phase == AGENT_APP_STARTING));
+        return !t->resumed;
 }
 
 static bool may_save(const struct task *t)
@@ -117,8 +115,10 @@ static const char *objection(const struct core_event *ev, const struct task *t,
 {
         if (!w)
                 return "the task has no workspace";
+#ifndef CORE_PLANTED_OLD_SAVE
         if (ev->saved.generation != t->row.generation || t->row.generation != w->row.generation)
                 return "not of the current generation";
+#endif
         if (is_head(w, ev))
                 return NULL;
         if (!may_save(t))

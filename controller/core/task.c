@@ -8,6 +8,7 @@
  * A task that may hold work is asked to end only from `saved`. One that is warm and stays silent
  * holds none and is ended.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -93,15 +94,11 @@ static void ask_command(struct core *c, struct task *t)
 void task_command(struct core *c, struct task *t, enum command_verb verb, bool recheck,
                   const char *reason)
 {
-        bool open = t->command_id && !t->acted && t->command == verb && t->recheck == recheck;
-
-        if (!open) {
-                t->command_id = ++c->command_id;
-                t->command = verb;
-                t->recheck = recheck;
-                t->acted = false;
-                STR_CUT(t->command_reason, reason);
-        }
+        t->command_id = ++c->command_id;
+        t->command = verb;
+        t->recheck = recheck;
+        t->acted = false;
+        STR_CUT(t->command_reason, reason);
         ask_command(c, t);
         task_arm(c, t);
 }
@@ -197,8 +194,7 @@ void task_launch(struct core *c, uint32_t type)
         (void)snprintf(row.id, sizeof(row.id), "t-%010llu", (unsigned long long)c->task_number + 1);
         STR_CUT(row.type, c->config.types[type].name);
         t = task_add(c, &row);
-        if (!t)
-                return;
+        assert(t); /* no more are planned than there is room for */
         c->task_number++;
         t->empty = true;
         task_enter(c, t, TASK_LAUNCHING, "");
@@ -238,7 +234,8 @@ static void report_note(struct core *c, struct task *t, const struct core_event 
 
         if (t->silent)
                 audit_task_ms(c, t, "agent-back", mono_diff_ms(l->heard_at, c->now));
-        if (t->silent || !t->heard) {
+        /* Silent also where that has not been noted yet: a pool may have passed it over. */
+        if (t->silent || !t->heard || task_is_silent(c, t, c->config.agent_lost_ms)) {
                 t->silent = false;
                 t->heard = true;
                 pools_account(c, t);
@@ -319,6 +316,8 @@ static void report_ready(struct core *c, struct task *t, struct workspace *w,
                 workspace_task_failed(c, w, t, report_error(ev, "the app ended"));
         else if (ev->report.phase == AGENT_SAVE_FAILED)
                 workspace_task_failed(c, w, t, report_error(ev, "the save failed"));
+        else if (ev->report.phase == AGENT_SAVED) /* by itself: the machine is taken away */
+                saves_agent_saved(c, w, t);
         else if (ev->report.phase == AGENT_READY && w->row.state == WS_ATTENTION)
                 workspace_task_ready(c, w, t);
 }
@@ -567,7 +566,7 @@ static void repeat(struct core *c, struct task *t)
 
 static void over_limit(struct core *c, struct task *t)
 {
-        struct workspace *w = workspace_of(c, t);
+        const char *error = t->live.error;
 
         if (t->row.state == TASK_LAUNCHING)
                 warmup_failed(c, t, "it did not become warm in time");
@@ -575,15 +574,13 @@ static void over_limit(struct core *c, struct task *t)
                 t->hold_until = stops_again(c);
         else if (t->row.state == TASK_WARM)
                 warmup_failed(c, t, "its agent is not heard any more");
-        else if (t->row.state == TASK_CLAIMED && w)
-                workspace_task_failed(c, w, t,
-                                      t->live.error[0] ? t->live.error
-                                                       : "it is not ready in the expected time");
-        else if (t->row.state == TASK_STOPPING && w)
-                workspace_task_failed(c, w, t,
-                                      t->live.error[0]
-                                              ? t->live.error
-                                              : "the last save is not done in the expected time");
+        else if (t->row.state == TASK_CLAIMED)
+                workspace_task_failed(c, workspace_of(c, t), t,
+                                      error[0] ? error : "it is not ready in the expected time");
+        else /* stopping; the two have a limit with their workspace only */
+                workspace_task_failed(c, workspace_of(c, t), t,
+                                      error[0] ? error
+                                               : "the last save is not done in the expected time");
 }
 
 void task_deadline(struct core *c, struct task *t)

@@ -1,9 +1,8 @@
 #include "core/timers.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-
-#include "core/index.h"
 
 int timers_init(struct timers *x, uint32_t n_slots)
 {
@@ -99,7 +98,8 @@ void timers_set(struct timers *x, uint32_t slot, mono_t due)
 
 uint32_t timers_first(const struct timers *x)
 {
-        return x->n ? x->heap[0] : INDEX_NONE;
+        assert(x->n > 0);
+        return x->heap[0];
 }
 
 mono_t timers_next(const struct timers *x)

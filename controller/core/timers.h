@@ -21,6 +21,6 @@ NODISCARD int timers_init(struct timers *x, uint32_t n_slots);
 void timers_deinit(struct timers *x);
 /* NEVER takes it out. */
 void timers_set(struct timers *x, uint32_t slot, mono_t due);
-/* The slot with the earliest deadline, INDEX_NONE for none. */
+/* The slot with the earliest deadline; there must be one. */
 uint32_t timers_first(const struct timers *x);
 mono_t timers_next(const struct timers *x);

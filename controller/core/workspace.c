@@ -30,6 +30,33 @@ static void ask_salvage(struct core *c, struct workspace *w)
         w->ask_at = mono_add_ms(c->now, SALVAGE_AGAIN_MS);
 }
 
+/* When the next attempt to save is made in attention; each pause is twice the one before. */
+static mono_t attention_next(const struct core *c, struct workspace *w)
+{
+        int64_t ms = c->config.retry_save_ms << MIN(w->tries, ATTENTION_DOUBLINGS);
+
+        w->tries++;
+        return mono_add_ms(c->now, ms);
+}
+
+/* The operator is told, and told again while it lasts; the same at most so often. */
+static void attention_alert(struct core *c, struct workspace *w)
+{
+        char detail[CORE_REASON_SIZE];
+        int64_t since_s = (c->utc.us - w->attention_at.us) / US_PER_S;
+
+        if (!mono_due(w->alert_at, c->now) && strcmp(w->alerted, w->row.reason) == 0)
+                return;
+        STR_CUT(w->alerted, w->row.reason);
+        w->alert_at = mono_add_ms(c->now, ATTENTION_ALERT_MS);
+        if (since_s > 0)
+                (void)snprintf(detail, sizeof(detail), "for %lld s: %.120s", (long long)since_s,
+                               w->row.reason);
+        else
+                STR_CUT(detail, w->row.reason);
+        audit_workspace(c, w, "attention", detail);
+}
+
 /* The erasure time is a date; it is looked at again when the date may have come. */
 static mono_t erase_due(const struct core *c, const struct workspace *w)
 {
@@ -42,13 +69,18 @@ static void after_stop(struct core *c, struct workspace *w, bool wanted)
 {
         if (w->row.erase_at.us)
                 workspace_enter(c, w, WS_DELETED, "waits for its erasure");
-        else if (wanted && !c->draining && w->type < c->config.n_types)
+        else if (wanted && !c->draining && !modes_hard_drain(c, w->type) &&
+                 w->type < c->config.n_types)
                 workspace_enter(c, w, WS_STARTING, "it was asked for while it was being stopped");
 }
 
 void workspace_enter(struct core *c, struct workspace *w, enum ws_state state, const char *reason)
 {
+#ifdef CORE_PLANTED_FORGETS_WISH
+        bool wanted = false;
+#else
         bool wanted = w->row.wanted;
+#endif
         char why[CORE_REASON_SIZE];
 
         STR_CUT(why, reason); /* it may be the row's own text */
@@ -71,15 +103,15 @@ void workspace_enter(struct core *c, struct workspace *w, enum ws_state state, c
                 after_stop(c, w, wanted);
                 break;
         case WS_STARTING:
-                if (!w->row.task[0])
-                        pools_wait(c, w);
+                pools_wait(c, w);
                 break;
         case WS_RUNNING:
         case WS_SAVING:
                 break;
         case WS_ATTENTION:
-                audit_workspace(c, w, "attention", why);
-                w->ask_at = mono_add_ms(c->now, c->config.retry_save_ms);
+                w->attention_at = c->utc;
+                attention_alert(c, w);
+                w->ask_at = attention_next(c, w);
                 break;
         case WS_RECOVERING:
                 saves_forget(w);
@@ -139,7 +171,7 @@ static void order_stop(struct core *c, struct workspace *w, struct task *t, bool
 /* In attention: try the last save again, unless a question is still open. */
 static void retry_stop(struct core *c, struct workspace *w, struct task *t, const char *reason)
 {
-        w->ask_at = mono_add_ms(c->now, c->config.retry_save_ms);
+        w->ask_at = attention_next(c, w);
         if (w->save.active)
                 return;
         if (t->row.state == TASK_CLAIMED || t->row.state == TASK_READY)
@@ -171,7 +203,9 @@ bool workspace_resume(struct core *c, struct workspace *w, const char *by)
         if (!t || t->row.state != TASK_STOPPING || t->noticed || c->draining ||
             w->row.erase_at.us || modes_hard_drain(c, w->type))
                 return false;
-        if (task_is_resuming(t))
+        if (w->row.state != WS_SAVING && w->row.state != WS_ATTENTION)
+                return false;
+        if (task_is_resuming(t) && w->row.wanted)
                 return true;
         /* Until its app runs again it is wanted: should it be too late, it is launched anew. */
         w->row.wanted = true;
@@ -213,10 +247,11 @@ void workspace_stop(struct core *c, struct workspace *w, bool recheck, const cha
                         order_stop(c, w, t, recheck, reason);
                 break;
         case WS_SAVING:
-                if (t && !recheck)
+                if (t)
                         stop_saving(c, w, t, reason);
                 break;
         case WS_ATTENTION:
+                w->tries = 0;
                 if (t)
                         retry_stop(c, w, t, reason);
                 break;
@@ -319,6 +354,9 @@ void workspace_salvaged(struct core *c, struct workspace *w, const struct core_e
                 workspace_arm(c, w);
                 return;
         }
+#ifdef CORE_PLANTED_NO_SALVAGE
+        found = head;
+#endif
         if (found->seq && found->generation == w->row.generation &&
             (head->generation < found->generation || head->seq < found->seq)) {
                 saves_commit(c, w, found);
@@ -350,18 +388,26 @@ void workspace_arm(struct core *c, const struct workspace *w)
         timers_set(&c->workspace_timers, w->slot, due);
 }
 
+void workspace_attention_again(struct core *c, struct workspace *w)
+{
+        w->attention_at = c->utc;
+        STR_CUT(w->alerted, w->row.reason);
+        w->alert_at = mono_add_ms(c->now, ATTENTION_ALERT_MS);
+        w->ask_at = attention_next(c, w);
+}
+
 static void attention_deadline(struct core *c, struct workspace *w)
 {
-        struct task *t = task_of(c, w);
-
-        w->ask_at = mono_add_ms(c->now, c->config.retry_save_ms);
-        if (!t)
-                return;
+        const struct task *t = task_of(c, w);
         /* Late is not failed: a restore that still runs is waited for. */
-        if ((t->row.state == TASK_CLAIMED || t->row.state == TASK_READY) &&
-            t->live.phase != AGENT_FAILED && t->live.phase != AGENT_SAVE_FAILED)
-                return;
-        retry_stop(c, w, t, w->row.reason);
+        bool late = t && (t->row.state == TASK_CLAIMED || t->row.state == TASK_READY) &&
+                    t->live.phase != AGENT_FAILED && t->live.phase != AGENT_SAVE_FAILED;
+
+        attention_alert(c, w);
+        if (t && !late)
+                retry_stop(c, w, task_of(c, w), w->row.reason);
+        else
+                w->ask_at = attention_next(c, w);
 }
 
 static void deleted_deadline(struct core *c, struct workspace *w)

@@ -271,6 +271,61 @@ enum ctl_exit command_delete(const struct ctl *c)
         return r;
 }
 
+enum ctl_exit command_abandon(const struct ctl *c)
+{
+        AUTO_DOC *request = request_new("abandon", c->argument);
+        AUTO_DOC *answer = NULL;
+        enum ctl_exit r;
+
+        if (!c->reason) {
+                fputs("wsctl abandon: say why with --reason; what is not saved is lost\n", stderr);
+                return CTL_USAGE;
+        }
+        doc_set_str(request, "reason", c->reason);
+        r = ctl_ask(c, request, 0, &answer);
+        if (r == CTL_OK && !ctl_print_json(c, answer))
+                print_state(answer);
+        return r;
+}
+
+static enum ctl_exit set_mode(const struct ctl *c, const char *mode)
+{
+        AUTO_DOC *request = request_new("mode", NULL);
+        AUTO_DOC *answer = NULL;
+        enum ctl_exit r;
+
+        if (!c->reason && !c->off) {
+                fprintf(stderr, "wsctl %s: say why with --reason, or end it with --off\n", mode);
+                return CTL_USAGE;
+        }
+        doc_set_str(request, "mode", mode);
+        doc_set_bool(request, "on", !c->off);
+        doc_set_bool(request, "hard", c->hard);
+        if (c->type)
+                doc_set_str(request, "workspace_type", c->type);
+        if (c->reason)
+                doc_set_str(request, "reason", c->reason);
+        r = ctl_ask(c, request, 0, &answer);
+        if (r == CTL_OK && !ctl_print_json(c, answer))
+                show_modes(c, answer);
+        return r;
+}
+
+enum ctl_exit command_pause(const struct ctl *c)
+{
+        return set_mode(c, "pause");
+}
+
+enum ctl_exit command_maintenance(const struct ctl *c)
+{
+        return set_mode(c, "maintenance");
+}
+
+enum ctl_exit command_drain(const struct ctl *c)
+{
+        return set_mode(c, "drain");
+}
+
 enum ctl_exit command_events(const struct ctl *c)
 {
         uint64_t after = c->after;

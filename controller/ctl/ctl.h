@@ -22,7 +22,8 @@ struct ctl {
         const char *type, *name, *tenant;
         const char *template, *listen, *run_dir, *user, *controllers;
         uint64_t wait_s, after, port, workers;
-        bool json, follow, wait, has_wait;
+        const char *reason;
+        bool json, follow, wait, has_wait, hard, off;
         /* arguments behind the command */
         const char *argument; /* NULL for none */
         /* made of them */
@@ -45,6 +46,7 @@ void show_workspaces(const struct ctl *c, const struct doc *answer);
 void show_tasks(const struct ctl *c, const struct doc *answer);
 void show_pools(const struct ctl *c, const struct doc *answer);
 void show_why(const struct ctl *c, const struct doc *answer);
+void show_modes(const struct ctl *c, const struct doc *answer);
 void show_status(const struct ctl *c, const struct doc *answer);
 void show_events(const struct ctl *c, const struct doc *answer);
 
@@ -58,6 +60,10 @@ enum ctl_exit command_delete(const struct ctl *c);
 enum ctl_exit command_why(const struct ctl *c);
 enum ctl_exit command_events(const struct ctl *c);
 enum ctl_exit command_status(const struct ctl *c);
+enum ctl_exit command_abandon(const struct ctl *c);
+enum ctl_exit command_pause(const struct ctl *c);
+enum ctl_exit command_maintenance(const struct ctl *c);
+enum ctl_exit command_drain(const struct ctl *c);
 enum ctl_exit command_shutdown(const struct ctl *c);
 /* nginx.c */
 enum ctl_exit command_nginx_config(const struct ctl *c);

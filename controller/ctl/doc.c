@@ -50,6 +50,11 @@ void doc_set_num(struct doc *d, const char *key, double value)
         checked(cJSON_AddNumberToObject((cJSON *)d, key, value));
 }
 
+void doc_set_bool(struct doc *d, const char *key, bool value)
+{
+        checked(cJSON_AddBoolToObject((cJSON *)d, key, value));
+}
+
 char *doc_print(const struct doc *d, bool pretty)
 {
         char *text = pretty ? cJSON_Print(node(d)) : cJSON_PrintUnformatted(node(d));

@@ -20,6 +20,7 @@ void doc_freep(struct doc **d);
 /* Out of memory ends the program: these build small requests. */
 void doc_set_str(struct doc *d, const char *key, const char *value);
 void doc_set_num(struct doc *d, const char *key, double value);
+void doc_set_bool(struct doc *d, const char *key, bool value);
 /* malloc'd text. */
 char *doc_print(const struct doc *d, bool pretty);
 

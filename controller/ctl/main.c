@@ -57,6 +57,26 @@ static const struct option_entry wait_options[] = {
         {0},
 };
 
+static const struct option_entry mode_options[] = {
+        TEXT("reason", reason, "TEXT", "why, for the history and for whoever asks; needed"),
+        TEXT("type", type, "TYPE", "for this type only; without it for every type"),
+        FLAG("off", off, "end it"),
+        {0},
+};
+
+static const struct option_entry hard_mode_options[] = {
+        TEXT("reason", reason, "TEXT", "why, for the history and for whoever asks; needed"),
+        TEXT("type", type, "TYPE", "for this type only; without it for every type"),
+        FLAG("hard", hard, "pause: people wait too; drain: what runs is saved and stopped"),
+        FLAG("off", off, "end it"),
+        {0},
+};
+
+static const struct option_entry abandon_options[] = {
+        TEXT("reason", reason, "TEXT", "why its unsaved work is given up; needed"),
+        {0},
+};
+
 static const struct option_entry events_options[] = {
         FLAG("follow", follow, "go on with what happens from now on"),
         NUMBER("after", after, UINT64_C(1) << 53, "N", "only events behind number N"),
@@ -96,6 +116,11 @@ static const struct command {
         {"why", "WORKSPACE", "why it is alive, and when it would stop", no_options, command_why},
         {"events", NULL, "show what happened", events_options, command_events},
         {"status", NULL, "show the controller's state", no_options, command_status},
+        {"pause", NULL, "launch no warm tasks", hard_mode_options, command_pause},
+        {"maintenance", NULL, "stop nothing for idleness", mode_options, command_maintenance},
+        {"drain", NULL, "accept nothing new and keep no pool", hard_mode_options, command_drain},
+        {"abandon", "WORKSPACE", "end the task of one in attention, unsaved", abandon_options,
+         command_abandon},
         {"shutdown", NULL, "save and stop everything, then end the controller", wait_options,
          command_shutdown},
         {"nginx-config", NULL, "print the gateway's configuration", nginx_options,

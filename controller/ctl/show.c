@@ -281,6 +281,27 @@ static void show_counts(const char *title, const struct doc *counts)
         putchar('\n');
 }
 
+/* "pause        vscode, hard: ann: the image is broken"; one line for none. */
+static size_t print_modes(const struct doc *answer)
+{
+        size_t n = 0;
+
+        for (const struct doc *m = NULL; (m = doc_next(doc_get(answer, "modes"), m)); n++) {
+                const char *type = doc_str(m, "workspace_type");
+
+                printf("%-12s %s%s, %s\n", doc_str(m, "mode"), type[0] ? type : "every type",
+                       doc_true(m, "hard") ? ", hard" : "", doc_str(m, "why"));
+        }
+        return n;
+}
+
+void show_modes(const struct ctl *c, const struct doc *answer)
+{
+        (void)c;
+        if (print_modes(answer) == 0)
+                puts("no mode is on");
+}
+
 void show_status(const struct ctl *c, const struct doc *answer)
 {
         const struct doc *leader = doc_get(answer, "leader");
@@ -294,6 +315,7 @@ void show_status(const struct ctl *c, const struct doc *answer)
                doc_true(answer, "store_writable") ? "writable" : "NOT WRITABLE");
         if (doc_true(answer, "draining"))
                 printf("%-12s %s\n", "shutdown", "under way");
+        (void)print_modes(answer);
         show_counts("workspaces", doc_get(answer, "workspaces"));
         show_counts("tasks", doc_get(answer, "tasks"));
         show_counts("agents", doc_get(answer, "agents"));

@@ -107,6 +107,7 @@ static bool answer_refusal(struct http_exchange *x, enum pending_end end, const 
                 return false;
         case PENDING_REFUSED:
                 view_error_reply(&e, x->pending.status, subject);
+                pending_error(&x->pending, &e);
                 http_answer_error(x, &e);
                 return true;
         case PENDING_NO_STORE:
@@ -206,6 +207,63 @@ void http_api_delete(struct http_exchange *x, const char *id)
 {
         if (row_or_404(x, id))
                 wait_for(x, PENDING_DELETE, id, NULL, on_deleted);
+}
+
+static void on_abandoned(struct pending *p, enum pending_end end)
+{
+        struct http_exchange *x = container_of(p, struct http_exchange, pending);
+
+        if (!answer_refusal(x, end, p->workspace))
+                answer_workspace(x, 202, p->workspace);
+}
+
+void http_api_abandon(struct http_exchange *x, const char *id)
+{
+        char reason[CORE_REASON_SIZE];
+        struct view_error e;
+
+        if (!row_or_404(x, id))
+                return;
+        if (view_reason_parse((const char *)x->req.body.data, x->req.body.len, reason, &e) != 0) {
+                http_answer_error(x, &e);
+                return;
+        }
+        x->pending.reason = reason;
+        wait_for(x, PENDING_ABANDON, id, NULL, on_abandoned);
+}
+
+void http_api_modes(struct http_exchange *x, const char *id)
+{
+        struct view v = http_view(x->site);
+
+        (void)id;
+        http_answer_json(x, 200, view_modes(&v, &x->res.body));
+}
+
+static void on_mode(struct pending *p, enum pending_end end)
+{
+        struct http_exchange *x = container_of(p, struct http_exchange, pending);
+        const char *type = http_param(&x->req, "workspace_type");
+
+        if (!answer_refusal(x, end, type ? type : ""))
+                http_api_modes(x, "");
+}
+
+void http_api_mode(struct http_exchange *x, const char *id)
+{
+        struct view_mode mode;
+        struct view_error e;
+
+        if (view_mode_parse(id, (const char *)x->req.body.data, x->req.body.len, &mode, &e) != 0) {
+                http_answer_error(x, &e);
+                return;
+        }
+        /* Kept for the message, should the core not know the type. */
+        STR_CUT(x->req.params[0].name, "workspace_type");
+        STR_CUT(x->req.params[0].value, mode.type);
+        x->req.n_params = 1;
+        x->pending.mode = &mode;
+        wait_for(x, PENDING_MODE, "", NULL, on_mode);
 }
 
 void http_api_why(struct http_exchange *x, const char *id)

@@ -45,6 +45,9 @@ static const struct route {
         {HTTP_POST, "/v1/workspaces/*/stop", ACCESS_TOKEN, false, http_api_stop},
         {HTTP_POST, "/v1/workspaces/*/launch", ACCESS_TOKEN, false, http_api_launch},
         {HTTP_GET, "/v1/workspaces/*/why", ACCESS_TOKEN, false, http_api_why},
+        {HTTP_POST, "/v1/workspaces/*/abandon", ACCESS_TOKEN, true, http_api_abandon},
+        {HTTP_GET, "/v1/modes", ACCESS_TOKEN, false, http_api_modes},
+        {HTTP_PUT, "/v1/modes/*", ACCESS_TOKEN, true, http_api_mode},
         {HTTP_GET, "/v1/pools", ACCESS_TOKEN, false, http_api_pools},
         {HTTP_GET, "/v1/tasks", ACCESS_TOKEN, false, http_api_tasks},
         {HTTP_GET, "/v1/events", ACCESS_TOKEN, false, http_api_events},
@@ -162,6 +165,8 @@ void http_answer_error(struct http_exchange *x, const struct view_error *e)
                 status = (int)try_next;
         if (status == 503)
                 x->res.retry_after_s = retry_after_s(e->id);
+        if (e->retry_s)
+                x->res.retry_after_s = e->retry_s;
         http_answer(x, status);
 }
 
@@ -281,8 +286,9 @@ static const char *method_name(enum http_method m)
                 return "POST";
         case HTTP_DELETE:
                 return "DELETE";
-        case HTTP_HEAD:
         case HTTP_PUT:
+                return "PUT";
+        case HTTP_HEAD:
         case HTTP_PATCH:
         case HTTP_OPTIONS:
         case HTTP_OTHER:
@@ -415,7 +421,7 @@ void http_site_take(struct http_site *s, struct http_exchange *x)
                 site_refuse(x, VIEW_ERROR_BAD_MEDIA_TYPE, "Content-Type must be application/json");
                 return;
         }
-        if (strchr(route->path, '*') && !workspace_id_valid(id)) {
+        if (str_starts(route->path, "/v1/workspaces/") && !workspace_id_valid(id)) {
                 site_refuse(x, VIEW_ERROR_UNKNOWN_WORKSPACE,
                             "a workspace id is \"ws-\" and 12 characters of a-z 2-7");
                 return;

@@ -104,6 +104,8 @@ static void park(struct ask *a, enum pending_kind kind, const char *workspace)
 /* What the request was about, for a sentence that refuses it. */
 static const char *subject_of(const struct ask *a)
 {
+        if (a->pending.status == REPLY_BAD_TYPE && a->pending.kind == PENDING_MODE)
+                return a->command.mode.type;
         if (a->pending.status == REPLY_BAD_TYPE)
                 return a->command.launch.key.type;
         return a->pending.workspace;
@@ -121,9 +123,12 @@ static int render_done(const struct ask *a, struct buf *out)
                 break;
         case PENDING_STOP:
         case PENDING_DELETE:
+        case PENDING_ABANDON:
                 if (w)
                         return view_workspace(&v, w, out);
                 break;
+        case PENDING_MODE:
+                return view_modes(&v, out);
         case PENDING_SHUTDOWN:
                 return view_status(&v, shell_writable(a->ops->shell), shell_lead(a->ops->shell),
                                    out);
@@ -148,6 +153,7 @@ static void on_done(struct pending *p, enum pending_end end)
                 return;
         case PENDING_REFUSED:
                 view_error_reply(&e, p->status, subject_of(a));
+                pending_error(p, &e);
                 answer_error(a, &e);
                 return;
         case PENDING_NO_STORE:
@@ -263,6 +269,22 @@ static void do_delete(struct ask *a)
                 park(a, PENDING_DELETE, w->id);
 }
 
+static void do_abandon(struct ask *a)
+{
+        const struct workspace_row *w = find_workspace(a);
+
+        if (!w)
+                return;
+        a->pending.reason = a->command.reason;
+        park(a, PENDING_ABANDON, w->id);
+}
+
+static void do_mode(struct ask *a)
+{
+        a->pending.mode = &a->command.mode;
+        park(a, PENDING_MODE, "");
+}
+
 static void do_why(struct ask *a)
 {
         struct view v = view_of(a->ops);
@@ -320,7 +342,8 @@ static const struct {
         {"launch", do_launch},     {"stop", do_stop},
         {"delete", do_delete},     {"why", do_why},
         {"events", do_events},     {"gateway", do_gateway},
-        {"shutdown", do_shutdown},
+        {"shutdown", do_shutdown}, {"abandon", do_abandon},
+        {"mode", do_mode},
 };
 
 static void run(struct ask *a, const char *text, size_t len)

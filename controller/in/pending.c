@@ -40,6 +40,8 @@ static bool goal_reached(const struct pending *p)
                 w = row_of(p);
                 return !w || w->state == WS_STOPPED || w->state == WS_DELETED;
         case PENDING_DELETE:
+        case PENDING_ABANDON:
+        case PENDING_MODE:
         case PENDING_SHUTDOWN:
                 return true;
         case PENDING_EVENTS:
@@ -138,6 +140,8 @@ static void on_reply(void *ctx, const struct core_effect *fx)
                         continue;
                 p->replied = true;
                 p->status = fx->reply.status;
+                p->place = fx->reply.place;
+                p->retry_ms = fx->reply.retry_ms;
                 p->due = mono_add_ms(p->started, p->wait_ms);
                 (void)look_at(p);
                 break;
@@ -190,10 +194,24 @@ static void post(struct pending_set *s, struct pending *p)
                 break;
         case PENDING_STOP:
         case PENDING_DELETE:
-                ev.type = p->kind == PENDING_STOP ? EV_REQ_STOP : EV_REQ_DELETE;
+        case PENDING_ABANDON:
+                ev.type = p->kind == PENDING_STOP     ? EV_REQ_STOP
+                          : p->kind == PENDING_DELETE ? EV_REQ_DELETE
+                                                      : EV_REQ_ABANDON;
                 ev.req_workspace.token = p->token;
                 STR_CUT(ev.req_workspace.id, p->workspace);
                 STR_CUT(ev.req_workspace.actor, p->actor);
+                STR_CUT(ev.req_workspace.reason, p->reason ? p->reason : "");
+                break;
+        case PENDING_MODE:
+                ev.type = EV_REQ_MODE;
+                ev.req_mode.token = p->token;
+                ev.req_mode.mode = p->mode->mode;
+                ev.req_mode.on = p->mode->on;
+                ev.req_mode.hard = p->mode->hard;
+                STR_CUT(ev.req_mode.type, p->mode->type);
+                STR_CUT(ev.req_mode.reason, p->mode->reason);
+                STR_CUT(ev.req_mode.actor, p->actor);
                 break;
         case PENDING_SHUTDOWN:
                 ev.type = EV_REQ_SHUTDOWN;
@@ -233,10 +251,18 @@ int pending_start(struct pending_set *s, struct pending *p, struct view_error *r
         s->n++;
         post(s, p);
         p->launch = NULL;
+        p->mode = NULL;
+        p->reason = NULL;
         if (!asks)
                 (void)look_at(p);
         arm(s);
         return 0;
+}
+
+void pending_error(const struct pending *p, struct view_error *e)
+{
+        e->place = p->place;
+        e->retry_s = (uint32_t)((p->retry_ms + 999) / 1000);
 }
 
 void pending_cancel(struct pending *p)

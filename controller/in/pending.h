@@ -21,6 +21,8 @@ enum pending_kind {
         PENDING_LAUNCH,   /* goal: ready */
         PENDING_STOP,     /* goal: stopped */
         PENDING_DELETE,   /* goal: accepted */
+        PENDING_ABANDON,  /* goal: accepted */
+        PENDING_MODE,     /* goal: accepted */
         PENDING_SHUTDOWN, /* goal: accepted */
         PENDING_EVENTS,   /* goal: an audit row behind `after` */
 };
@@ -41,6 +43,8 @@ struct pending {
         char workspace[CORE_ID_SIZE];
         const char *actor;
         const struct view_launch *launch; /* for a launch by key; else NULL. Read in start only. */
+        const struct view_mode *mode;     /* for MODE. Read in start only. */
+        const char *reason;               /* of an operator, or NULL. Read in start only. */
         int64_t wait_ms;
         uint64_t after;
         pending_fn done;
@@ -49,6 +53,8 @@ struct pending {
         struct pending *next_, *prev_;
         uint64_t token;
         enum reply_status status;
+        uint32_t place;   /* in the queue, as in the core's reply */
+        int64_t retry_ms; /* with QUEUE_FULL */
         bool replied;
         mono_t started, due;
 };
@@ -66,6 +72,8 @@ struct pending_set *pending_set_free(struct pending_set *s);
  * many waiting). Only from within a turn of the loop.
  */
 NODISCARD int pending_start(struct pending_set *s, struct pending *p, struct view_error *ret_error);
+/* What a refused launch may be told beyond the error itself: its place, and when to ask again. */
+void pending_error(const struct pending *p, struct view_error *e);
 /* Forget it without calling `done`. One that is not started, or done, is fine. */
 void pending_cancel(struct pending *p);
 

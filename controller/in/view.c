@@ -76,8 +76,7 @@ void view_error_set(struct view_error *e, enum view_error_id id, const char *fmt
 {
         va_list ap;
 
-        e->id = id;
-        e->leader[0] = 0;
+        *e = (struct view_error){.id = id};
         va_start(ap, fmt);
         (void)vsnprintf(e->message, sizeof(e->message), fmt, ap);
         va_end(ap);

@@ -34,6 +34,8 @@ enum view_error_id {
 /* Why a request is refused: which rule, and a sentence that names the field and the rule. */
 struct view_error {
         enum view_error_id id;
+        uint32_t place;   /* with queue-full: how many would be before it, and it; 0 not shown */
+        uint32_t retry_s; /* when to ask again; 0 not said */
         char message[320];
         char leader[SHELL_ADDRESS_SIZE]; /* with NOT_LEADER: its HTTP address, where it is known */
 };
@@ -61,11 +63,29 @@ struct view_launch {
 NODISCARD int view_launch_parse(const char *text, size_t len, struct view_launch *ret_launch,
                                 struct view_error *ret_error);
 
+/* An operator's mode (core/mode.def). */
+struct view_mode {
+        enum core_mode mode;
+        bool on, hard;
+        char type[CORE_TYPE_SIZE]; /* "" for every type */
+        char reason[CORE_REASON_SIZE];
+};
+
+/* Body of PUT /v1/modes/MODE: {"on":true,"hard":false,"workspace_type":"…","reason":"…"}. */
+NODISCARD int view_mode_parse(const char *mode, const char *text, size_t len,
+                              struct view_mode *ret_mode, struct view_error *ret_error);
+/* Body of an abandon: {"reason":"…"}, which is needed. */
+NODISCARD int view_reason_parse(const char *text, size_t len,
+                                char ret_reason[static CORE_REASON_SIZE],
+                                struct view_error *ret_error);
+
 /* One request of the ops socket (OPS.md). */
 struct view_command {
         char cmd[24];
-        char workspace[CORE_ID_SIZE]; /* a full id or the beginning of one */
-        struct view_launch launch;    /* when cmd is "launch" */
+        char workspace[CORE_ID_SIZE];  /* a full id or the beginning of one */
+        struct view_launch launch;     /* when cmd is "launch" */
+        struct view_mode mode;         /* when cmd is "mode" */
+        char reason[CORE_REASON_SIZE]; /* when cmd is "abandon" */
         uint64_t after;
         uint64_t wait_ms;
         bool has_after;
@@ -114,6 +134,8 @@ NODISCARD int view_launched(const struct view *v, const struct workspace_row *w,
 NODISCARD int view_workspaces(const struct view *v, const struct view_filter *f, struct buf *out);
 NODISCARD int view_tasks(const struct view *v, struct buf *out);
 NODISCARD int view_pools(const struct view *v, struct buf *out);
+/* {"modes":[{"mode","workspace_type","hard","why"}]}: those that are on. */
+NODISCARD int view_modes(const struct view *v, struct buf *out);
 NODISCARD int view_why(const struct view *v, const struct workspace_row *w, struct buf *out);
 NODISCARD int view_status(const struct view *v, bool writable, const struct shell_lead *lead,
                           struct buf *out);

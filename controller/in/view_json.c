@@ -165,6 +165,15 @@ static void add_rule(cJSON *obj, const char *key, const char *reason)
         add_str(obj, key, rule == IDLE_RULE_NONE ? NULL : idle_rule_name(rule));
 }
 
+/* In the queue for a task; null when it does not wait. */
+static void add_place(cJSON *obj, uint32_t place)
+{
+        if (place)
+                add_count(obj, "place", place);
+        else
+                cJSON_AddNullToObject(obj, "place");
+}
+
 static cJSON *workspace_json(const struct view *v, const struct workspace_row *w)
 {
         const struct task_live *live = w->task[0] ? core_task_live(v->core, w->task) : NULL;
@@ -176,6 +185,7 @@ static cJSON *workspace_json(const struct view *v, const struct workspace_row *w
         add_str(o, "state", ws_state_name(w->state));
         add_str(o, "reason", w->reason);
         add_rule(o, "stop_rule", w->reason);
+        add_place(o, core_place(v->core, w->id));
         add_str(o, "tenant", w->key.tenant);
         add_str(o, "user_id", w->key.user_id);
         add_str(o, "name", w->key.name);
@@ -304,6 +314,42 @@ static void add_pools(const struct view *v, cJSON *o)
         }
 }
 
+static void add_mode(const struct view *v, cJSON *list, enum core_mode mode, const char *type)
+{
+        const char *why;
+        bool hard;
+        cJSON *o;
+
+        if (!core_mode_on(v->core, mode, type, &hard, &why))
+                return;
+        o = cJSON_CreateObject();
+        add_str(o, "mode", core_mode_name(mode));
+        add_str(o, "workspace_type", type);
+        cJSON_AddBoolToObject(o, "hard", hard);
+        add_str(o, "why", why);
+        cJSON_AddItemToArray(list, o);
+}
+
+static void add_modes(const struct view *v, cJSON *o)
+{
+        cJSON *list = cJSON_AddArrayToObject(o, "modes");
+        struct pool_view p;
+
+        for (unsigned m = 0; m < MODE_MAX; m++) {
+                add_mode(v, list, (enum core_mode)m, "");
+                for (uint32_t i = 0; core_pool(v->core, i, &p); i++)
+                        add_mode(v, list, (enum core_mode)m, p.type);
+        }
+}
+
+int view_modes(const struct view *v, struct buf *out)
+{
+        AUTO_JSON *o = cJSON_CreateObject();
+
+        add_modes(v, o);
+        return print_to(o, out);
+}
+
 int view_pools(const struct view *v, struct buf *out)
 {
         AUTO_JSON *o = cJSON_CreateObject();
@@ -364,7 +410,10 @@ static void describe_hold(const struct workspace_row *w, const struct core_idle 
         idle_hold(&idle->limits, &idle->facts, &idle->stop, tale, idle->due, dst, size);
         len = strlen(dst);
         if (idle->wait[0] && len < size)
-                (void)snprintf(dst + len, size - len, "; not sooner because %s", idle->wait);
+                (void)snprintf(dst + len, size - len, "%s%s",
+                               mono_is_never(idle->due) ? "; it is kept: "
+                                                        : "; not sooner because ",
+                               idle->wait);
 }
 
 static void add_limit(cJSON *obj, const char *key, int64_t ms)
@@ -540,6 +589,7 @@ int view_status(const struct view *v, bool writable, const struct shell_lead *le
         cJSON_AddBoolToObject(o, "draining", core_draining(v->core));
         add_counts(v, o);
         add_agents(v, o);
+        add_modes(v, o);
         add_pools(v, o);
         return print_to(o, out);
 }
@@ -552,6 +602,10 @@ int view_error_json(const struct view_error *e, struct buf *out)
         add_str(err, "code", view_error_code(e->id));
         add_str(err, "message", e->message);
         add_str(err, "hint", view_error_hint(e->id));
+        if (e->place)
+                add_count(err, "place", e->place);
+        if (e->retry_s)
+                add_count(err, "retry_s", e->retry_s);
         if (e->leader[0])
                 add_str(err, "leader", e->leader);
         return print_to(o, out);

@@ -207,6 +207,87 @@ int view_launch_parse(const char *text, size_t len, struct view_launch *ret_laun
         return obj ? launch_from(obj, ret_launch, ret_error) : 1;
 }
 
+/* A bool into *ret_value, which stays as it is when the field is absent. */
+static int take_bool(const cJSON *obj, const char *field, bool *ret_value,
+                     struct view_error *ret_error)
+{
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(obj, field);
+
+        if (!item)
+                return 0;
+        if (!cJSON_IsBool(item)) {
+                view_error_set(ret_error, VIEW_ERROR_BAD_FIELD, "%s: must be true or false", field);
+                return 1;
+        }
+        *ret_value = cJSON_IsTrue(item);
+        return 0;
+}
+
+/* Why an operator does something: a line for people. */
+static int take_reason(const cJSON *obj, bool needed, char *dst, size_t size,
+                       struct view_error *ret_error)
+{
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(obj, "reason");
+        const char *text = cJSON_IsString(item) ? item->valuestring : NULL;
+
+        if (!item && !needed)
+                return 0;
+        if (!text || !*text || str_copy(dst, size, text) < 0) {
+                view_error_set(ret_error, VIEW_ERROR_BAD_FIELD,
+                               "reason: must be a text of 1 to %zu bytes", size - 1);
+                return 1;
+        }
+        for (; *text; text++) {
+                if ((unsigned char)*text >= ' ' && *text != 0x7f)
+                        continue;
+                view_error_set(ret_error, VIEW_ERROR_BAD_FIELD,
+                               "reason: control characters are not allowed");
+                return 1;
+        }
+        return 0;
+}
+
+static int mode_from(const cJSON *obj, const char *mode, struct view_mode *ret_mode,
+                     struct view_error *ret_error)
+{
+        struct view_mode m = {.on = true};
+        const cJSON *type = cJSON_GetObjectItemCaseSensitive(obj, "workspace_type");
+        int r = 0;
+
+        if (!core_mode_parse(mode, &m.mode)) {
+                view_error_set(ret_error, VIEW_ERROR_BAD_FIELD,
+                               "mode: is none of pause, maintenance, drain");
+                return 1;
+        }
+        if (type && !cJSON_IsNull(type))
+                r = take_name(obj, "workspace_type", NULL, m.type, sizeof(m.type), ret_error);
+        if (r == 0)
+                r = take_bool(obj, "on", &m.on, ret_error);
+        if (r == 0)
+                r = take_bool(obj, "hard", &m.hard, ret_error);
+        if (r == 0)
+                r = take_reason(obj, m.on, m.reason, sizeof(m.reason), ret_error);
+        if (r == 0)
+                *ret_mode = m;
+        return r;
+}
+
+int view_mode_parse(const char *mode, const char *text, size_t len, struct view_mode *ret_mode,
+                    struct view_error *ret_error)
+{
+        AUTO_JSON *obj = parse_object(text, len, ret_error);
+
+        return obj ? mode_from(obj, mode, ret_mode, ret_error) : 1;
+}
+
+int view_reason_parse(const char *text, size_t len, char ret_reason[static CORE_REASON_SIZE],
+                      struct view_error *ret_error)
+{
+        AUTO_JSON *obj = parse_object(text, len, ret_error);
+
+        return obj ? take_reason(obj, true, ret_reason, CORE_REASON_SIZE, ret_error) : 1;
+}
+
 /* A whole number up to `max`; absent leaves *ret_value alone and returns 0 as well. */
 static int take_count(const cJSON *obj, const char *field, uint64_t max, uint64_t *ret_value,
                       bool *ret_given, struct view_error *ret_error)
@@ -245,6 +326,13 @@ static int take_prefix(const cJSON *obj, char *dst, size_t size, struct view_err
         return str_copy(dst, size, item->valuestring);
 }
 
+static const char *text_of(const cJSON *obj, const char *field)
+{
+        const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(obj, field));
+
+        return text ? text : "";
+}
+
 int view_command_parse(const char *text, size_t len, struct view_command *ret_command,
                        struct view_error *ret_error)
 {
@@ -265,6 +353,10 @@ int view_command_parse(const char *text, size_t len, struct view_command *ret_co
                 r = take_count(obj, "wait_ms", VIEW_WAIT_MS_MAX, &c.wait_ms, &has_wait, ret_error);
         if (r == 0 && strcmp(c.cmd, "launch") == 0 && !c.workspace[0])
                 r = launch_from(obj, &c.launch, ret_error);
+        if (r == 0 && strcmp(c.cmd, "mode") == 0)
+                r = mode_from(obj, text_of(obj, "mode"), &c.mode, ret_error);
+        if (r == 0 && strcmp(c.cmd, "abandon") == 0)
+                r = take_reason(obj, true, c.reason, sizeof(c.reason), ret_error);
         if (r != 0)
                 return r;
         *ret_command = c;

@@ -77,6 +77,8 @@ static const char *limit_of(const struct pool_input *in)
                 return "";
         if (in->claiming && in->waiting == 0)
                 return ", after the claim that runs";
+        if (in->refused)
+                return ", after those whom the provider has no room for";
         if (!mono_is_never(in->backoff->until))
                 return ", the provider has no room now";
         if (!mono_is_never(in->breaker->until))
@@ -124,6 +126,8 @@ void pool_plan(const struct pool_input *in, struct pool_plan *ret_plan)
         plan.launch = MIN(wanted, in->capacity);
         if (in->held || (in->claiming && in->waiting == 0))
                 plan.launch = 0;
+        if (in->refused) /* no more than for those who wait */
+                plan.launch = MIN(plan.launch, in->waiting > have ? in->waiting - have : 0);
         plan.launch = MIN(plan.launch, pool_breaker_allows(in->breaker, in->now, in->launching));
         plan.launch = MIN(plan.launch, pool_backoff_allows(in->backoff, in->now));
         if (in->warm > plan.target && in->waiting == 0 &&

@@ -50,6 +50,7 @@ struct pool_input {
         uint32_t launching; /* in flight */
         uint32_t capacity;  /* tasks that may still be launched */
         bool claiming;      /* somebody's restore and app start run right now */
+        bool refused;       /* people wait, whom the provider has just had no room for */
         bool draining;
         bool drained; /* an operator's wish: keep no pool; people already accepted are served */
         bool paused;  /* an operator's wish: no refill; what is warm stays */

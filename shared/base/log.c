@@ -161,7 +161,7 @@ void log_write(enum log_level level, const char *msg, const struct log_field *fi
                 line_field(&l, f);
         l.text[l.len++] = '\n';
         /* A log that cannot be written is not worth failing for. */
-        if (write(STDERR_FILENO, l.text, l.len) < 0)
-                errno = saved_errno;
+        while (write(STDERR_FILENO, l.text, l.len) < 0 && errno == EINTR)
+                ;
         errno = saved_errno;
 }

@@ -11,7 +11,13 @@
 #define EVENTS_MAX 1024
 #define HANDLERS_MAX 8
 
+struct fake_mode {
+        bool on, hard;
+        char why[CORE_REASON_SIZE];
+};
+
 struct core {
+        struct fake_mode modes[2][MODE_MAX]; /* for every type; for the only one */
         struct workspace_row ws[ROWS_MAX];
         struct task_row tasks[ROWS_MAX]; /* tasks[i] is of ws[i]; "" id: none */
         struct task_live live[ROWS_MAX];
@@ -129,6 +135,24 @@ bool core_pool(const struct core *c, uint32_t i, struct pool_view *ret_view)
         return true;
 }
 
+bool core_mode_on(const struct core *c, enum core_mode mode, const char *type, bool *ret_hard,
+                  const char **ret_why)
+{
+        const struct fake_mode *m = &c->modes[type[0] != 0][mode];
+
+        *ret_hard = m->hard;
+        *ret_why = m->why;
+        return m->on;
+}
+
+/* Whoever's name begins with "waits" is third in the queue. */
+uint32_t core_place(const struct core *c, const char *workspace)
+{
+        size_t i = index_of(c, workspace);
+
+        return i < ROWS_MAX && str_starts(c->ws[i].key.user_id, "waits") ? 3 : 0;
+}
+
 bool core_draining(const struct core *c)
 {
         return c->draining;
@@ -232,6 +256,10 @@ static void reply(struct shell *s, uint64_t token, enum reply_status status, con
         *fx = (struct core_effect){.type = FX_REPLY};
         fx->reply.token = token;
         fx->reply.status = status;
+        if (status == REPLY_QUEUE_FULL) {
+                fx->reply.place = 8;
+                fx->reply.retry_ms = 11500;
+        }
         STR_CUT(fx->reply.workspace, ws);
 }
 
@@ -243,6 +271,12 @@ static void launch(struct shell *s, const struct core_event *ev)
 
         if (c->draining)
                 status = REPLY_DRAINING;
+        else if (str_starts(ev->launch.key.user_id, "crowd"))
+                status = REPLY_QUEUE_FULL;
+        else if (str_starts(ev->launch.key.user_id, "greedy"))
+                status = REPLY_USER_LIMIT;
+        else if (str_starts(ev->launch.key.user_id, "closed"))
+                status = REPLY_CLOSED;
         else if (ev->launch.key.type[0] && strcmp(ev->launch.key.type, "vscode") != 0)
                 status = REPLY_BAD_TYPE;
         else if (i == ROWS_MAX && !ev->launch.key.type[0])
@@ -283,6 +317,34 @@ static void stop(struct shell *s, const struct core_event *ev, enum ws_state sta
         reply(s, ev->req_workspace.token, REPLY_OK, ev->req_workspace.id);
 }
 
+static void abandon(struct shell *s, const struct core_event *ev)
+{
+        size_t i = index_of(&s->core, ev->req_workspace.id);
+        bool may = i < ROWS_MAX && s->core.ws[i].state == WS_ATTENTION;
+
+        if (may) {
+                audit(s, ev->req_workspace.id, ev->req_workspace.actor, "abandoned");
+                STR_CUT(s->core.ws[i].reason, ev->req_workspace.reason);
+        }
+        reply(s, ev->req_workspace.token, may ? REPLY_OK : REPLY_NOT_ATTENTION,
+              ev->req_workspace.id);
+}
+
+static void set_mode(struct shell *s, const struct core_event *ev)
+{
+        const char *type = ev->req_mode.type;
+        struct fake_mode *m = &s->core.modes[type[0] != 0][ev->req_mode.mode];
+
+        if (type[0] && strcmp(type, "vscode") != 0) {
+                reply(s, ev->req_mode.token, REPLY_BAD_TYPE, "");
+                return;
+        }
+        *m = (struct fake_mode){.on = ev->req_mode.on, .hard = ev->req_mode.hard};
+        (void)snprintf(m->why, sizeof(m->why), "%s: %.80s", ev->req_mode.actor,
+                       ev->req_mode.reason);
+        reply(s, ev->req_mode.token, REPLY_OK, "");
+}
+
 void shell_post(struct shell *s, struct core_event *ev)
 {
         if (ev->type == EV_REQ_LAUNCH) {
@@ -291,6 +353,10 @@ void shell_post(struct shell *s, struct core_event *ev)
                 stop(s, ev, WS_SAVING);
         } else if (ev->type == EV_REQ_DELETE) {
                 stop(s, ev, WS_DELETED);
+        } else if (ev->type == EV_REQ_ABANDON) {
+                abandon(s, ev);
+        } else if (ev->type == EV_REQ_MODE) {
+                set_mode(s, ev);
         } else if (ev->type == EV_REQ_SHUTDOWN) {
                 s->core.draining = true;
                 s->exit_soon = true;

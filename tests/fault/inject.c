@@ -4,6 +4,7 @@
  *   FAULT_CLASS  a name of the list below; without it nothing is changed
  *   FAULT_NTH    1 for the first call of the class; 0: count only
  *   FAULT_AFTER  1: that call and all later ones
+ *   FAULT_TELL   1: say on stderr where that was
  *   FAULT_COUNT  a file of 8 bytes that holds the number of calls so far, also after a crash
  *
  * Calls count from the start of main on. An allocation counts as "alloc" when the program itself
@@ -13,6 +14,7 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <link.h>
 #include <poll.h>
@@ -40,7 +42,8 @@ enum fault_class {
         FSYNC,     /* fsync, fdatasync: EIO */
         READ,      /* reading a file: EIO */
         EMFILE_,   /* a new descriptor: EMFILE */
-        EINTR_,    /* a call that may wait: EINTR */
+        EINTR_,    /* a call of the program that may wait: EINTR; one that never waits is never
+                      interrupted */
         NAME,      /* rename, link, unlink, mkdir: EIO */
         CLASS_MAX
 };
@@ -53,7 +56,7 @@ static const char *const names[CLASS_MAX] = {
 
 static enum fault_class class;
 static uint64_t nth;
-static bool after;
+static bool after, tell;
 static _Atomic uint64_t counted, *count = &counted;
 static uintptr_t text_low, text_high; /* of the program itself */
 static off_t synced[FDS_MAX];         /* bytes of the file that a crash would leave */
@@ -84,6 +87,7 @@ __attribute__((constructor)) static void begin(void)
         (void)dl_iterate_phdr(find_text, NULL);
         nth = strtoull(getenv("FAULT_NTH") ? getenv("FAULT_NTH") : "0", NULL, 10);
         after = getenv("FAULT_AFTER") != NULL;
+        tell = getenv("FAULT_TELL") != NULL;
         fd = file ? open(file, O_RDWR | O_CLOEXEC) : -1;
         if (fd >= 0) {
                 void *shared =
@@ -107,7 +111,14 @@ static bool strikes(enum fault_class c)
         if (c != class)
                 return false;
         n = atomic_fetch_add(count, 1) + 1;
-        return nth && (after ? n >= nth : n == nth);
+        if (nth == 0 || (after ? n < nth : n != nth))
+                return false;
+        if (tell) {
+                void *frames[16];
+
+                backtrace_symbols_fd(frames, backtrace(frames, 16), STDERR_FILENO);
+        }
+        return true;
 }
 
 static bool fails(enum fault_class c, int error)
@@ -117,6 +128,16 @@ static bool fails(enum fault_class c, int error)
         errno = error;
         return true;
 }
+
+static bool ours(const void *caller)
+{
+        uintptr_t at = (uintptr_t)caller;
+
+        return at >= text_low && at < text_high;
+}
+
+/* Only the program's own calls: threads of libraries block all signals, and nng panics at it. */
+#define INTERRUPTED (class == EINTR_ && ours(__builtin_return_address(0)) && fails(EINTR_, EINTR))
 
 #define REAL(name)                                                                                 \
         static typeof(name) *real;                                                                 \
@@ -131,9 +152,7 @@ extern void *__libc_realloc(void *p, size_t n);
 
 static bool no_memory(const void *caller)
 {
-        uintptr_t at = (uintptr_t)caller;
-
-        if (class == ALLOC && at >= text_low && at < text_high)
+        if (class == ALLOC && ours(caller))
                 return fails(ALLOC, ENOMEM);
         return class == ALLOC_ANY && fails(ALLOC_ANY, ENOMEM);
 }
@@ -184,8 +203,6 @@ static void note_synced(int fd)
 /* 0 go on; < 0 fail with errno; > 0 write only so much. */
 static ssize_t before_write(int fd, size_t n)
 {
-        if (class == EINTR_ && fails(EINTR_, EINTR))
-                return -1;
         if (class == DISK_FULL && is_file(fd) && fails(DISK_FULL, ENOSPC))
                 return -1;
         if (class == SHORT && n > 1 && is_stream(fd) && strikes(SHORT))
@@ -198,6 +215,8 @@ ssize_t write(int fd, const void *p, size_t n)
         ssize_t part = before_write(fd, n);
 
         REAL(write);
+        if (INTERRUPTED)
+                return -1;
         return part < 0 ? -1 : real(fd, p, part ? (size_t)part : n);
 }
 
@@ -206,6 +225,8 @@ ssize_t pwrite(int fd, const void *p, size_t n, off_t at)
         ssize_t part = before_write(fd, n);
 
         REAL(pwrite);
+        if (INTERRUPTED)
+                return -1;
         return part < 0 ? -1 : real(fd, p, part ? (size_t)part : n, at);
 }
 
@@ -219,13 +240,15 @@ ssize_t send(int fd, const void *p, size_t n, int flags)
         ssize_t part = before_write(fd, n);
 
         REAL(send);
+        if (!(flags & MSG_DONTWAIT) && INTERRUPTED)
+                return -1;
         return part < 0 ? -1 : real(fd, p, part ? (size_t)part : n, flags);
 }
 
 ssize_t read(int fd, void *p, size_t n)
 {
         REAL(read);
-        if (class == EINTR_ && fails(EINTR_, EINTR))
+        if (INTERRUPTED)
                 return -1;
         if (class == READ && is_file(fd) && fails(READ, EIO))
                 return -1;
@@ -246,7 +269,7 @@ ssize_t pread64(int fd, void *p, size_t n, off64_t at)
 ssize_t recv(int fd, void *p, size_t n, int flags)
 {
         REAL(recv);
-        return fails(EINTR_, EINTR) ? -1 : real(fd, p, n, flags);
+        return !(flags & MSG_DONTWAIT) && INTERRUPTED ? -1 : real(fd, p, n, flags);
 }
 
 static int lose_tail(int fd)
@@ -323,7 +346,7 @@ DESCRIPTOR(memfd_create, (const char *name, unsigned flags), (name, flags))
 int accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 {
         REAL(accept4);
-        if (fails(EMFILE_, EMFILE) || fails(EINTR_, EINTR))
+        if (fails(EMFILE_, EMFILE) || INTERRUPTED)
                 return -1;
         return real(fd, addr, len, flags);
 }
@@ -331,13 +354,13 @@ int accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 int epoll_wait(int fd, struct epoll_event *ev, int n, int ms)
 {
         REAL(epoll_wait);
-        return fails(EINTR_, EINTR) ? -1 : real(fd, ev, n, ms);
+        return INTERRUPTED ? -1 : real(fd, ev, n, ms);
 }
 
 int poll(struct pollfd *fds, nfds_t n, int ms)
 {
         REAL(poll);
-        return fails(EINTR_, EINTR) ? -1 : real(fds, n, ms);
+        return INTERRUPTED ? -1 : real(fds, n, ms);
 }
 
 /* ---- names ---- */

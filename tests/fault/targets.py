@@ -248,7 +248,7 @@ ALL = {
     "restore": (RestoreTarget, ["alloc", "alloc-any", "disk-full", "short", "read", "emfile", "eintr", "name"], False),
     "storage": (StorageTarget, ["alloc", "disk-full", "short", "fsync", "emfile", "eintr", "name"], False),
     "gate": (GateTarget, ["alloc", "short", "emfile", "eintr"], False),
-    "store": (StoreTarget, ["alloc", "alloc-any", "disk-full", "short", "fsync", "read", "emfile", "eintr", "name"],
+    "store": (StoreTarget, ["alloc", "alloc-any", "disk-full", "short", "fsync", "read", "emfile", "name"],
               False),
     "controller": (ControllerTarget, ["alloc", "disk-full", "short", "fsync", "read", "emfile", "eintr", "name"], False),
     "config": (check_config, ["alloc", "alloc-any", "read", "emfile", "eintr"], False),

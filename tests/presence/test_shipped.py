@@ -88,6 +88,16 @@ class Recordings(unittest.TestCase):
                 self.assertLess(size, SIZE_MAX)
         self.assertLess(total, TOTAL_MAX)
 
+    def test_last_and_were_not_all_known_to_who_wrote_the_rules(self):
+        late = 0
+        for folder in shipped():
+            rec = recording.Recording(folder)
+            late += str(rec.labels.get("written", "")).startswith("after")
+            with self.subTest(rec.name):
+                self.assertGreaterEqual(rec.end, 30 * 60000)
+                self.assertTrue(os.path.exists(os.path.join(HERE, "scenarios", rec.name + ".mjs")), "by which scenario?")
+        self.assertGreaterEqual(late, 5)
+
     def test_both_readers_of_the_protocol_agree(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)

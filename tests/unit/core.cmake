@@ -2,8 +2,11 @@
 set(here ${CMAKE_CURRENT_LIST_DIR})
 
 ws_test(test_core_storm LABEL unit SOURCES ${here}/test_core_storm.c ${here}/core_world.c
-        ${here}/core_world_effects.c
+        ${here}/core_world_effects.c ${here}/core_alloc.c
         USES controller_core ws_base TIMEOUT 120)
+
+set(wrap_alloc LINKER:--wrap=malloc LINKER:--wrap=calloc LINKER:--wrap=realloc LINKER:--wrap=free)
+target_link_options(test_core_storm PRIVATE ${wrap_alloc})
 
 # Defects, each in a core of its own: the storm must name the rule that is broken.
 function(core_planted defect rule)
@@ -11,9 +14,10 @@ function(core_planted defect rule)
         set(test test_core_planted_${name})
         ws_test(${test} LABEL unit
                 SOURCES ${here}/test_core_storm.c ${here}/core_world.c
-                        ${here}/core_world_effects.c ${CORE_SOURCE_PATHS}
+                        ${here}/core_world_effects.c ${here}/core_alloc.c ${CORE_SOURCE_PATHS}
                 USES controller_headers controller_pool ws_base TIMEOUT 120)
         target_compile_definitions(${test} PRIVATE CORE_PLANTED_${defect})
+        target_link_options(${test} PRIVATE ${wrap_alloc})
         set_tests_properties(unit/${test} PROPERTIES PASS_REGULAR_EXPRESSION "invariant: ${rule}")
 endfunction()
 core_planted(STOP_BEFORE_COMMIT "stop before commit")
@@ -23,6 +27,7 @@ core_planted(FORGETS_PERSON "stopped while a person was there")
 core_planted(FORGETS_RESUME "(stopped while it runs|stop before commit)")
 core_planted(BELIEVES_LISTS "(two live tasks for one workspace|stop before commit)")
 core_planted(ABANDONS_ANYTHING "abandoned outside of attention")
+core_planted(ALLOCATES "allocation in a step")
 core_planted(NO_MAINTENANCE "stopped for idleness in maintenance")
 
 # The core sees base and pool only: what its archive needs from outside, by name.
@@ -46,7 +51,19 @@ target_compile_definitions(test_idle_rule_planted PRIVATE IDLE_PLANTED_LIFETIME_
         IDLE_RANDOM_ONLY)
 set_tests_properties(unit/test_idle_rule_planted PROPERTIES
         PASS_REGULAR_EXPRESSION "CHECK failed: alive")
+ws_test(test_core_edges LABEL unit SOURCES ${here}/test_core_edges.c USES controller_core ws_base)
 ws_test(test_core_steps LABEL unit SOURCES ${here}/test_core_steps.c USES controller_core ws_base)
+# Every pair of states with every event, against the table of decisions.
+ws_test(test_core_matrix LABEL unit SOURCES ${here}/test_core_matrix.c
+        USES controller_core controller_pool ws_base)
+target_compile_definitions(test_core_matrix PRIVATE CORE_MATRIX_FILE="${here}/core_matrix.txt")
+# A core that ends work before it is committed must not pass, whatever the table says.
+ws_test(test_core_matrix_planted LABEL unit SOURCES ${here}/test_core_matrix.c ${CORE_SOURCE_PATHS}
+        USES controller_headers controller_pool ws_base)
+target_compile_definitions(test_core_matrix_planted PRIVATE CORE_PLANTED_STOP_BEFORE_COMMIT
+        CORE_MATRIX_FILE="${here}/core_matrix.txt")
+set_tests_properties(unit/test_core_matrix_planted PROPERTIES
+        PASS_REGULAR_EXPRESSION "matrix: work was ended unsaved")
 ws_test(test_keys LABEL unit SOURCES ${here}/test_keys.c USES controller_keys ws_base)
 ws_test(test_config LABEL unit SOURCES ${here}/test_config.c USES controller_config ws_base)
 ws_test(test_store LABEL unit SOURCES ${here}/test_store.c USES controller_store ws_base

@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "core/trace.h"
+#include "core_alloc.h"
 #include "core_world_state.h"
 
 /* splitmix64: small, and the same everywhere. */
@@ -77,7 +78,9 @@ static void step(struct world *w, struct core_event *ev)
         ev->now = w->now;
         ev->utc = (utc_t){w->utc_offset_us + w->now.us};
         w->fx.n = 0;
+        alloc_forbid(true);
         core_step(w->core, ev, &w->fx);
+        alloc_forbid(false);
         trace_event(ev, line, sizeof(line));
         note(w, line);
         /* A kill before the commit loses the step; one after it loses what was not carried out. */
@@ -134,7 +137,7 @@ static void boot(struct world *w)
                 if (w->bodies[i].alive)
                         step(w, &ev);
         }
-        ev = (struct core_event){.type = EV_INVENTORY_DONE};
+        ev = (struct core_event){.type = EV_INVENTORY_DONE, .inventory = {.certain = true}};
         step(w, &ev);
 }
 

@@ -1,7 +1,7 @@
 # What the client's bytes say: layer by layer, and the observer over all of them.
 set(here ${CMAKE_CURRENT_LIST_DIR})
 set(bytes ${here}/decode_bytes.c)
-foreach(name ws inflate editor calls observer requests)
+foreach(name ws inflate editor calls observer scroll requests)
         ws_test(test_decode_${name} LABEL unit SOURCES ${here}/test_decode_${name}.c ${bytes}
                 USES agent_decode dep::zlib)
 endforeach()
@@ -13,7 +13,8 @@ target_link_options(test_decode_memory PRIVATE LINKER:--wrap=malloc LINKER:--wra
         LINKER:--wrap=free LINKER:--wrap=realloc)
 
 # Decoders with a planted defect, which the tests above must notice: a mask that begins anew in each
-# piece, messages that are sent again and count again, a reply of the terminal taken for a key.
+# piece, messages that are sent again and count again, a reply of the terminal taken for a key, editors
+# that are laid out taken for a hand on the wheel.
 set(decode_dir ${CMAKE_SOURCE_DIR}/agent/decode)
 get_target_property(decode_sources agent_decode SOURCES)
 list(TRANSFORM decode_sources PREPEND ${decode_dir}/)
@@ -28,3 +29,4 @@ endfunction()
 decode_planted(ws MASK)
 decode_planted(observer REPLAY)
 decode_planted(observer FILTER)
+decode_planted(scroll LAYOUT)

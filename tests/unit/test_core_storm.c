@@ -5,9 +5,12 @@
  *
  *   test_core_storm [FIRST_SEED [COUNT]]      without arguments: a fixed range and a fresh one
  */
+#include <errno.h>
+
 #include "base/fd.h"
 #include "base/num.h"
 #include "core/core.h"
+#include "core_alloc.h"
 #include "core_world.h"
 #include "test.h"
 
@@ -78,6 +81,40 @@ static void storms(uint64_t first, uint64_t count)
         }
 }
 
+/* core_new with each of its allocations failing in turn: an error, and nothing left behind. */
+static void no_memory(void)
+{
+        const struct core_config config = {
+                .workspaces_max = 4,
+                .tasks_max = 4,
+                .n_types = 1,
+                .types = {{.name = "code",
+                           .launch_timeout_ms = 1,
+                           .claim_timeout_ms = 1,
+                           .stop_timeout_ms = 1}},
+                .heartbeat_ms = 1,
+                .agent_lost_ms = 1,
+                .retry_save_ms = 1,
+                .stops_per_min = 1,
+        };
+        struct core *c = NULL;
+        unsigned n = 1;
+
+        for (;; n++) {
+                int r;
+
+                alloc_fail_at(n);
+                r = core_new(&config, &c);
+                alloc_fail_at(0);
+                if (r == 0)
+                        break;
+                CHECK_INT(r, -ENOMEM);
+                CHECK(!c);
+        }
+        CHECK(n > 10);
+        core_free(c);
+}
+
 /* Every field of every event at random: nothing may crash or overflow. */
 static void garbage(uint64_t seed)
 {
@@ -134,7 +171,9 @@ static void garbage(uint64_t seed)
                 ev.now = now;
                 ev.utc = (utc_t){now.us};
                 fx.n = 0;
+                alloc_forbid(true);
                 core_step(c, &ev, &fx);
+                alloc_forbid(false);
                 CHECK(fx.n <= CORE_EFFECTS_MAX);
         }
         core_free(c);
@@ -168,6 +207,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "fresh seeds %llu to %llu\n", (unsigned long long)fresh,
                 (unsigned long long)(fresh + 9));
         storms(fresh, 10);
+        no_memory();
         for (uint64_t seed = 1; seed <= 20; seed++)
                 garbage(seed);
         return 0;

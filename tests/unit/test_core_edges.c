@@ -1,0 +1,840 @@
+/*
+ * Where the core's input is at its limits: configurations that cannot work, stores that were
+ * repaired by hand, tables that are full, numbers that are none, and steps with more to do than
+ * fits into one.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/str.h"
+#include "core/core.h"
+#include "core/idle_words.h"
+#include "core/trace.h"
+#include "test.h"
+
+static struct core_effects fx;
+static mono_t now;
+static struct core *core;
+
+static struct core_config config_of(uint32_t workspaces, uint32_t tasks, uint32_t pool)
+{
+        return (struct core_config){
+                .workspaces_max = workspaces,
+                .tasks_max = tasks,
+                .n_types = 1,
+                .types = {{.name = "code",
+                           .pool_size = pool,
+                           .limits = {.idle_ms = 60000},
+                           .launch_timeout_ms = 60000,
+                           .claim_timeout_ms = 60000,
+                           .stop_timeout_ms = 60000}},
+                .heartbeat_ms = 5000,
+                .agent_lost_ms = 30000,
+                .retry_save_ms = 60000,
+                .erase_delay_ms = 1000,
+                .stops_per_min = 2,
+        };
+}
+
+static void give(struct core_event ev)
+{
+        ev.now = now;
+        ev.utc = (utc_t){INT64_C(1000) * US_PER_S + now.us};
+        fx.n = 0;
+        core_step(core, &ev, &fx);
+}
+
+static size_t count(enum core_effect_type type)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < fx.n; i++)
+                n += fx.v[i].type == type;
+        return n;
+}
+
+/* How often this was written to the history in the last step. */
+static size_t written(const char *what)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < fx.n; i++)
+                n += fx.v[i].type == FX_AUDIT && strcmp(fx.v[i].audit_row.what, what) == 0;
+        return n;
+}
+
+static enum reply_status replied(void)
+{
+        for (size_t i = 0; i < fx.n; i++) {
+                if (fx.v[i].type == FX_REPLY)
+                        return fx.v[i].reply.status;
+        }
+        return REPLY_STATUS_MAX;
+}
+
+static void new_core(const struct core_config *config)
+{
+        core = NULL;
+        now = (mono_t){US_PER_S};
+        CHECK(core_new(config, &core) == 0);
+}
+
+static void end_core(void)
+{
+        core = core_free(core);
+}
+
+static void opened(const struct core_config *config)
+{
+        new_core(config);
+        give((struct core_event){.type = EV_BOOT_DONE});
+        give((struct core_event){.type = EV_INVENTORY_DONE, .inventory = {.certain = true}});
+}
+
+/* Deadlines, as long as they are due; how many steps that took. */
+static int settle(void)
+{
+        int steps = 0;
+
+        while (mono_due(core_next_deadline(core), now)) {
+                give((struct core_event){.type = EV_DEADLINE});
+                CHECK(++steps < 1000);
+        }
+        return steps;
+}
+
+static void boot_workspace(const char *id, enum ws_state state, const char *task)
+{
+        struct core_event ev = {.type = EV_BOOT_WORKSPACE,
+                                .workspace_row = {.state = state, .generation = 1}};
+
+        STR_CUT(ev.workspace_row.id, id);
+        STR_CUT(ev.workspace_row.task, task);
+        STR_CUT(ev.workspace_row.key.type, "code");
+        give(ev);
+}
+
+static void boot_task(const char *id, enum task_state state, const char *workspace)
+{
+        struct core_event ev = {.type = EV_BOOT_TASK,
+                                .task_row = {.state = state, .nonce = "n", .type = "code"}};
+
+        STR_CUT(ev.task_row.id, id);
+        STR_CUT(ev.task_row.workspace, workspace);
+        ev.task_row.generation = workspace[0] ? 1 : 0;
+        give(ev);
+}
+
+static void seen(const char *id)
+{
+        struct core_event ev = {.type = EV_TASK_SEEN};
+
+        STR_CUT(ev.task_seen.task, id);
+        give(ev);
+}
+
+static void report(const char *task, enum agent_phase phase, uint64_t generation)
+{
+        struct core_event ev = {.type = EV_AGENT_REPORT,
+                                .report = {.nonce = "n",
+                                           .phase = phase,
+                                           .generation = generation,
+                                           .acted_id = UINT64_MAX,
+                                           .person_age_ms = -1}};
+
+        STR_CUT(ev.report.task, task);
+        give(ev);
+}
+
+static void hello(const char *task, const char *addr)
+{
+        struct core_event ev = {.type = EV_AGENT_HELLO, .hello = {.nonce = "n"}};
+
+        STR_CUT(ev.hello.task, task);
+        STR_CUT(ev.hello.addr, addr);
+        give(ev);
+}
+
+static void launch(const char *id, const char *user)
+{
+        struct core_event ev = {.type = EV_REQ_LAUNCH, .launch = {.token = 1}};
+
+        STR_CUT(ev.launch.id, id);
+        STR_CUT(ev.launch.key.type, "code");
+        STR_CUT(ev.launch.key.user_id, user);
+        STR_CUT(ev.launch.key.tenant, user[0] == '2' ? "two" : "one");
+        give(ev);
+}
+
+/* ---- configurations ---- */
+
+static void test_configurations(void)
+{
+        const struct core_config good = config_of(1, 1, 0);
+        struct core_config c;
+
+#define BAD(field, value)                                                                          \
+        do {                                                                                       \
+                c = good;                                                                          \
+                c.field = value;                                                                   \
+                core = NULL;                                                                       \
+                CHECK_INT(core_new(&c, &core), -EINVAL);                                           \
+                CHECK(!core);                                                                      \
+        } while (0)
+        BAD(n_types, 0);
+        BAD(n_types, CORE_TYPES_MAX + 1);
+        BAD(workspaces_max, 0);
+        BAD(tasks_max, 0);
+        BAD(workspaces_max, UINT32_MAX);
+        BAD(tasks_max, UINT32_MAX);
+        BAD(heartbeat_ms, 0);
+        BAD(retry_save_ms, 0);
+        BAD(stops_per_min, 0);
+        BAD(quiet_ms, -1);
+        BAD(agent_lost_ms, 0);
+        BAD(erase_delay_ms, -1);
+        BAD(types[0].name[0], 0);
+        BAD(types[0].limits.idle_ms, -1);
+        BAD(types[0].limits.never_connected_ms, -1);
+        BAD(types[0].limits.disconnected_ms, -1);
+        BAD(types[0].limits.job_ms, -1);
+        BAD(types[0].limits.lifetime_ms, -1);
+        BAD(types[0].launch_timeout_ms, 0);
+        BAD(types[0].claim_timeout_ms, 0);
+        BAD(types[0].stop_timeout_ms, 0);
+#undef BAD
+}
+
+/* ---- what is stored may be anything ---- */
+
+static void test_rows_that_cannot_be(void)
+{
+        struct core_config config = config_of(2, 2, 0);
+        uint64_t ignored;
+
+        new_core(&config);
+        give((struct core_event){.type = EV_INVENTORY_DONE});
+        give((struct core_event){.type = EV_TASK_SEEN, .task_seen = {"t-1"}});
+        CHECK_INT((long long)core_ignored(core), 2); /* nothing was loaded yet */
+        CHECK(mono_is_never(core_next_deadline(core)));
+        give((struct core_event){.type = EV_DEADLINE});
+        CHECK_INT((long long)fx.n, 0);
+        boot_workspace("", WS_STOPPED, "");
+        boot_workspace("ws-a", WS_STATE_MAX, "");
+        boot_workspace("ws-a", WS_STOPPED, "");
+        boot_workspace("ws-a", WS_STOPPED, "");
+        boot_workspace("ws-b", WS_STOPPED, "");
+        boot_workspace("ws-c", WS_STOPPED, ""); /* no room */
+        CHECK_INT((long long)core_ignored(core), 6);
+        boot_task("", TASK_WARM, "");
+        boot_task("t-1", TASK_STATE_MAX, "");
+        boot_task("t-1", TASK_WARM, "");
+        boot_task("t-1", TASK_WARM, "");
+        boot_task("t-2", TASK_WARM, "");
+        boot_task("t-3", TASK_WARM, "");
+        CHECK_INT((long long)core_ignored(core), 10);
+        give((struct core_event){.type = EV_BOOT_SETTING, .setting_row = {"pause.gone", "soft x"}});
+        give((struct core_event){.type = EV_BOOT_SETTING, .setting_row = {"pause", "loud x"}});
+        CHECK_INT((long long)core_ignored(core), 12);
+        launch("ws-a", "1");
+        CHECK_INT(replied(), REPLY_DRAINING); /* not loaded yet */
+        give((struct core_event){.type = EV_REQ_MODE, .req_mode = {.token = 1}});
+        CHECK_INT(replied(), REPLY_DRAINING);
+        give((struct core_event){.type = EV_BOOT_DONE});
+        ignored = core_ignored(core);
+        seen("");    /* no name */
+        seen("t-9"); /* an orphan, and no room for it */
+        CHECK_INT((long long)(core_ignored(core) - ignored), 2);
+        give((struct core_event){.type = (enum core_event_type)(EV_MAX + 7)});
+        CHECK_INT((long long)(core_ignored(core) - ignored), 3);
+        end_core();
+}
+
+/* Between the rows and the inventory requests are taken, and nothing is launched. */
+static void test_before_the_inventory(void)
+{
+        struct core_config config = config_of(4, 4, 2);
+        struct pool_view pool;
+
+        new_core(&config);
+        boot_workspace("ws-a", WS_RUNNING, "t-1");
+        boot_task("t-1", TASK_READY, "ws-a");
+        give((struct core_event){.type = EV_BOOT_DONE});
+        give((struct core_event){.type = EV_REQ_MODE,
+                                 .req_mode = {.mode = MODE_DRAIN, .on = true, .hard = true}});
+        launch("ws-b", "1");
+        CHECK_INT(replied(), REPLY_CLOSED);
+        give((struct core_event){.type = EV_REQ_MODE, .req_mode = {.mode = MODE_DRAIN}});
+        launch("ws-b", "1");
+        CHECK_INT(replied(), REPLY_OK);
+        CHECK(core_pool(core, 0, &pool));
+        CHECK_INT((long long)pool.misses, 1);
+        CHECK_INT((long long)count(FX_LAUNCH_TASK), 0);
+        seen("t-1");
+        give((struct core_event){.type = EV_INVENTORY_DONE, .inventory = {.certain = true}});
+        CHECK_INT((long long)count(FX_LAUNCH_TASK), 3);
+        /* What nobody can mean. */
+        report("t-1", AGENT_PHASE_MAX, 1);
+        CHECK_INT((long long)core_ignored(core), 1);
+        give((struct core_event){.type = EV_SAVE_VERIFIED, .verified = {.workspace = "ws-a"}});
+        CHECK_INT((long long)core_ignored(core), 2);
+        end_core();
+}
+
+/* Storage that does not answer well is asked less and less often, once a minute at least. */
+static void test_storage_away(void)
+{
+        struct core_config config = config_of(4, 4, 0);
+        struct core_event again = {.type = EV_SAVE_VERIFIED, .verified = {"ws-a", 1, 1, -EIO, ""}};
+        int64_t pause = 0;
+
+        new_core(&config);
+        boot_workspace("ws-a", WS_RUNNING, "t-1");
+        boot_task("t-1", TASK_READY, "ws-a");
+        give((struct core_event){.type = EV_BOOT_DONE});
+        seen("t-1");
+        give((struct core_event){.type = EV_INVENTORY_DONE, .inventory = {.certain = true}});
+        settle();
+        give((struct core_event){
+                .type = EV_AGENT_SAVED,
+                .saved = {.task = "t-1", .generation = 1, .seq = 1, .sha256 = "h"}});
+        CHECK_INT((long long)count(FX_VERIFY_SAVE), 1);
+        for (int i = 0; i < 8; i++) {
+                mono_t from = now;
+                size_t asked = 0;
+
+                report("t-1", AGENT_READY, 1);
+                give(again);
+                while (asked == 0) {
+                        now = mono_max(now, core_next_deadline(core));
+                        give((struct core_event){.type = EV_DEADLINE});
+                        asked = count(FX_VERIFY_SAVE);
+                }
+                CHECK(mono_diff_ms(from, now) >= pause);
+                pause = mono_diff_ms(from, now);
+        }
+        CHECK_INT(pause, 60000);
+        end_core();
+}
+
+/* Rows that contradict each other: nothing of a student's is ended, nobody waits for ever. */
+static void test_repaired_by_hand(void)
+{
+        struct core_config config = config_of(16, 16, 0);
+        size_t pos = 0, n = 0;
+
+        new_core(&config);
+        boot_workspace("ws-1", WS_STARTING, "t-11"); /* its task is unknown */
+        boot_workspace("ws-2", WS_RUNNING, "t-12");
+        boot_workspace("ws-3", WS_SAVING, "t-13");
+        boot_workspace("ws-4", WS_ATTENTION, "t-14");
+        boot_workspace("ws-5", WS_STARTING, ""); /* waits */
+        boot_workspace("ws-6", WS_STATE_MAX - 1, "");
+        boot_task("t-20", TASK_STOPPING, ""); /* of nobody */
+        boot_task("t-21", TASK_LOST, "");
+        boot_task("t-22", TASK_GONE, "");
+        boot_task("t-23", TASK_READY, "ws-2"); /* ws-2 knows another one */
+        boot_task("t-24", TASK_LOST, "");
+        give((struct core_event){.type = EV_BOOT_DONE});
+        seen("t-20");
+        seen("t-21");
+        seen("t-22");
+        seen("t-23");
+        give((struct core_event){.type = EV_INVENTORY_DONE, .inventory = {.certain = true}});
+        settle();
+        CHECK_INT(core_workspace(core, "ws-1")->state, WS_RECOVERING);
+        CHECK_INT(core_workspace(core, "ws-2")->state, WS_RECOVERING);
+        CHECK_INT(core_workspace(core, "ws-3")->state, WS_RECOVERING);
+        CHECK_INT(core_workspace(core, "ws-4")->state, WS_RECOVERING);
+        CHECK_INT(core_workspace(core, "ws-5")->state, WS_STARTING);
+        /* Gently, so that their agents save by themselves. */
+        CHECK_INT(core_task(core, "t-20")->state, TASK_TERMINATING);
+        CHECK_INT(core_task(core, "t-23")->state, TASK_TERMINATING);
+        CHECK(!core_task(core, "t-22") && !core_task(core, "t-24"));
+        while (core_next_task(core, &pos))
+                n++;
+        CHECK_INT((long long)n, 4); /* and the one that ws-5 waits for */
+        end_core();
+}
+
+/* A type that is not configured any more: what is stored is kept, nothing new begins. */
+static void test_unknown_type(void)
+{
+        struct core_config config = config_of(4, 4, 0);
+        struct core_event ws = {.type = EV_BOOT_WORKSPACE,
+                                .workspace_row = {.id = "ws-1", .state = WS_STARTING}};
+        struct core_event task = {.type = EV_BOOT_TASK,
+                                  .task_row = {.id = "t-1", .state = TASK_WARM, .nonce = "n"}};
+
+        new_core(&config);
+        STR_CUT(ws.workspace_row.key.type, "gone");
+        STR_CUT(task.task_row.type, "gone");
+        give(ws);
+        give(task);
+        give((struct core_event){.type = EV_BOOT_DONE});
+        seen("t-1");
+        give((struct core_event){.type = EV_INVENTORY_DONE, .inventory = {.certain = true}});
+        settle();
+        CHECK_INT(core_workspace(core, "ws-1")->state, WS_STOPPED);
+        give((struct core_event){.type = EV_REQ_LAUNCH, .launch = {.token = 1, .id = "ws-1"}});
+        CHECK_INT(replied(), REPLY_BAD_TYPE);
+        report("t-1", AGENT_FAILED, 0);
+        CHECK_INT(core_task(core, "t-1")->state, TASK_FAILED);
+        end_core();
+}
+
+/* ---- people ---- */
+
+static void test_limits_of_people(void)
+{
+        struct core_config config = config_of(64, 4, 0);
+        char id[CORE_ID_SIZE], user[8];
+
+        config.user_running_max = 1;
+        opened(&config);
+        /* More people than buckets; the same name in another tenant is another person. */
+        for (int i = 0; i < 40; i++) {
+                (void)snprintf(id, sizeof(id), "ws-%d", i);
+                (void)snprintf(user, sizeof(user), "%d", i);
+                launch(id, user);
+                CHECK_INT(replied(), REPLY_OK);
+        }
+        launch("ws-x", "7");
+        CHECK_INT(replied(), REPLY_USER_LIMIT);
+        give((struct core_event){.type = EV_REQ_DELETE, .req_workspace = {.id = "ws-7"}});
+        CHECK_INT(core_workspace(core, "ws-7")->state, WS_DELETED);
+        launch("ws-x", "7");
+        CHECK_INT(replied(), REPLY_OK);
+        /* The deleted one goes; the chain of its person holds. */
+        now = mono_add_ms(now, 2000);
+        give((struct core_event){.type = EV_DEADLINE});
+        CHECK_INT((long long)count(FX_ERASE), 1);
+        give((struct core_event){.type = EV_ERASED, .req_workspace = {.id = "ws-7"}});
+        CHECK(!core_workspace(core, "ws-7"));
+        launch("ws-y", "7");
+        CHECK_INT(replied(), REPLY_USER_LIMIT);
+        /* The same name elsewhere is somebody else. */
+        give((struct core_event){
+                .type = EV_REQ_LAUNCH,
+                .launch = {.token = 1, .id = "ws-z", .key = {"another", "7", "default", "code"}}});
+        CHECK_INT(replied(), REPLY_OK);
+        CHECK_INT(core_place(core, "ws-0"), 1);
+        CHECK_INT(core_place(core, "ws-x"), 40);
+        CHECK_INT(core_place(core, "ws-20"), 20);
+        CHECK_INT(core_place(core, "ws-nobody"), 0);
+        /* Without a token nobody is answered. */
+        give((struct core_event){.type = EV_REQ_LAUNCH, .launch = {.id = "ws-0"}});
+        CHECK_INT(replied(), REPLY_STATUS_MAX);
+        end_core();
+}
+
+/* ---- many ---- */
+
+static void boot_ready(uint32_t n, enum task_state state)
+{
+        char ws[CORE_ID_SIZE] = "", task[CORE_ID_SIZE];
+
+        for (uint32_t i = 0; i < n; i++) {
+                (void)snprintf(task, sizeof(task), "t-%010u", i + 1);
+                if (state != TASK_WARM)
+                        (void)snprintf(ws, sizeof(ws), "ws-%u", i);
+                if (ws[0])
+                        boot_workspace(ws, WS_RUNNING, task);
+                boot_task(task, state, ws);
+        }
+        give((struct core_event){.type = EV_BOOT_DONE, .boot = {.epoch = 3}});
+        for (uint32_t i = 0; i < n; i++) {
+                (void)snprintf(task, sizeof(task), "t-%010u", i + 1);
+                seen(task);
+        }
+        give((struct core_event){.type = EV_INVENTORY_DONE, .inventory = {.certain = true}});
+}
+
+/* Agents are told to come back over a window that grows with the fleet, within its bounds. */
+static void test_reconnect_window(void)
+{
+        static const struct {
+                uint32_t n;
+                int64_t ms;
+        } fleets[] = {{10, 1000}, {400, 2000}, {13000, 60000}};
+
+        for (size_t i = 0; i < ARRAY_LEN(fleets); i++) {
+                struct core_config config = config_of(fleets[i].n, fleets[i].n, 0);
+                struct core_idle idle;
+
+                new_core(&config);
+                boot_ready(fleets[i].n, TASK_READY);
+                settle();
+                CHECK_INT(core_reconnect_ms(core), fleets[i].ms);
+                CHECK_INT((long long)core_epoch(core), 3);
+                hello("t-0000000001", "127.0.0.1:1");
+                CHECK_INT(fx.v[fx.n - 1].welcome.reconnect_ms, fleets[i].ms);
+                CHECK_INT((long long)fx.v[fx.n - 1].welcome.epoch, 3);
+                CHECK_INT((long long)count(FX_PUT_TASK), 1);
+                hello("t-0000000001", "127.0.0.1:1"); /* the same again: nothing to store */
+                CHECK_INT((long long)count(FX_PUT_TASK), 0);
+                /* A new leader stops nobody before all had the time to come back. */
+                CHECK(core_idle(core, "ws-0", now, &idle));
+                CHECK(mono_diff_ms((mono_t){US_PER_S}, idle.due) >= fleets[i].ms);
+                end_core();
+        }
+}
+
+/* A queue behind a slow launch is told to come back in five minutes, not in ten. */
+static void test_retry_is_bounded(void)
+{
+        struct core_config config = config_of(8, 1, 0);
+
+        config.types[0].queue_max = 1;
+        config.types[0].launch_timeout_ms = 3600000;
+        opened(&config);
+        launch("ws-a", "1");
+        CHECK_INT(replied(), REPLY_OK);
+        now = mono_add_ms(now, 600000);
+        hello("t-0000000001", "127.0.0.1:1");
+        report("t-0000000001", AGENT_WARM, 0);
+        launch("ws-b", "2");
+        CHECK_INT(replied(), REPLY_OK);
+        launch("ws-c", "3");
+        CHECK_INT(replied(), REPLY_QUEUE_FULL);
+        CHECK_INT(fx.v[fx.n - 1].reply.retry_ms, 300000);
+        CHECK_INT(fx.v[fx.n - 1].reply.place, 2);
+        end_core();
+}
+
+/* What hangs at a shutdown is named in the history, as far as a step has room for it. */
+static void test_left_running(void)
+{
+        struct core_config config = config_of(600, 700, 0);
+        size_t left = 0;
+        bool drained = false;
+
+        new_core(&config);
+        boot_ready(600, TASK_READY);
+        settle();
+        give((struct core_event){.type = EV_REQ_SHUTDOWN, .req_plain = {.token = 1}});
+        for (int i = 0; i < 2000 && !drained; i++) {
+                now = mono_max(now, core_next_deadline(core));
+                give((struct core_event){.type = EV_DEADLINE});
+                left += written("left-running");
+                drained = count(FX_DRAINED) > 0;
+        }
+        CHECK(drained && left > 400);
+        end_core();
+}
+
+/* 600 agents fall silent in the same moment, 300 pool tasks are too many, 300 people get theirs. */
+static void test_more_than_fits_again(void)
+{
+        struct core_config config = config_of(700, 700, 0);
+        char id[CORE_ID_SIZE];
+        size_t n = 0;
+
+        new_core(&config);
+        boot_ready(600, TASK_READY);
+        settle();
+        now = mono_add_ms(now, 30001);
+        while (mono_due(core_next_deadline(core), now)) {
+                give((struct core_event){.type = EV_DEADLINE});
+                n += written("agent-silent");
+        }
+        CHECK_INT((long long)n, 600);
+        /* Everybody is stopped by an operator: workspaces have their turns too. */
+        give((struct core_event){.type = EV_REQ_MODE,
+                                 .req_mode = {.mode = MODE_DRAIN, .on = true, .hard = true}});
+        n = 0;
+        for (int i = 0; mono_due(core_next_deadline(core), now) && i < 1000; i++) {
+                give((struct core_event){.type = EV_DEADLINE});
+                n += written("stopping");
+        }
+        CHECK_INT((long long)n, 600);
+        end_core();
+
+        new_core(&config);
+        for (int i = 0; i < 300; i++) {
+                (void)snprintf(id, sizeof(id), "ws-%d", i);
+                boot_workspace(id, WS_STARTING, "");
+        }
+        boot_ready(300, TASK_WARM);
+        settle();
+        for (int i = 0; i < 300; i++) {
+                (void)snprintf(id, sizeof(id), "t-%010d", i + 1);
+                report(id, AGENT_WARM, 0);
+        }
+        settle();
+        CHECK_INT(core_place(core, "ws-299"), 0);
+        CHECK(core_workspace(core, "ws-299")->task[0]);
+        end_core();
+}
+
+static size_t terminating(void)
+{
+        const struct task_row *t;
+        size_t pos = 0, n = 0;
+
+        while ((t = core_next_task(core, &pos)))
+                n += t->state == TASK_TERMINATING;
+        return n;
+}
+
+/* Scale-in is capped per minute; what an operator asks for is not, and may take several steps. */
+static void test_scale_in(void)
+{
+        struct core_config config = config_of(4, 400, 0);
+        char id[CORE_ID_SIZE];
+
+        new_core(&config);
+        boot_ready(300, TASK_WARM);
+        for (int i = 0; i < 300; i++) {
+                (void)snprintf(id, sizeof(id), "t-%010d", i + 1);
+                report(id, AGENT_WARM, 0);
+        }
+        settle();
+        CHECK_INT((long long)terminating(), 2);
+        now = mono_add_ms(now, 29000);
+        settle();
+        CHECK_INT((long long)terminating(), 2);
+        for (int i = 0; i < 300; i++) {
+                (void)snprintf(id, sizeof(id), "t-%010d", i + 1);
+                report(id, AGENT_WARM, 0);
+        }
+        now = mono_add_ms(now, 29000);
+        for (int i = 0; i < 300; i++) {
+                (void)snprintf(id, sizeof(id), "t-%010d", i + 1);
+                report(id, AGENT_WARM, 0);
+        }
+        now = mono_add_ms(now, 2000);
+        settle();
+        CHECK_INT((long long)terminating(), 4);
+        give((struct core_event){.type = EV_REQ_MODE,
+                                 .req_mode = {.mode = MODE_DRAIN, .on = true}});
+        CHECK(settle() > 0);
+        CHECK_INT((long long)terminating(), 300);
+        end_core();
+}
+
+/* Every warm task silent for long: two a minute are given up, not all at once. */
+static void test_silence_is_no_mass_stop(void)
+{
+        struct core_config config = config_of(4, 20, 10);
+        const struct task_row *t;
+        size_t pos = 0, n = 0;
+
+        new_core(&config);
+        boot_ready(10, TASK_WARM);
+        settle();
+        now = mono_add_ms(now, 30001);
+        settle();
+        for (int s = 0; s < 119; s++) {
+                now = mono_add_ms(now, 1000);
+                settle();
+        }
+        while ((t = core_next_task(core, &pos)))
+                n += t->state == TASK_FAILED && strstr(t->reason, "is not heard");
+        CHECK_INT((long long)n, 2);
+        end_core();
+}
+
+/* Room for people of another type is made at the same pace. */
+static void test_make_room(void)
+{
+        struct core_config config = config_of(8, 6, 6);
+        char id[CORE_ID_SIZE];
+
+        config.n_types = 2;
+        config.types[1] = config.types[0];
+        STR_CUT(config.types[1].name, "lab");
+        config.types[1].pool_size = 0;
+        new_core(&config);
+        boot_ready(6, TASK_WARM);
+        for (int i = 0; i < 6; i++) {
+                (void)snprintf(id, sizeof(id), "t-%010d", i + 1);
+                report(id, AGENT_WARM, 0);
+        }
+        for (int i = 0; i < 4; i++) {
+                struct core_event ev = {.type = EV_REQ_LAUNCH, .launch = {.token = 1}};
+
+                (void)snprintf(ev.launch.id, CORE_ID_SIZE, "ws-%d", i);
+                STR_CUT(ev.launch.key.type, "lab");
+                give(ev);
+        }
+        settle();
+        CHECK_INT((long long)terminating(), 2); /* stops_per_min */
+        now = mono_add_ms(now, 29000);
+        for (int i = 0; i < 6; i++) {
+                (void)snprintf(id, sizeof(id), "t-%010d", i + 1);
+                report(id, AGENT_WARM, 0);
+        }
+        now = mono_add_ms(now, 31000);
+        for (int i = 0; i < 6; i++) {
+                (void)snprintf(id, sizeof(id), "t-%010d", i + 1);
+                report(id, AGENT_WARM, 0);
+        }
+        settle();
+        CHECK_INT((long long)terminating(), 4);
+        end_core();
+
+        /* A hard pause: nobody is to be served by a launch, so no room is made. */
+        new_core(&config);
+        boot_ready(6, TASK_WARM);
+        for (int i = 0; i < 6; i++) {
+                (void)snprintf(id, sizeof(id), "t-%010d", i + 1);
+                report(id, AGENT_WARM, 0);
+        }
+        give((struct core_event){
+                .type = EV_REQ_MODE,
+                .req_mode = {.mode = MODE_PAUSE, .on = true, .hard = true, .type = "lab"}});
+        give((struct core_event){.type = EV_REQ_LAUNCH,
+                                 .launch = {.id = "ws-1", .key = {.type = "lab"}}});
+        settle();
+        CHECK_INT((long long)terminating(), 0);
+        /* What is drained for one type leaves the others alone. */
+        give((struct core_event){
+                .type = EV_REQ_MODE,
+                .req_mode = {.mode = MODE_DRAIN, .on = true, .hard = true, .type = "code"}});
+        settle();
+        CHECK_INT(core_workspace(core, "ws-1")->state, WS_STARTING);
+        CHECK_INT((long long)terminating(), 6);
+        end_core();
+}
+
+/* ---- words ---- */
+
+static void test_names(void)
+{
+        enum task_state t;
+        enum ws_state w;
+        enum core_mode m;
+
+        CHECK_STR(core_event_name(EV_MAX), "?");
+        CHECK_STR(core_effect_name(FX_MAX), "?");
+        CHECK_STR(core_mode_name(MODE_MAX), "?");
+        CHECK_STR(launch_failure_name(LAUNCH_FAILURE_MAX), "?");
+        CHECK_STR(agent_phase_name(AGENT_PHASE_MAX), "?");
+        CHECK_STR(command_verb_name(COMMAND_VERB_MAX), "?");
+        CHECK_STR(task_state_name(TASK_STATE_MAX), "?");
+        CHECK_STR(ws_state_name(WS_STATE_MAX), "?");
+        CHECK(!task_state_parse("", &t) && !ws_state_parse("sleeping", &w));
+        CHECK(!core_mode_parse("sleep", &m) && core_mode_parse("drain", &m) && m == MODE_DRAIN);
+        for (unsigned i = 0; i < TASK_STATE_MAX; i++) {
+                CHECK(task_state_parse(task_state_name((enum task_state)i), &t));
+                CHECK_INT(t, i);
+        }
+        for (unsigned i = 0; i < WS_STATE_MAX; i++) {
+                CHECK(ws_state_parse(ws_state_name((enum ws_state)i), &w));
+                CHECK_INT(w, i);
+        }
+        CHECK_INT((long long)core_task_number("x-1"), 0);
+        CHECK_INT((long long)core_task_number("tx1"), 0);
+        CHECK_INT((long long)core_task_number("t-1:"), 0);
+        CHECK_INT((long long)core_task_number("t-1 "), 0);
+        CHECK_INT((long long)core_task_number("t-99999999999999999999999"), 0);
+}
+
+/* A line that does not fit is cut, never overrun. */
+static void test_short_lines(void)
+{
+        struct core_effect effect = {.type = FX_REPLY, .reply = {.status = REPLY_STATUS_MAX}};
+        struct core_event ev = {.type = EV_REQ_STOP,
+                                .req_workspace = {.id = "ws-a", .actor = "api"}};
+        char line[16] = "";
+
+        for (size_t size = 1; size <= sizeof(line); size++) {
+                trace_event(&ev, line, size);
+                CHECK(strlen(line) < size);
+        }
+        trace_effect(&effect, line, sizeof(line));
+        CHECK_STR(line, "REPLY ?");
+        effect.type = FX_DRAINED;
+        trace_effect(&effect, line, sizeof(line));
+        CHECK_STR(line, "DRAINED");
+        effect.type = FX_MAX;
+        trace_effect(&effect, line, sizeof(line));
+        CHECK_STR(line, "?");
+        ev.type = EV_MAX;
+        trace_event(&ev, line, sizeof(line));
+        CHECK_STR(line, "?");
+}
+
+/* What holds a workspace, in words, for each limit. */
+static void test_hold_words(void)
+{
+        static const struct idle_limits limits = {1000, 2000, 3000, 4000, 5000};
+        static const struct {
+                enum idle_rule rule;
+                const char *words;
+        } rules[] = {{IDLE_RULE_NONE, "no limit stops it"},
+                     {IDLE_RULE_IDLE, "(idle limit 1 s)"},
+                     {IDLE_RULE_NEVER_CONNECTED, "(never-connected limit 2 s)"},
+                     {IDLE_RULE_DISCONNECTED, "(disconnected limit 3 s)"},
+                     {IDLE_RULE_JOB, "(job limit 4 s)"},
+                     {IDLE_RULE_LIFETIME, "(lifetime limit 5 s)"}};
+        struct idle_facts facts = {.now = {US_PER_S}};
+        struct idle_tale tale = {"typed", "make", "high"};
+        struct idle_stop stop = {.due = {2 * US_PER_S}};
+        char text[512];
+
+        for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+                stop.rule = rules[i].rule;
+                idle_hold(&limits, &facts, &stop, &tale, stop.due, text, sizeof(text));
+                CHECK(strstr(text, rules[i].words));
+                CHECK((strstr(text, "the job make holds it") != NULL) ==
+                      (stop.rule == IDLE_RULE_JOB));
+        }
+        stop.rule = IDLE_RULE_JOB;
+        tale.job = "";
+        idle_hold(&limits, &facts, &stop, &tale, stop.due, text, sizeof(text));
+        CHECK(strstr(text, "the job of the student"));
+        stop.rule = IDLE_RULE_IDLE;
+        idle_hold(&limits, &facts, &stop, &tale, MONO_NEVER, text, sizeof(text));
+        CHECK(strstr(text, "no limit stops it"));
+}
+
+static void test_modes_set(void)
+{
+        struct core_config config = config_of(4, 4, 0);
+        const char *why = NULL;
+        bool hard = true;
+
+        opened(&config);
+        CHECK(!core_mode_on(core, MODE_PAUSE, "code", &hard, &why) && !hard);
+        CHECK_STR(why, "");
+        give((struct core_event){.type = EV_REQ_MODE,
+                                 .req_mode = {.mode = MODE_PAUSE,
+                                              .on = true,
+                                              .hard = true,
+                                              .type = "code",
+                                              .actor = "ann",
+                                              .reason = "x"}});
+        CHECK(core_mode_on(core, MODE_PAUSE, "code", &hard, &why) && hard);
+        CHECK_STR(why, "ann: x");
+        CHECK(!core_mode_on(core, MODE_PAUSE, "", &hard, &why));
+        CHECK(!core_mode_on(core, MODE_PAUSE, "nothing", &hard, &why));
+        give((struct core_event){.type = EV_REQ_MODE,
+                                 .req_mode = {.token = 1, .mode = (enum core_mode)MODE_MAX}});
+        CHECK_INT(replied(), REPLY_DRAINING);
+        end_core();
+}
+
+int main(void)
+{
+        RUN(test_configurations);
+        RUN(test_rows_that_cannot_be);
+        RUN(test_before_the_inventory);
+        RUN(test_storage_away);
+        RUN(test_retry_is_bounded);
+        RUN(test_left_running);
+        RUN(test_hold_words);
+        RUN(test_repaired_by_hand);
+        RUN(test_unknown_type);
+        RUN(test_limits_of_people);
+        RUN(test_reconnect_window);
+        RUN(test_more_than_fits_again);
+        RUN(test_scale_in);
+        RUN(test_silence_is_no_mass_stop);
+        RUN(test_make_room);
+        RUN(test_names);
+        RUN(test_short_lines);
+        RUN(test_modes_set);
+        return 0;
+}
