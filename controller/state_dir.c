@@ -34,18 +34,23 @@ static int open_lock(const char *dir, const char *name, char path[static STATE_P
         return fd < 0 ? -EACCES : fd;
 }
 
-/* Two controllers on one file of state would give a workspace two tasks. */
+/*
+ * Two controllers on one file of state would give a workspace two tasks. A record lock belongs to
+ * the process alone: a task that is just being launched, still a copy of us, does not hold it when
+ * we are gone (fcntl(2); flock(2) would be held until the copy executes something).
+ */
 static int lock(const char *dir, bool shared, int *ret_fd)
 {
         char path[STATE_PATH_SIZE];
         char pid[16] = "";
         AUTO_CLOSE fd = open_lock(dir, "lock", path);
+        struct flock whole = {.l_type = shared ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
         int len;
         ssize_t n;
 
         if (fd < 0)
                 return fd;
-        if (flock(fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) < 0) {
+        if (fcntl(fd, F_SETLK, &whole) < 0) {
                 n = read(fd, pid, sizeof(pid) - 1);
                 pid[n > 0 ? strcspn(pid, "\n") : 0] = 0;
                 log_error("another controller is running on this state folder",

@@ -203,9 +203,9 @@ static void note_synced(int fd)
 /* 0 go on; < 0 fail with errno; > 0 write only so much. */
 static ssize_t before_write(int fd, size_t n)
 {
-        if (class == DISK_FULL && is_file(fd) && fails(DISK_FULL, ENOSPC))
+        if (class == DISK_FULL && fd != STDERR_FILENO && is_file(fd) && fails(DISK_FULL, ENOSPC))
                 return -1;
-        if (class == SHORT && n > 1 && is_stream(fd) && strikes(SHORT))
+        if (class == SHORT && n > 1 && fd != STDERR_FILENO && is_stream(fd) && strikes(SHORT))
                 return (ssize_t)(n / 2);
         return 0;
 }
