@@ -130,6 +130,47 @@ static bool arrival_parse(const char *text, enum plan_arrival *ret)
         return false;
 }
 
+/* Bytes of a UTF-8 character that may be shown; 0: none begins here. */
+static size_t character(const char *text)
+{
+        const unsigned char *t = (const unsigned char *)text;
+        size_t n = t[0] < 0x80 ? 1 : t[0] < 0xc2 ? 0 : t[0] < 0xe0 ? 2 : t[0] < 0xf0 ? 3 : 0;
+
+        if (n == 1 && (t[0] < ' ' || t[0] == 0x7f))
+                return 0;
+        for (size_t i = 1; i < n; i++) {
+                if ((t[i] & 0xc0) != 0x80)
+                        return 0;
+        }
+        if (n == 2 && t[0] == 0xc2 && t[1] < 0xa0)
+                return 0; /* C1 controls */
+        if (n == 3 && ((t[0] == 0xe0 && t[1] < 0xa0) || (t[0] == 0xed && t[1] >= 0xa0)))
+                return 0; /* too long, or a surrogate */
+        if (n == 3 && t[0] == 0xef && t[1] == 0xbf && t[2] >= 0xbe)
+                return 0; /* no character in XML */
+        return n;
+}
+
+/* A title goes to terminals and into pictures: what is no character becomes '?'. */
+static void set_title(struct plan *p, const char *text)
+{
+        size_t len = 0;
+
+        while (*text && len + 4 < sizeof(p->title)) {
+                size_t n = character(text);
+
+                if (n == 0) {
+                        p->title[len++] = '?';
+                        text++;
+                        continue;
+                }
+                memcpy(p->title + len, text, n);
+                len += n;
+                text += n;
+        }
+        p->title[len] = 0;
+}
+
 int plan_set_text(struct plan *p, const char *name, const char *text, struct plan_error *ret_error)
 {
         char why[160];
@@ -137,7 +178,7 @@ int plan_set_text(struct plan *p, const char *name, const char *text, struct pla
         bool known = false;
 
         if (strcmp(name, "title") == 0) {
-                STR_CUT(p->title, text);
+                set_title(p, text);
                 return 0;
         }
         if (strcmp(name, "arrival") == 0)

@@ -9,3 +9,10 @@ target_compile_definitions(test_plan_planted_idle_twice PRIVATE PLAN_PLANTED_IDL
         FORMULAS_ONLY=1)
 set_tests_properties(unit/test_plan_planted_idle_twice PROPERTIES
         PASS_REGULAR_EXPRESSION "idle containers is more than 1 % off")
+ws_test(test_plan_read LABEL unit SOURCES ${here}/test_plan_read.c
+        USES wsctl_read controller_plan ws_base dep::zlib)
+target_compile_definitions(test_plan_read PRIVATE
+        PRICES_FILE="${CMAKE_SOURCE_DIR}/controller/plan/prices-us-east-1.json")
+# The program: presets, files, pictures, refusals.
+add_test(NAME unit/plan_wsctl COMMAND ${here}/plan_wsctl $<TARGET_FILE:wsctl>)
+set_tests_properties(unit/plan_wsctl PROPERTIES LABELS unit TIMEOUT 120)
