@@ -53,7 +53,8 @@ static int explain(struct postgres *s, const char *sqlstate, const char *text)
         r = pg_error_meaning(state, text, &advice);
         STR_CUT(line, text);
         line[strcspn(line, "\n")] = 0;
-        (void)snprintf(s->error, sizeof(s->error), "%s: %s; %s", s->where, line, advice);
+        (void)snprintf(s->error, sizeof(s->error), "%.160s: %.220s; %.120s", s->where, line,
+                       advice);
         return r;
 }
 
