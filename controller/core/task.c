@@ -349,8 +349,8 @@ static void report_stopping(struct core *c, struct task *t, struct workspace *w,
         bool answered = task_stop_answered(t);
 
         if (ev->report.generation != t->row.generation) {
-                /* Stopped before the claim reached it: it never was that workspace's. */
-                if (!t->app_started)
+                /* It has taken on the stop and not the claim before it: now it never will. */
+                if (!t->app_started && t->command_id && t->acted)
                         workspace_task_useless(c, w, t, t->row.reason);
                 return;
         }
