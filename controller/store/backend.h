@@ -34,13 +34,13 @@ struct store {
         const struct store_class *class;
 };
 
-typedef int (*store_open_fn)(struct loop *l, const struct store_config *config,
-                             const struct store_hooks *hooks,
-                             char ret_error[static STORE_ERROR_SIZE], struct store **ret_store);
-
 int store_sqlite_open(struct loop *l, const struct store_config *config,
                       const struct store_hooks *hooks, char ret_error[static STORE_ERROR_SIZE],
                       struct store **ret_store);
+
+int store_postgres_open(struct loop *l, const struct store_config *config,
+                        const struct store_hooks *hooks, char ret_error[static STORE_ERROR_SIZE],
+                        struct store **ret_store);
 
 #define STORE_PRUNE_ROWS_MAX 10000
 

@@ -35,6 +35,7 @@ struct sqlite {
         struct store base;
         struct store_hooks hooks;
         struct store_lease lease; /* ours from the first store_lease_take on */
+        bool released;            /* for good */
         sqlite3 *db;
         sqlite3_stmt *st[ST_MAX];
         char error[STORE_ERROR_SIZE];
@@ -674,7 +675,7 @@ static int sqlite_lease_take(struct store *base)
         struct sqlite *s = sqlite_of(base);
         int r;
 
-        if (!s->lease.mine) {
+        if (!s->lease.mine && !s->released) {
                 r = next_epoch(s);
                 if (r < 0)
                         return r;
@@ -687,7 +688,10 @@ static int sqlite_lease_take(struct store *base)
 
 static void sqlite_lease_release(struct store *base)
 {
-        sqlite_of(base)->lease.mine = false;
+        struct sqlite *s = sqlite_of(base);
+
+        s->lease.mine = false;
+        s->released = true;
 }
 
 /* ---- life ---- */

@@ -14,6 +14,8 @@ const char *const store_counter_names[STORE_COUNTER_MAX] = {
 int store_open(struct loop *l, const struct store_config *config, const struct store_hooks *hooks,
                char ret_error[static STORE_ERROR_SIZE], struct store **ret_store)
 {
+        if (str_starts(config->url, "postgresql://") || str_starts(config->url, "postgres://"))
+                return store_postgres_open(l, config, hooks, ret_error, ret_store);
         return store_sqlite_open(l, config, hooks, ret_error, ret_store);
 }
 

@@ -48,9 +48,9 @@ int num_parse_i64(const char *text, int64_t min, int64_t max, int64_t *ret_value
                 return r;
         if (*text)
                 return -EINVAL;
-        if (v > (uint64_t)INT64_MAX)
+        if (v > (uint64_t)INT64_MAX + (negative ? 1 : 0))
                 return -ERANGE;
-        out = negative ? -(int64_t)v : (int64_t)v;
+        out = (int64_t)(negative ? 0 - v : v);
         if (out < min || out > max)
                 return -ERANGE;
         *ret_value = out;

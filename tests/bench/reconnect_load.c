@@ -145,6 +145,10 @@ _Noreturn static void control(const char *url, const char *db, int ready_fd)
                 .lead = on_lead, .follow = on_follow, .pause = on_pause, .end = on_end};
 
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        /* The agents' sockets would live on here. */
+        if (dup2(ready_fd, 3) < 0 || close_range(4, ~0U, 0) < 0)
+                die("descriptors");
+        ready_fd = 3;
         log_init("controller", LOG_ERROR_LEVEL);
         ctl.ready_fd = ready_fd;
         configure_core();
@@ -273,7 +277,7 @@ static void dial(struct agent *a, mono_t now)
 
         dials++;
         a->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        if (a->fd < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, a->fd, &ev) < 0)
+        if (a->fd < 0)
                 die("a socket");
         if (a->lost_to_dial < 0)
                 a->lost_to_dial = mono_diff_ms(lost_at, now);
@@ -282,6 +286,9 @@ static void dial(struct agent *a, mono_t now)
         if (connect(a->fd, (struct sockaddr *)&address, sizeof(address)) < 0 &&
             errno != EINPROGRESS)
                 failed(a, now);
+        /* Not before: a socket that was never connected counts as hung up. */
+        else if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, a->fd, &ev) < 0)
+                die("epoll");
 }
 
 static void put(struct agent *a, const void *data, size_t len, mono_t now)
@@ -334,7 +341,11 @@ static void on_answer(struct agent *a, const void *data, size_t len, mono_t now)
         if (wire_decode(data, len, &m, reason) != 0)
                 die("an answer");
         if (m.type != WIRE_WELCOME) {
-                /* busy: again in a second */
+                if (strcmp(m.refused.code, "busy") != 0) {
+                        fprintf(stderr, "%s: %s %s\n", wire_type_name(m.type), m.refused.code,
+                                m.refused.reason);
+                        exit(1);
+                }
                 failed(a, now);
                 return;
         }

@@ -1,6 +1,6 @@
 // Two controllers on one PostgreSQL: the one that leads is killed, frozen, cut off, or ended.
 //
-//   failover [--rounds N] [--seed S] [--full]     6 rounds, or 40 with --full; the seed is printed
+//   failover [--rounds N] [--seed S] [--full]     7 rounds, or 42 with --full; the seed is printed
 //
 // In each round one of:
 //   kill    kill -9 of the leader
@@ -9,6 +9,7 @@
 //   end     SIGTERM: the lease is released at once
 //   both    both killed, and started at the same moment
 //   idle    the one that follows is killed: nobody notices
+//   store   the database is stopped for longer than the lease (60 s with --full) and started again
 // Printed: the time from the fault to the first workspace that a student gets after it. Afterwards:
 //  - the student's page and process go on, in the same task, and no committed save is lost
 //  - the history names one lead after the other, and nobody acted with an older one
@@ -18,6 +19,7 @@ import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { check, Failure, freePorts, main, now, random, request, root, sleep, until, World } from './lib.mjs';
+import { aliveTasks, doubles } from './doubles.mjs';
 import { Cable, Postgres } from './postgres.mjs';
 import { goesOn, readJournal, Student } from './student.mjs';
 
@@ -187,10 +189,10 @@ pool = 0
 }
 
 function options() {
-  const o = { rounds: 6, seed: Number(process.env.WS_TEST_SEED ?? Date.now() % 1000000) };
+  const o = { rounds: 7, full: false, seed: Number(process.env.WS_TEST_SEED ?? Date.now() % 1000000) };
   const args = process.argv.slice(2);
   for (let i = 0; i < args.length; i++) {
-    if (args[i] === '--full') o.rounds = 40;
+    if (args[i] === '--full') Object.assign(o, { rounds: 42, full: true });
     else if (args[i] === '--rounds' && Number(args[i + 1]) > 0) o.rounds = Number(args[++i]);
     else if (args[i] === '--seed' && Number(args[i + 1]) >= 0) o.seed = Number(args[++i]);
     else if (args[i] === '--only' && args[i + 1]) o.only = args[++i];
@@ -219,25 +221,6 @@ export function checkAgentLog(text, task) {
     if (m[1] !== '0') check(Number(m[2]) > last, `agent of ${task}: epoch ${m[2]} after ${last}`);
     last = Math.max(last, Number(m[2]));
   }
-}
-
-// A workspace in two tasks, or a task that lives and is not in the leader's list, or the other way.
-export function doubles(workspaces, tasks, alive) {
-  const found = [];
-  const of = new Map();
-  for (const t of tasks.filter((x) => x.workspace && !['lost', 'failed', 'terminating', 'gone', 'saved'].includes(x.state)))
-    of.set(t.workspace, [...(of.get(t.workspace) ?? []), t.id]);
-  for (const [ws, ids] of of) if (ids.length > 1) found.push(`${ws} has ${ids.join(' and ')}`);
-  for (const id of alive) if (!tasks.some((t) => t.id === id)) found.push(`${id} lives and is not known`);
-  for (const w of workspaces) if (w.task && w.state === 'running' && !alive.includes(w.task)) found.push(`${w.id} is said to run in ${w.task}, which is dead`);
-  return found;
-}
-
-function aliveTasks(world) {
-  const dir = path.join(world.state, 'tasks');
-  return fs.readdirSync(dir).filter((t) => {
-    try { fs.readlinkSync(`/proc/${world.taskPid(t)}/ns/pid`); return true; } catch { return false; }
-  });
 }
 
 async function checkAll(world, student, before) {
@@ -328,6 +311,30 @@ const faults = {
   },
 };
 
+faults.store = async (world, launch, student) => {
+  await world.db.down();
+  await until('nobody says that he leads', 20, async () => (await Promise.all(world.sides.map((s) => world.epochOf(s)))).every((e) => !e));
+  const end = now() + (o.full ? 60000 : 7000);
+  while (now() < end) {
+    check(student.socket.open && await student.serves(), 'the page does not go on without the database');
+    await student.writes();
+    for (const s of world.sides) {
+      const r = await request(s.http, { method: 'POST', path: '/v1/workspaces', host: `127.0.0.1:${s.http}`, timeout: 5000,
+        body: JSON.stringify({ user_id: 'nobody', workspace_type: 'light' }), headers: { Authorization: `Bearer ${world.token}`, 'Content-Type': 'application/json' } });
+      const code = JSON.parse(r.text).error?.code;
+      check(r.status === 503 && ['not-leader', 'store-unavailable'].includes(code), `a launch without the database: ${r.status} ${r.text}`);
+    }
+    await sleep(500);
+  }
+  await world.db.up();
+  await launch();
+  for (const s of world.sides) {
+    if (!s.child.gone) continue;
+    await ended(s, 1, SUPERSEDED);
+    await world.run(s);
+  }
+};
+
 async function round(world, student, name, delayMs, n) {
   await world.leads(20);
   // A warm task, as in every moment but this one after the last.
@@ -341,7 +348,7 @@ async function round(world, student, name, delayMs, n) {
   await faults[name](world, async () => {
     first = await world.firstLaunch(`${name}${n}`, now());
     check(student.socket.open, 'the open WebSocket was cut');
-  });
+  }, student);
   await world.leads(30);
   await checkAll(world, student, before);
   await world.stop(first.id);

@@ -39,6 +39,7 @@ FOREIGN = {
     r"libwebsockets\.h": [r"controller/in/http_lws\.c"],
     r"curl/": [r"agent/save/transfer\.c", r"controller/ctl/[a-z_]+\.c"],
     r"sqlite3\.h": [r"controller/store/sqlite[a-z_]*\.c"],
+    r"libpq-fe\.h": [r"controller/store/postgres\.c"],
     r"archive(_entry)?\.h": [r"agent/save/archive[a-z_]*\.c"],
     r"(cjson/)?cJSON\.h": [r"shared/wire/(wire|blob|json)[a-z_]*\.[ch]", r"agent/profile/[a-z_]+\.c",
                            r"controller/in/(view|ops|http)[a-z_]*\.[ch]", r"controller/ctl/[a-z_]+\.[ch]"],

@@ -70,6 +70,8 @@ ws_test(test_keys LABEL unit SOURCES ${here}/test_keys.c USES controller_keys ws
 ws_test(test_config LABEL unit SOURCES ${here}/test_config.c USES controller_config ws_base)
 ws_test(test_store LABEL unit SOURCES ${here}/test_store.c USES controller_store ws_base
         dep::sqlite3)
+ws_test(test_shell_pending LABEL unit SOURCES ${here}/test_shell_pending.c
+        USES controller_shell controller_core controller_store ws_loop ws_base)
 ws_test(test_shell LABEL unit SOURCES ${here}/test_shell.c
         USES controller_shell controller_core controller_store ws_loop ws_base dep::sqlite3)
 

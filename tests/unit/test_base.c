@@ -78,6 +78,9 @@ static void num_is_strict(void)
         CHECK_INT(num_parse_i64("--5", -10, 10, &i), -EINVAL);
         CHECK_INT(num_parse_i64("-", -10, 10, &i), -EINVAL);
         CHECK_INT(num_parse_i64("9223372036854775808", INT64_MIN, INT64_MAX, &i), -ERANGE);
+        CHECK_INT(num_parse_i64("-9223372036854775808", INT64_MIN, INT64_MAX, &i), 0);
+        CHECK(i == INT64_MIN);
+        CHECK_INT(num_parse_i64("-9223372036854775809", INT64_MIN, INT64_MAX, &i), -ERANGE);
 }
 
 static void num_parses_durations_and_sizes(void)
