@@ -68,6 +68,9 @@ static void ask_stop(struct core *c, struct task *t)
         fx->stop_task.at_once =
                 t->empty || mono_due(mono_add_ms(t->since, END_PATIENCE_MS), c->now);
         t->ask_at = mono_add_ms(c->now, STOP_AGAIN_MS);
+#ifdef CORE_PLANTED_STOPS_ONCE
+        t->ask_at = MONO_NEVER;
+#endif
 }
 
 static void ask_command(struct core *c, struct task *t)
