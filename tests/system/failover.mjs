@@ -167,6 +167,13 @@ pool = 0
     return Promise.any(this.sides.map(ask)).catch((e) => { throw e.errors[0]; });
   }
 
+  // One that follows would take the lead of one that has shut everything down, and begin anew.
+  async shutdown() {
+    this.follower.child.kill('SIGTERM');
+    await this.follower.child.ended;
+    await super.shutdown();
+  }
+
   async endPrograms() {
     const children = [this.nginx, ...(this.sides ?? []).map((s) => s.child)];
     for (const child of children) {
@@ -432,6 +439,7 @@ await main({ name: 'failover', pool: 2, saveAfter: '2s', heartbeat: '5s' }, asyn
   await student.enter();
   check(student.journal.last >= said, `the final save lacks lines: ${student.journal.last} of ${said}`);
   student.socket.socket.destroy();
+  await world.leads(20);
   await world.shutdown();
   for (const [name, ms] of Object.entries(times)) {
     ms.sort((a, b) => a - b);
