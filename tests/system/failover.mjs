@@ -337,6 +337,7 @@ const faults = {
 };
 
 faults.store = async (world, launch, student) => {
+  const old = world.leader;
   await world.db.down();
   await until('nobody says that he leads', 20, async () => (await Promise.all(world.sides.map((s) => world.epochOf(s)))).every((e) => !e));
   const end = now() + (o.full ? 60000 : 7000);
@@ -353,11 +354,10 @@ faults.store = async (world, launch, student) => {
   }
   await world.db.up();
   await launch();
-  for (const s of world.sides) {
-    if (!s.child.gone) continue;
-    await ended(s, 1, SUPERSEDED);
-    await world.run(s);
-  }
+  // Whoever asks first leads; the one that did either goes on or hears of it, and ends.
+  if (await world.leads(20) === old) return;
+  await ended(old, 15, SUPERSEDED);
+  await world.run(old);
 };
 
 async function round(world, student, name, delayMs, n) {
