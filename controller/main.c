@@ -149,8 +149,11 @@ static int start_inside(struct app *a)
         }
         config_core(a->config, &a->core_config);
         r = leader_new(a->loop, &config, &hooks, &a->leader);
-        if (r == 0)
+        if (r == 0) {
                 shell_handle(leader_shell(a->leader), FX_DRAINED, on_drained, a);
+                shell_keep_history(leader_shell(a->leader),
+                                   config_num(a->config, CONFIG_AUDIT_KEEP_DAYS));
+        }
         return r;
 }
 

@@ -229,9 +229,7 @@ struct task *task_find(const struct core *c, const char *id)
 
 static uint32_t *user_bucket(const struct core *c, const struct ws_key *key)
 {
-        uint32_t hash = str_hash(key->tenant) * 31 + str_hash(key->user_id);
-
-        return &c->user_buckets[hash & (c->n_user_buckets - 1)];
+        return &c->user_buckets[str_hash(key->user_id) & (c->n_user_buckets - 1)];
 }
 
 static bool same_user(const struct ws_key *a, const struct ws_key *b)

@@ -74,13 +74,17 @@ static void boot_done(struct core *c, const struct core_event *ev)
         }
 }
 
-/* The table is full: it is ended without a row of its own, at every list anew until it is gone. */
+/*
+ * The table is full: it is ended without a row of its own, at every list anew until it is gone. The
+ * row in the history is what a leader that is none any more cannot store.
+ */
 static void stop_unlisted(struct core *c, const char *task)
 {
         struct core_effect *fx;
 
         if (!fx_room(c))
                 return;
+        fx_audit(c, "", task, "core", "orphan", "the store does not know this task");
         fx = fx_add(c, FX_STOP_TASK);
         STR_CUT(fx->stop_task.task, task);
         STR_CUT(fx->stop_task.reason, "the store does not know this task");
@@ -96,6 +100,10 @@ static void task_seen(struct core *c, const struct core_event *ev)
                 ignore(c);
                 return;
         }
+#ifdef CORE_PLANTED_IGNORES_ORPHANS
+        if (!t)
+                return;
+#endif
         if (!t) {
                 /*
                  * Everything of ours is stored before it is launched, so this one is of a store
@@ -111,7 +119,10 @@ static void task_seen(struct core *c, const struct core_event *ev)
                 fx_audit(c, "", row.id, "core", "orphan", "the store does not know this task");
                 task_enter(c, t, TASK_TERMINATING, "the store does not know this task");
         }
-        t->seen = t->launched = true;
+        t->seen = true;
+#ifndef CORE_PLANTED_NEEDS_ANSWER
+        t->launched = true;
+#endif
 }
 
 static void resume_task(struct core *c, struct task *t)
@@ -303,7 +314,9 @@ static void agent_hello(struct core *c, const struct core_event *ev)
         if (changed)
                 fx_put_task(c, t);
         t->live.heard_at = c->now;
+#ifndef CORE_PLANTED_NEEDS_ANSWER
         t->launched = true; /* also when the provider's answer got lost */
+#endif
         fx = fx_add(c, FX_WELCOME);
         fx->welcome.conn = conn;
         STR_CUT(fx->welcome.task, t->row.id);

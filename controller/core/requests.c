@@ -84,6 +84,11 @@ static enum reply_status admit(const struct core *c, const struct workspace *w, 
         uint32_t queue_max = c->config.types[type].queue_max;
         uint32_t user_max = c->config.user_running_max;
 
+        /* What such a drain stops is not promised to be back. */
+        if (w && modes_hard_drain(c, type) &&
+            (w->row.state == WS_SAVING || w->row.state == WS_ATTENTION ||
+             w->row.state == WS_RECOVERING))
+                return REPLY_CLOSED;
         if (w && w->row.state != WS_STOPPED)
                 return REPLY_OK;
         if (modes_get(c, MODE_DRAIN, type))

@@ -243,7 +243,7 @@ static void check_claim(struct sim *s, const struct truth *t, const struct works
         for (int i = 0; i < SIM_BODIES; i++) {
                 const struct body *b = &s->bodies[i];
 
-                if (!b->alive || !b->restored || b->disowned ||
+                if (!b->alive || !b->restored || b->disowned || b->abandoned ||
                     strcmp(b->workspace, row->id) != 0 || strcmp(b->id, row->task) == 0 ||
                     b->generation != t->generation)
                         continue;
@@ -425,8 +425,12 @@ static void check_epoch(struct sim *s, int ctl, uint64_t epoch)
 
 void check_act(struct sim *s, int ctl, const struct core_effect *fx)
 {
+        const struct controller *c = &s->ctl[ctl];
         const struct workspace_row *row;
 
+        if (s->store.life_of[c->epoch % SIM_EPOCHS] != c->life)
+                sim_broken(s, INV_ONE_LEADER, "controller %d acts for epoch %llu", ctl,
+                           (unsigned long long)c->epoch);
         switch ((int)fx->type) {
         case FX_LAUNCH_TASK:
                 check_epoch(s, ctl, fx->launch_task.epoch);

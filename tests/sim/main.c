@@ -57,7 +57,7 @@ static void usage(void)
 
 static uint64_t number(const char *text, uint64_t least, uint64_t most)
 {
-        uint64_t v;
+        uint64_t v = 0;
 
         if (!text || num_parse_u64(text, least, most, &v) < 0)
                 usage();

@@ -28,6 +28,7 @@
 #define SIM_OBJECTS 512
 #define SIM_OUTS 3
 #define SIM_STOPS_PER_MIN 4
+#define SIM_EPOCHS 1024
 #define SIM_S INT64_C(1000)
 #define SIM_MIN (60 * SIM_S)
 #define NEVER_MS INT64_MAX
@@ -237,8 +238,9 @@ struct store {
         uint64_t epoch;
         int holder;
         uint32_t holder_life;
-        int64_t expires_ms; /* by the store's clock */
-        int64_t clock_ms;   /* the store's clock is ahead of ours by so much */
+        uint32_t life_of[SIM_EPOCHS]; /* which life an epoch was given to */
+        int64_t expires_ms;           /* by the store's clock */
+        int64_t clock_ms;             /* the store's clock is ahead of ours by so much */
         bool away;
         uint64_t applied[SIM_CONTROLLERS]; /* last batch applied, per controller */
 };

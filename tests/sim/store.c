@@ -51,6 +51,7 @@ int store_lease(struct sim *s, int ctl)
         st->holder_life = c->life;
         st->expires_ms = store_now_ms(s) + s->timing.lease_ms;
         c->epoch = st->epoch;
+        st->life_of[st->epoch % SIM_EPOCHS] = c->life;
         sim_say(s, "store: controller %d leads, epoch %llu", ctl, (unsigned long long)st->epoch);
         return 1;
 }

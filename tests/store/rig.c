@@ -242,7 +242,7 @@ void rig_seed(void)
                 state = strtoull(given, NULL, 10);
         else
                 state &= 0xffffffff;
-        fprintf(stderr, "  seed %llu (WS_TEST_SEED repeats it)\n", (unsigned long long)state);
+        fprintf(stderr, "seed %llu (WS_TEST_SEED repeats it)\n", (unsigned long long)state);
         state += 0x9e3779b97f4a7c15;
 }
 

@@ -94,16 +94,17 @@ static void check_done(uint64_t n, const unsigned *attempts)
                                "INSERT INTO told VALUES (0, '')") == 0);
         for (uint64_t i = 1; i <= n; i++)
                 CHECK(buf_printf(&sql, ",(%llu,'%u')", (unsigned long long)i, attempts[i]) == 0);
-        CHECK(buf_printf(
-                      &sql,
-                      ";DO $$ DECLARE r record; BEGIN FOR r IN SELECT * FROM"
-                      " (SELECT * FROM told WHERE seq > 0) told FULL JOIN seen USING (seq, attempt)"
-                      " WHERE told IS NULL OR seen IS NULL LOOP"
-                      " RAISE EXCEPTION 'batch %% attempt %%: told %%, done %%', r.seq,"
-                      " r.attempt, r.told IS NOT NULL, r.epoch IS NOT NULL; END LOOP;"
-                      " IF (SELECT count(*) FROM seen) <> %llu THEN"
-                      " RAISE EXCEPTION 'a batch was done twice'; END IF; END $$;",
-                      (unsigned long long)n) == 0);
+        CHECK(buf_printf(&sql,
+                         ";DO $$ DECLARE r record; BEGIN FOR r IN SELECT seq, attempt,"
+                         " told IS NOT NULL AS told, seen IS NOT NULL AS done FROM"
+                         " (SELECT * FROM told WHERE seq > 0) told"
+                         " FULL JOIN seen USING (seq, attempt)"
+                         " WHERE told IS NULL OR seen IS NULL LOOP"
+                         " RAISE EXCEPTION 'batch %% attempt %%: told %%, done %%', r.seq,"
+                         " r.attempt, r.told, r.done; END LOOP;"
+                         " IF (SELECT count(*) FROM seen) <> %llu THEN"
+                         " RAISE EXCEPTION 'a batch was done twice'; END IF; END $$;",
+                         (unsigned long long)n) == 0);
         CHECK(buf_terminate(&sql) == 0);
         server_sql((const char *)sql.data);
 }

@@ -19,6 +19,7 @@ import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { check, Failure, freePorts, main, now, random, request, root, sleep, until, World } from './lib.mjs';
+import { aliveTasks, doubles } from './doubles.mjs';
 import { Cable, Postgres } from './postgres.mjs';
 import { goesOn, readJournal, Student } from './student.mjs';
 
@@ -227,25 +228,6 @@ export function checkAgentLog(text, task) {
     if (m[1] !== '0') check(Number(m[2]) > last, `agent of ${task}: epoch ${m[2]} after ${last}`);
     last = Math.max(last, Number(m[2]));
   }
-}
-
-// A workspace in two tasks, or a task that lives and is not in the leader's list, or the other way.
-export function doubles(workspaces, tasks, alive) {
-  const found = [];
-  const of = new Map();
-  for (const t of tasks.filter((x) => x.workspace && !['lost', 'failed', 'terminating', 'gone', 'saved'].includes(x.state)))
-    of.set(t.workspace, [...(of.get(t.workspace) ?? []), t.id]);
-  for (const [ws, ids] of of) if (ids.length > 1) found.push(`${ws} has ${ids.join(' and ')}`);
-  for (const id of alive) if (!tasks.some((t) => t.id === id)) found.push(`${id} lives and is not known`);
-  for (const w of workspaces) if (w.task && w.state === 'running' && !alive.includes(w.task)) found.push(`${w.id} is said to run in ${w.task}, which is dead`);
-  return found;
-}
-
-function aliveTasks(world) {
-  const dir = path.join(world.state, 'tasks');
-  return fs.readdirSync(dir).filter((t) => {
-    try { fs.readlinkSync(`/proc/${world.taskPid(t)}/ns/pid`); return true; } catch { return false; }
-  });
 }
 
 async function checkAll(world, student, before) {

@@ -1,6 +1,8 @@
 // kill -9 of every part at random moments, while a process of the student writes files.
 //
-//   kill9 [--rounds N] [--seed S] [--full]     10 rounds, or 100 with --full; the seed is printed
+//   kill9 [--rounds N] [--seed S] [--store sqlite|postgres] [--full]
+//
+// 10 rounds, or 100 with --full, for each kind of store; the seed is printed.
 //
 // Each round one of: the controller, link, gate, the app, the whole task. Afterwards:
 //  - the workspace runs again in the same task, or was lost with its task and comes back on another
@@ -11,7 +13,9 @@
 //  - no process is left over
 // At the end the workspace is stopped while the writer writes: then not one line may be lost.
 import { spawn } from 'node:child_process';
-import { check, Failure, main, now, random, sleep, until } from './lib.mjs';
+import { aliveTasks, doubles } from './doubles.mjs';
+import { check, Failure, main, now, random, sleep, until, World } from './lib.mjs';
+import { DatabaseWorld } from './postgres.mjs';
 import { goesOn, parseJournal, readJournal, Student } from './student.mjs';
 
 // Background saves start 2 s after a change here (20 s by default), so that rounds are short. A save
@@ -20,14 +24,15 @@ const SAVE_AFTER = '2s';
 const LOSS_MAX_S = 12;
 
 function options() {
-  const o = { rounds: 10, seed: Number(process.env.WS_TEST_SEED ?? Date.now() % 1000000) };
+  const o = { rounds: 10, store: 'sqlite', seed: Number(process.env.WS_TEST_SEED ?? Date.now() % 1000000) };
   const args = process.argv.slice(2);
   for (let i = 0; i < args.length; i++) {
     if (args[i] === '--full') o.rounds = 100;
     else if (args[i] === '--rounds' && Number(args[i + 1]) > 0) o.rounds = Number(args[++i]);
+    else if (args[i] === '--store' && ['sqlite', 'postgres'].includes(args[i + 1])) o.store = args[++i];
     else if (args[i] === '--seed' && Number(args[i + 1]) >= 0) o.seed = Number(args[++i]);
     else {
-      console.error('usage: tests/system/kill9 [--rounds N] [--seed S] [--full]');
+      console.error('usage: tests/system/kill9 [--rounds N] [--seed S] [--store sqlite|postgres] [--full]');
       process.exit(2);
     }
   }
@@ -94,6 +99,11 @@ async function round(world, student, name, delayMs) {
   const result = await victims[name](world, student, before) ?? {};
   await checkCommitted(world, student, before);
   await until('no process is left over', 20, () => world.orphans().length === 0);
+  await until('every task is known, and no workspace has two', 60, async () => {
+    const found = doubles((await world.api('GET', '/v1/workspaces')).json.workspaces, await world.tasks(), aliveTasks(world));
+    check(found.length === 0, found.join('; '));
+    return true;
+  });
   readJournal(world, student.task);
   return result;
 }
@@ -105,6 +115,8 @@ async function checkTheChecks(world) {
     try { parseJournal(text); } catch { found = true; }
     check(found, `the journal check does not see the defect in ${JSON.stringify(text)}`);
   }
+  check(doubles([], [{ id: 'a', workspace: 'w', state: 'ready' }, { id: 'b', workspace: 'w', state: 'claimed' }], ['c']).length === 2,
+    'the check for two tasks does not see them');
   const uid = String(world.uidBase + 399);
   const stray = spawn('setpriv', ['--reuid', uid, '--regid', uid, '--clear-groups', 'sleep', '1000'], { stdio: 'ignore' });
   await until('the orphan check finds a planted orphan', 5, () => world.orphans().some((p) => p.pid === stray.pid));
@@ -113,7 +125,7 @@ async function checkTheChecks(world) {
 }
 
 const o = options();
-console.log(`seed ${o.seed}, ${o.rounds} rounds`);
+console.log(`seed ${o.seed}, ${o.rounds} rounds, store ${o.store}`);
 
 await main({ name: 'kill9', pool: 1, saveAfter: SAVE_AFTER }, async (world) => {
   const rnd = random(o.seed);
@@ -150,4 +162,4 @@ await main({ name: 'kill9', pool: 1, saveAfter: SAVE_AFTER }, async (world) => {
   console.log(`  time all ${o.rounds} rounds well; at most ${lossMax.toFixed(1)} s of writing lost with a killed task ` +
     `(saves start ${SAVE_AFTER} after a change here); none by a stop`);
   return o.rounds;
-});
+}, o.store === 'postgres' ? DatabaseWorld : World);

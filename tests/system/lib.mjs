@@ -151,12 +151,17 @@ disconnected = ${this.disconnected}
 `);
   }
 
-  async startController() {
+  spawnController() {
     const log = fs.openSync(this.log, 'a');
     const child = spawn(path.join(this.bin, 'wscontroller'), ['--config', this.config], { stdio: ['ignore', log, log], detached: true });
     fs.closeSync(log);
     this.controller = child;
     child.ended = new Promise((resolve) => child.on('exit', (code, signal) => { child.gone = true; resolve(signal ?? code); }));
+    return child;
+  }
+
+  async startController() {
+    const child = this.spawnController();
     await until('the controller answers', 20, async () => {
       check(!child.gone, `the controller ended: ${this.logTail()}`);
       return (await request(this.http, { path: '/readyz', timeout: 2000 })).status === 200;

@@ -1,9 +1,10 @@
 // A PostgreSQL of the test's own, and ways between it and a controller that can be cut.
 import { execFileSync, spawn } from 'node:child_process';
+import crypto from 'node:crypto';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
-import { check, freePorts, until } from './lib.mjs';
+import { check, freePorts, until, World } from './lib.mjs';
 
 function programs() {
   const base = '/usr/lib/postgresql';
@@ -99,5 +100,33 @@ export class Cable {
   remove() {
     for (const { near, far } of this.pairs) { near.destroy(); far.destroy(); }
     return new Promise((resolve) => this.server.close(resolve));
+  }
+}
+
+// A world whose controller keeps its state in a database of its own.
+export class DatabaseWorld extends World {
+  static async make(options) {
+    const w = await super.make(options);
+    // Controllers that share a database share the key; none of them makes it.
+    fs.writeFileSync(path.join(w.state, 'master.key'), crypto.randomBytes(32), { mode: 0o600 });
+    w.db = await Postgres.start(path.join(w.dir, 'postgres'));
+    w.leaseS = options.leaseS ?? 1;
+    fs.writeFileSync(w.config, `
+store = postgresql://ws@127.0.0.1:${w.db.port}/ws?sslmode=disable
+store_password_file = ${w.db.passwordFile}
+lease = ${w.leaseS}s
+${fs.readFileSync(w.config, 'utf8')}`);
+    return w;
+  }
+
+  // On a busy machine a start takes what it takes.
+  launch(user) {
+    return until(`${user}'s editor is ready`, 150, () => super.launch(user));
+  }
+
+  async close(failed) {
+    await this.endPrograms?.();
+    await super.close(failed);
+    await this.db.down();
   }
 }

@@ -52,6 +52,7 @@ target_compile_definitions(test_idle_rule_planted PRIVATE IDLE_PLANTED_LIFETIME_
 set_tests_properties(unit/test_idle_rule_planted PROPERTIES
         PASS_REGULAR_EXPRESSION "CHECK failed: alive")
 ws_test(test_core_edges LABEL unit SOURCES ${here}/test_core_edges.c USES controller_core ws_base)
+ws_test(test_core_timers LABEL unit SOURCES ${here}/test_core_timers.c USES controller_core ws_base)
 ws_test(test_core_fleet LABEL unit SOURCES ${here}/test_core_fleet.c USES controller_core ws_base)
 ws_test(test_core_steps LABEL unit SOURCES ${here}/test_core_steps.c USES controller_core ws_base)
 # Every pair of states with every event, against the table of decisions.
@@ -69,6 +70,8 @@ ws_test(test_keys LABEL unit SOURCES ${here}/test_keys.c USES controller_keys ws
 ws_test(test_config LABEL unit SOURCES ${here}/test_config.c USES controller_config ws_base)
 ws_test(test_store LABEL unit SOURCES ${here}/test_store.c USES controller_store ws_base
         dep::sqlite3)
+ws_test(test_shell_pending LABEL unit SOURCES ${here}/test_shell_pending.c
+        USES controller_shell controller_core controller_store ws_loop ws_base)
 ws_test(test_shell LABEL unit SOURCES ${here}/test_shell.c
         USES controller_shell controller_core controller_store ws_loop ws_base dep::sqlite3)
 

@@ -339,6 +339,89 @@ static void test_repaired_by_hand(void)
         end_core();
 }
 
+/* A hard drain was set before the restart: it reaches whoever still runs, and nobody else. */
+static void test_drain_of_rows(void)
+{
+        struct core_config config = config_of(8, 8, 0);
+        struct core_event task = {.type = EV_BOOT_TASK,
+                                  .task_row = {.id = "t-1",
+                                               .type = "code",
+                                               .state = TASK_READY,
+                                               .workspace = "ws-1",
+                                               .generation = 1,
+                                               .nonce = "n",
+                                               .claimed_at = {1}}}; /* before the machine began */
+
+        new_core(&config);
+        boot_workspace("ws-1", WS_RUNNING, "t-1");
+        boot_workspace("ws-2", WS_STOPPED, "");
+        boot_workspace("ws-3", WS_DELETED, "");
+        give(task);
+        give((struct core_event){.type = EV_BOOT_SETTING,
+                                 .setting_row = {"drain", "hard ann: power"}});
+        give((struct core_event){.type = EV_BOOT_DONE});
+        seen("t-1");
+        give((struct core_event){.type = EV_INVENTORY_DONE, .inventory = {.certain = true}});
+        settle();
+        CHECK_INT(core_workspace(core, "ws-1")->state, WS_SAVING);
+        CHECK_STR(core_workspace(core, "ws-1")->reason, "drain, ann: power");
+        CHECK_INT(core_workspace(core, "ws-2")->state, WS_STOPPED);
+        CHECK_INT(core_workspace(core, "ws-3")->state, WS_DELETED);
+        end_core();
+}
+
+/* In maintenance the plan says so; what people ask for is done. */
+static void test_maintenance_is_told(void)
+{
+        struct core_config config = config_of(4, 4, 0);
+        struct core_idle idle;
+
+        new_core(&config);
+        boot_workspace("ws-a", WS_RUNNING, "t-1");
+        boot_task("t-1", TASK_READY, "ws-a");
+        give((struct core_event){.type = EV_BOOT_DONE});
+        seen("t-1");
+        give((struct core_event){.type = EV_INVENTORY_DONE, .inventory = {.certain = true}});
+        settle();
+        give((struct core_event){.type = EV_REQ_MODE,
+                                 .req_mode = {.mode = MODE_MAINTENANCE,
+                                              .on = true,
+                                              .actor = "ann",
+                                              .reason = "storage moves"}});
+        CHECK(core_idle(core, "ws-a", now, &idle));
+        CHECK(mono_is_never(idle.due));
+        CHECK_INT(idle.stop.rule, IDLE_RULE_IDLE);
+        CHECK_STR(idle.wait, "maintenance, ann: storage moves");
+        give((struct core_event){.type = EV_REQ_STOP, .req_workspace = {.id = "ws-a"}});
+        CHECK_INT(core_workspace(core, "ws-a")->state, WS_SAVING);
+        end_core();
+}
+
+/* A person's labels are those of the last request that gave a key. */
+static void test_labels(void)
+{
+        struct core_config config = config_of(4, 4, 0);
+        struct core_event ev = {.type = EV_REQ_LAUNCH,
+                                .launch = {.id = "ws-a",
+                                           .key = {"default", "ann", "default", "code"},
+                                           .labels = "{}"}};
+
+        opened(&config);
+        give(ev);
+        CHECK_STR(core_workspace(core, "ws-a")->labels, "{}");
+        STR_CUT(ev.launch.labels, "{\"course\":1}");
+        give(ev);
+        CHECK_STR(core_workspace(core, "ws-a")->labels, "{\"course\":1}");
+        CHECK_INT((long long)count(FX_PUT_WORKSPACE), 1);
+        give(ev);
+        CHECK_INT((long long)count(FX_PUT_WORKSPACE), 0);
+        ev.launch.key.type[0] = 0;
+        STR_CUT(ev.launch.labels, "");
+        give(ev);
+        CHECK_STR(core_workspace(core, "ws-a")->labels, "{\"course\":1}");
+        end_core();
+}
+
 /* A type that is not configured any more: what is stored is kept, nothing new begins. */
 static void test_unknown_type(void)
 {
@@ -370,7 +453,7 @@ static void test_unknown_type(void)
 static void test_limits_of_people(void)
 {
         struct core_config config = config_of(64, 4, 0);
-        char id[CORE_ID_SIZE], user[8];
+        char id[CORE_ID_SIZE], user[16];
 
         config.user_running_max = 1;
         opened(&config);
@@ -400,9 +483,13 @@ static void test_limits_of_people(void)
                 .type = EV_REQ_LAUNCH,
                 .launch = {.token = 1, .id = "ws-z", .key = {"another", "7", "default", "code"}}});
         CHECK_INT(replied(), REPLY_OK);
+        /* Stopped, it counts no more. */
+        give((struct core_event){.type = EV_REQ_STOP, .req_workspace = {.id = "ws-5"}});
+        launch("ws-q", "5");
+        CHECK_INT(replied(), REPLY_OK);
         CHECK_INT(core_place(core, "ws-0"), 1);
-        CHECK_INT(core_place(core, "ws-x"), 40);
-        CHECK_INT(core_place(core, "ws-20"), 20);
+        CHECK_INT(core_place(core, "ws-x"), 39);
+        CHECK_INT(core_place(core, "ws-20"), 19);
         CHECK_INT(core_place(core, "ws-nobody"), 0);
         /* Without a token nobody is answered. */
         give((struct core_event){.type = EV_REQ_LAUNCH, .launch = {.id = "ws-0"}});
@@ -537,6 +624,9 @@ int main(void)
         RUN(test_hold_words);
         RUN(test_repaired_by_hand);
         RUN(test_unknown_type);
+        RUN(test_drain_of_rows);
+        RUN(test_maintenance_is_told);
+        RUN(test_labels);
         RUN(test_limits_of_people);
         RUN(test_names);
         RUN(test_short_lines);

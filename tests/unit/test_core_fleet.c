@@ -163,7 +163,8 @@ static void launch(const char *id, const char *user)
         give(ev);
 }
 
-static void boot_ready(uint32_t n, enum task_state state)
+/* The rows of `n` tasks, ready ones with their workspaces, up to the inventory. */
+static void boot_rows(uint32_t n, enum task_state state)
 {
         char ws[CORE_ID_SIZE] = "", task[CORE_ID_SIZE];
 
@@ -180,6 +181,11 @@ static void boot_ready(uint32_t n, enum task_state state)
                 (void)snprintf(task, sizeof(task), "t-%010u", i + 1);
                 seen(task);
         }
+}
+
+static void boot_ready(uint32_t n, enum task_state state)
+{
+        boot_rows(n, state);
         give((struct core_event){.type = EV_INVENTORY_DONE, .inventory = {.certain = true}});
 }
 
@@ -243,7 +249,9 @@ static void test_left_running(void)
         bool drained = false;
 
         new_core(&config);
-        boot_ready(600, TASK_READY);
+        boot_workspace("ws-lost", WS_RECOVERING, "t-lost"); /* goes by itself, or not */
+        boot_task("t-lost", TASK_LOST, "ws-lost");
+        boot_ready(599, TASK_READY);
         settle();
         give((struct core_event){.type = EV_REQ_SHUTDOWN, .req_plain = {.token = 1}});
         for (int i = 0; i < 2000 && !drained; i++) {
@@ -288,13 +296,14 @@ static void test_more_than_fits_again(void)
                 (void)snprintf(id, sizeof(id), "ws-%d", i);
                 boot_workspace(id, WS_STARTING, "");
         }
-        boot_ready(300, TASK_WARM);
-        settle();
+        /* Their agents are back before the inventory is in: then all can be served at once. */
+        boot_rows(300, TASK_WARM);
         for (int i = 0; i < 300; i++) {
                 (void)snprintf(id, sizeof(id), "t-%010d", i + 1);
                 report(id, AGENT_WARM, 0);
         }
-        settle();
+        give((struct core_event){.type = EV_INVENTORY_DONE, .inventory = {.certain = true}});
+        CHECK(settle() > 1);
         CHECK_INT(core_place(core, "ws-299"), 0);
         CHECK(core_workspace(core, "ws-299")->task[0]);
         end_core();

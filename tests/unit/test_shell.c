@@ -196,6 +196,33 @@ static void test_boot(void)
         rig_close(&r);
 }
 
+/* What an operator has set is there again after a restart, and gone when it was ended. */
+static void test_settings(void)
+{
+        const char *why;
+        struct rig r;
+        bool hard;
+
+        for (int on = 1; on >= 0; on--) {
+                struct core_event ev = {.type = EV_REQ_MODE,
+                                        .req_mode = {.mode = MODE_PAUSE,
+                                                     .on = on == 1,
+                                                     .token = 5,
+                                                     .actor = "ann",
+                                                     .reason = "bad image"}};
+
+                rig_open(&r);
+                post_inventory(&r);
+                shell_post(r.shell, &ev);
+                run_until(&r, replied);
+                rig_close(&r);
+                rig_open(&r);
+                CHECK(core_mode_on(r.core, MODE_PAUSE, "", &hard, &why) == on);
+                CHECK_STR(why, on ? "ann: bad image" : "");
+                rig_close(&r);
+        }
+}
+
 static sqlite3 *blocker;
 static struct loop_timer look;
 
@@ -267,6 +294,7 @@ int main(void)
         (void)snprintf(path, sizeof(path), "%s/state.db", dir);
         RUN(test_commit_then_act);
         RUN(test_boot);
+        RUN(test_settings);
         RUN(test_commit_fails);
         RUN(test_too_much);
         remove_all();
