@@ -12,6 +12,7 @@
 #define BURST_DEVIATIONS 1.0
 #define SURPLUS_STEPS 30 /* a task ordered up to this much earlier may still be there */
 #define HOUR_STEPS 360
+#define WEEK_S (FORECAST_SLOTS * FORECAST_SLOT_S) /* keeps local times above 0 */
 /* Factors for 99 % before anything was learned. */
 #define Z99_ALONE 4.5
 #define Z99_CLASSES 3.5
@@ -52,8 +53,8 @@ static void slot_turns(struct forecast *f, int64_t slot)
 /* Arrivals a minute, of the 20 minutes around it in earlier weeks. */
 static double profile_at(const struct forecast *f, int64_t local_s, double mean)
 {
-        int64_t slot = local_s / FORECAST_SLOT_S;
-        double part = (double)(local_s % FORECAST_SLOT_S) / FORECAST_SLOT_S;
+        int64_t slot = (local_s + WEEK_S) / FORECAST_SLOT_S;
+        double part = (double)((local_s + WEEK_S) % FORECAST_SLOT_S) / FORECAST_SLOT_S;
         double share[3] = {1 - part, 1, part};
         double seen = mean * PROFILE_PRIOR;
         double weight = PROFILE_PRIOR;
@@ -92,7 +93,7 @@ static void forget_rates(struct forecast *f, int64_t step)
 
 void forecast_advance(struct forecast *f, utc_t now, int32_t offset_s)
 {
-        int64_t now_s = now.us / US_PER_S;
+        int64_t now_s = MAX(now.us / US_PER_S, 0);
         int64_t step = now_s / FORECAST_STEP_S;
 
         if (f->step == 0 || step > f->step + HOUR_STEPS || step < f->step - HOUR_STEPS)
@@ -105,7 +106,7 @@ void forecast_advance(struct forecast *f, utc_t now, int32_t offset_s)
                 s->arrivals = f->arrivals;
         }
         if (step == f->step)
-                slot_turns(f, (now_s + offset_s) / FORECAST_SLOT_S);
+                slot_turns(f, (now_s + offset_s + WEEK_S) / FORECAST_SLOT_S);
 }
 
 /* ---- the rate ---- */
