@@ -113,6 +113,19 @@ static int start_agents(struct edges *e)
         return r;
 }
 
+/* Agents that are given a list without us would never come here. */
+static int check_list(const struct config *c)
+{
+        const char *all = config_text(c, CONFIG_CONTROLLERS);
+        const char *own = edges_agents_url(c);
+
+        if (!all[0] || strstr(all, own))
+                return 0;
+        log_error("controllers does not name this one; add it, or correct advertise_agents",
+                  LOG_STR("controllers", all), LOG_STR("this", own));
+        return -EINVAL;
+}
+
 static int start_process(struct edges *e)
 {
         const struct config *c = e->c.config;
@@ -127,6 +140,8 @@ static int start_process(struct edges *e)
                 .types = e->types,
         };
 
+        if (check_list(c) < 0)
+                return -EINVAL;
         for (uint32_t i = 0; i < c->n_types; i++) {
                 STR_CUT(e->types[i].name, c->types[i].name);
                 e->types[i].profile = config_type_text(c, i, CONFIG_TYPE_PROFILE);

@@ -129,6 +129,12 @@ void life_claim(struct state *s, const struct wire_claim *claim)
         presence_restart(&s->presence, s->now);
 }
 
+void life_begin(struct state *s, struct state_actions *fx)
+{
+        if (s->generation > 0 && s->phase == WIRE_PHASE_WARM)
+                begin_claim(s, fx);
+}
+
 static void primed(struct state *s, struct state_actions *fx)
 {
         s->prime_stopping = false;
@@ -556,8 +562,7 @@ static void claim(struct state *s, const struct wire_command *cmd, struct state_
         life_claim(s, &cmd->claim);
         backup_grant(s, cmd->claim.saves, cmd->claim.n_saves, fx);
         /* While priming: as soon as that has ended. */
-        if (s->phase == WIRE_PHASE_WARM)
-                begin_claim(s, fx);
+        life_begin(s, fx);
 }
 
 void life_command(struct state *s, const struct wire_command *cmd, struct state_actions *fx)

@@ -234,6 +234,7 @@ static void on_welcome(struct state *s, const struct wire_welcome *m, struct sta
                 backup_grant(s, m->claim.saves, m->claim.n_saves, fx);
         }
         life_sync(s, fx);
+        life_begin(s, fx);
 }
 
 static void on_refused(struct state *s, const struct wire_refused *m, struct state_actions *fx)

@@ -119,10 +119,7 @@ static void task_seen(struct core *c, const struct core_event *ev)
                 fx_audit(c, "", row.id, "core", "orphan", "the store does not know this task");
                 task_enter(c, t, TASK_TERMINATING, "the store does not know this task");
         }
-        t->seen = true;
-#ifndef CORE_PLANTED_NEEDS_ANSWER
-        t->launched = true;
-#endif
+        t->seen = t->launched = true;
 }
 
 static void resume_task(struct core *c, struct task *t)
@@ -314,9 +311,7 @@ static void agent_hello(struct core *c, const struct core_event *ev)
         if (changed)
                 fx_put_task(c, t);
         t->live.heard_at = c->now;
-#ifndef CORE_PLANTED_NEEDS_ANSWER
         t->launched = true; /* also when the provider's answer got lost */
-#endif
         fx = fx_add(c, FX_WELCOME);
         fx->welcome.conn = conn;
         STR_CUT(fx->welcome.task, t->row.id);

@@ -68,6 +68,9 @@ static void ask_stop(struct core *c, struct task *t)
         fx->stop_task.at_once =
                 t->empty || mono_due(mono_add_ms(t->since, END_PATIENCE_MS), c->now);
         t->ask_at = mono_add_ms(c->now, STOP_AGAIN_MS);
+#ifdef CORE_PLANTED_STOPS_ONCE
+        t->ask_at = MONO_NEVER;
+#endif
 }
 
 static void ask_command(struct core *c, struct task *t)
@@ -349,8 +352,8 @@ static void report_stopping(struct core *c, struct task *t, struct workspace *w,
         bool answered = task_stop_answered(t);
 
         if (ev->report.generation != t->row.generation) {
-                /* Stopped before the claim reached it: it never was that workspace's. */
-                if (!t->app_started)
+                /* It has taken on the stop and not the claim before it: now it never will. */
+                if (!t->app_started && t->command_id && t->acted)
                         workspace_task_useless(c, w, t, t->row.reason);
                 return;
         }

@@ -30,7 +30,8 @@
 #include "store/schema.h"
 
 #define CONNECT_MS 10000
-#define READ_MS 30000 /* for all rows; everything else has the lease's length */
+#define READ_MS 30000  /* for all rows; everything else has the lease's length */
+#define ANSWER_MS 2000 /* or this, if that is shorter */
 #define PASSWORD_SIZE 1024
 #define MIGRATION_LOCK 7701
 #define MIGRATION_TRIES 5 /* another one makes it: look again */
@@ -53,7 +54,8 @@ static int explain(struct postgres *s, const char *sqlstate, const char *text)
         r = pg_error_meaning(state, text, &advice);
         STR_CUT(line, text);
         line[strcspn(line, "\n")] = 0;
-        (void)snprintf(s->error, sizeof(s->error), "%s: %s; %s", s->where, line, advice);
+        (void)snprintf(s->error, sizeof(s->error), "%.160s: %.220s; %.120s", s->where, line,
+                       advice);
         return r;
 }
 
@@ -155,6 +157,11 @@ static int want_events(struct postgres *s)
         return r < 0 ? -EIO : loop_fd_events(&s->io, EPOLLIN | (r > 0 ? EPOLLOUT : 0));
 }
 
+static int64_t answer_ms(const struct postgres *s)
+{
+        return MAX(s->lease_ms, ANSWER_MS);
+}
+
 static void ask(struct postgres *s, enum ask what, const char *sql)
 {
         s->asking = what;
@@ -165,7 +172,7 @@ static void ask(struct postgres *s, enum ask what, const char *sql)
         s->number_read = 0;
         memset(s->counters, 0, sizeof(s->counters));
         loop_timer_set_in(&s->patience,
-                          what >= ASK_LOAD || what == ASK_MIGRATE ? READ_MS : s->lease_ms);
+                          what >= ASK_LOAD || what == ASK_MIGRATE ? READ_MS : answer_ms(s));
         if (!PQsendQuery(s->conn, sql) || want_events(s) < 0)
                 lost_because(s, PQerrorMessage(s->conn));
 }
@@ -648,7 +655,7 @@ static void connect_start(struct postgres *s)
                                 s->url,       "UTF8",    password,     NULL};
         int r = read_password(s, password);
 
-        (void)snprintf(user_timeout, sizeof(user_timeout), "%lld", (long long)s->lease_ms);
+        (void)snprintf(user_timeout, sizeof(user_timeout), "%lld", (long long)answer_ms(s));
         if (r < 0) {
                 lost(s, r);
                 return;

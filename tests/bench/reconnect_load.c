@@ -38,7 +38,7 @@
 static const struct keys keys; /* all zero: nobody else is here */
 static int n_agents;
 
-static void die(const char *what)
+_Noreturn static void die(const char *what)
 {
         fprintf(stderr, "reconnect_load: %s: %s\n", what, strerror(errno));
         exit(1);

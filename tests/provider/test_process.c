@@ -423,6 +423,12 @@ static void test_adoption(void)
         CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, &status, 0) == pid);
         put_file(at("%s/t-0000000051/run/facts.seen", tasks_dir), "", 0644);
 
+        /* A provider that was there before: one controller leads after the other's freeze. */
+        CHECK_INT(shell.tasks[slot_of(&shell, "t-0000000051")].seen, 0);
+        process_adopt_strays(provider);
+        process_adopt_strays(provider);
+        CHECK_INT(shell.tasks[slot_of(&shell, "t-0000000051")].seen, 1);
+        CHECK_INT(shell.inventories, 0);
         provider_close();
         /* A folder whose task is dead, and one of a boot long ago. */
         CHECK(mkdir(at("%s/t-0000000052", tasks_dir), 0711) == 0);

@@ -148,7 +148,8 @@ static void committed(struct sim *s, struct body *b, int at)
         drop_until(b, at + 1);
         if (b->restored && out.seq) {
                 b->committed = out.content;
-                t->acknowledged = MAX(t->acknowledged, out.content.length);
+                if (!b->disowned)
+                        t->acknowledged = MAX(t->acknowledged, out.content.length);
         }
         if (!out.final || b->phase != AGENT_SAVING)
                 return;

@@ -291,6 +291,12 @@ static void check_head(struct sim *s, struct truth *t, const struct save_ref *ol
         t->head = o->content;
 }
 
+static void forget_wish(struct truth *t)
+{
+        t->wish = t->wish_due = false;
+        t->wish_token = 0;
+}
+
 void check_put_workspace(struct sim *s, const struct workspace_row *old,
                          const struct workspace_row *row)
 {
@@ -308,7 +314,7 @@ void check_put_workspace(struct sim *s, const struct workspace_row *old,
         if (row->state == WS_STOPPED || row->state == WS_DELETED)
                 t->wish_due = t->wish && row->erase_at.us == 0;
         else if (row->state == WS_STARTING || row->state == WS_RUNNING)
-                t->wish = t->wish_due = false;
+                forget_wish(t); /* also one whose answer is still on its way */
 }
 
 /* One person has no more running than one may have. */
@@ -487,7 +493,7 @@ void check_restored(struct sim *s, struct body *b, const struct save_ref *head)
         const struct object *o = storage_find(s, b->workspace, head);
         const struct truth *t;
 
-        if (!row || row->generation != b->generation)
+        if (!row || row->generation != b->generation || b->abandoned)
                 return;
         t = check_truth(s, b->workspace);
         if (head->seq && !o)

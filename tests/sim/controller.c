@@ -229,40 +229,70 @@ static void turn(struct sim *s, int ctl)
         }
 }
 
+static void again(struct sim *s, int ctl, bool unknown)
+{
+        struct controller *c = &s->ctl[ctl];
+        struct note *n = sim_note(s, W_TURN, RETRY_MS);
+
+        n->ctl = ctl;
+        n->life = c->life;
+        c->writable = false;
+        c->retry = true;
+        c->unknown = unknown;
+}
+
+static void is_in(struct controller *c)
+{
+        c->committing = false;
+        c->writable = c->carrying = true;
+        c->carried = 0;
+#ifdef SIM_PLANTED_ACT_BEFORE_COMMIT
+        c->carried = c->batch->n;
+#endif
+}
+
+/* The outcome is not known: it is read back before anything else is tried. */
+static void read_back(struct sim *s, int ctl)
+{
+        struct controller *c = &s->ctl[ctl];
+        int r = store_read_back(s, ctl);
+
+#if defined SIM_PLANTED_UNKNOWN_IS_DONE
+        r = 1;
+#elif defined SIM_PLANTED_UNKNOWN_IS_NOTHING
+        c->batch->n = 0;
+        r = 1;
+#endif
+        if (r > 0)
+                is_in(c);
+        else if (r < 0)
+                again(s, ctl, true);
+        else
+                send_commit(s, ctl);
+}
+
 static void committed(struct sim *s, const struct note *n)
 {
         struct controller *c = &s->ctl[n->ctl];
-        int kind = n->kind;
 
         if (n->number != c->batch_id || !c->committing)
                 return;
-        if (kind == -2) {
-#if defined SIM_PLANTED_UNKNOWN_IS_DONE
-                kind = 1;
-#elif defined SIM_PLANTED_UNKNOWN_IS_NOTHING
-                c->batch->n = 0;
-                kind = 1;
-#else
-                kind = store_read_back(s, n->ctl) > 0 ? 1 : -1;
-#endif
-        }
-        if (kind == 0) {
+        if (n->kind == -2)
+                read_back(s, n->ctl);
+        else if (n->kind < 0)
+                again(s, n->ctl, false);
+        else if (n->kind == 0)
                 step_down(s, n->ctl);
-        } else if (kind < 0) {
-                struct note *again = sim_note(s, W_TURN, RETRY_MS);
+        else
+                is_in(c);
+}
 
-                again->ctl = n->ctl;
-                again->life = c->life;
-                c->writable = false;
-                c->retry = true;
-        } else {
-                c->committing = false;
-                c->writable = c->carrying = true;
-                c->carried = 0;
-#ifdef SIM_PLANTED_ACT_BEFORE_COMMIT
-                c->carried = c->batch->n;
-#endif
-        }
+static void try_again(struct sim *s, int ctl)
+{
+        if (STEAL(s->ctl[ctl].unknown, false))
+                read_back(s, ctl);
+        else
+                send_commit(s, ctl);
 }
 
 /* ---- leading ---- */
@@ -361,7 +391,7 @@ static void own_note(struct sim *s, const struct note *n)
         else if (n->what == W_COMMITTED)
                 committed(s, n);
         else if (n->what == W_TURN && STEAL(c->retry, false))
-                send_commit(s, n->ctl);
+                try_again(s, n->ctl);
 }
 
 void controller_note(struct sim *s, const struct note *n)

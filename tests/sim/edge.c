@@ -226,7 +226,7 @@ void edge_boot(struct sim *s, int ctl)
         controller_post(s, ctl, ev);
 }
 
-static void in_hello(struct sim *s, const struct note *n, struct body *b)
+static void in_hello(struct sim *s, const struct note *n)
 {
         struct core_event *ev = event(s, EV_AGENT_HELLO);
 
@@ -235,7 +235,6 @@ static void in_hello(struct sim *s, const struct note *n, struct body *b)
         STR_CUT(ev->hello.nonce, n->nonce);
         STR_CUT(ev->hello.addr, "10.0.0.1:1");
         ev->hello.generation = n->generation;
-        (void)b;
         controller_post(s, n->ctl, ev);
 }
 
@@ -318,7 +317,7 @@ static void from_agent(struct sim *s, const struct note *n)
                 return;
         }
         if (n->what == W_HELLO) {
-                in_hello(s, n, b);
+                in_hello(s, n);
         } else if (!c->enrolled[n->body]) {
                 b->session = 0; /* "not-enrolled" */
         } else if (n->what == W_REPORT) {

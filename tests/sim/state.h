@@ -8,7 +8,8 @@
  *   provider.c   containers, tokens, lists
  *   storage.c    uploaded saves
  *   agent.c      what an agent hears and does; agent_save.c: its saves; agent_talk.c: what it says
- *   person.c     what people want and do
+ *   person.c     what people want and do; operator.c: what operators do
+ *   settled.c    what must hold in the end
  *   check.c      the invariants
  *   life.c       one seed: draw, storm, heal, settle
  */
@@ -147,10 +148,9 @@ struct body {
         uint32_t session;    /* life of the controller that has welcomed it; 0 none */
         uint32_t heard_life; /* of the controller that has heard its last report */
         int64_t report_ms;
-        uint64_t said,
-                taken;  /* reports numbered: what overtakes is taken, what is overtaken is not */
-        bool abandoned; /* an operator has given up what it holds */
-        bool disowned;  /* its workspace was erased */
+        uint64_t said, taken; /* reports; one that was overtaken is not taken */
+        bool abandoned;       /* an operator has given up what it holds */
+        bool disowned;        /* its workspace was erased */
         int64_t heard_ms, cut_until_ms, tell_ms;
         bool forgot; /* a new link that has not been welcomed yet */
         /* saves */
@@ -192,13 +192,13 @@ struct person {
         bool wants; /* asked and was told yes, and has not changed its mind */
         bool asked; /* a request is under way */
         int64_t asked_ms;
-        bool deleted;
         int64_t away_until_ms;
 };
 
 enum role { ROLE_DOWN, ROLE_FOLLOWER, ROLE_BOOTING, ROLE_LEADER };
 
-/* Who wrote the last batch that this controller has not heard about. */
+/* A shell with its core. `fill` is what steps decide, `batch` what is being committed, then carried
+ * out. */
 struct controller {
         enum role role;
         uint32_t life;
@@ -208,9 +208,12 @@ struct controller {
         struct core *core;
         struct core_effects *fill, *batch;
         size_t carried;
-        bool committing, carrying, unknown, writable, unchecked;
         uint64_t batch_id;
-        bool doomed, retry;
+        bool committing, carrying, writable;
+        bool retry;     /* the batch is given to the store again */
+        bool unknown;   /* ... if it is not in already */
+        bool unchecked; /* it had looked at its lease just before it froze */
+        bool doomed;    /* it dies at the end of this turn */
         int64_t thaw_ms;
         struct {
                 int n;
@@ -220,7 +223,6 @@ struct controller {
         mono_t due;
         int64_t opened_ms; /* the inventory was in */
         int64_t list_ms;   /* the next inventory */
-        bool listing;
         uint64_t wait_counter;
         /* the cap on stops, counted beside the core */
         int64_t stops_ms[2 * SIM_STOPS_PER_MIN];
@@ -287,7 +289,6 @@ struct sim {
         struct body bodies[SIM_BODIES];
         uint32_t body_life;
         struct object objects[SIM_OBJECTS];
-        size_t n_objects;
         struct person people[SIM_WORKSPACES];
         int n_people;
         struct truth truth[SIM_WORKSPACES];
@@ -300,7 +301,6 @@ struct sim {
         bool certain;      /* this provider's lists are never late, and what it says is so */
         bool certain_ends; /* ... or at least when it says that a task has ended */
         struct mode_truth modes[MODE_MAX][CORE_TYPES_MAX + 1];
-        bool shutdown;
 };
 
 /* ---- world.c ---- */
@@ -313,7 +313,7 @@ int64_t sim_about(struct sim *s, int64_t ms);
 bool sim_fault(struct sim *s, enum fault f);
 /* A new note of this kind, due in so many ms; to be filled in before anything else is called. */
 struct note *sim_note(struct sim *s, enum what what, int64_t in_ms);
-/* Takes the earliest out; NULL when none is due until then. */
+/* Takes the earliest out; false when none is due until then. */
 bool sim_next(struct sim *s, int64_t until_ms, struct note *ret_note);
 int64_t sim_next_ms(const struct sim *s);
 void sim_defer(struct sim *s, const struct note *n, int64_t in_ms);
@@ -323,7 +323,6 @@ void sim_say(struct sim *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void sim_broken(struct sim *s, enum invariant i, const char *fmt, ...) PRINTF_LIKE(3, 4)
         __attribute__((noreturn));
 void sim_hash(struct sim *s, uint64_t value);
-const char *what_name(enum what w);
 
 /* ---- store.c ---- */
 

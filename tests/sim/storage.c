@@ -86,7 +86,9 @@ static void check_heads(struct sim *s, const char *workspace)
 {
         const struct workspace_row *row = store_workspace(s, workspace);
 
-        if (row && row->head.seq && !storage_find(s, workspace, &row->head))
+        /* What is deleted may be on its way out. */
+        if (row && row->state != WS_DELETED && row->head.seq &&
+            !storage_find(s, workspace, &row->head))
                 sim_broken(s, INV_HEAD_STORED, "%s: %llu-%llu was removed", workspace,
                            (unsigned long long)row->head.generation,
                            (unsigned long long)row->head.seq);
@@ -118,22 +120,18 @@ static void erase(struct sim *s, const struct note *n)
                     o->ref.generation <= n->generation)
                         o->used = false;
         }
+        check_heads(s, n->id);
         (void)answer(s, n, W_ERASED);
 }
 
 void storage_note(struct sim *s, const struct note *n)
 {
-        const struct workspace_row *row = store_workspace(s, n->id);
-
         if (n->what == W_ASK_VERIFY)
                 verify(s, n);
         else if (n->what == W_ASK_SALVAGE)
                 salvage(s, n);
         else if (n->what == W_ASK_SWEEP)
                 sweep(s, n);
-        else {
+        else
                 erase(s, n);
-                if (row && row->state != WS_DELETED)
-                        check_heads(s, n->id);
-        }
 }

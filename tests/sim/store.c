@@ -86,7 +86,6 @@ static void del_workspace(struct sim *s, const char *id)
                 s->bodies[i].disowned |= strcmp(s->bodies[i].workspace, id) == 0;
         t->acknowledged = 0;
         t->wish = false;
-        t->state = WS_STOPPED;
 }
 
 static void put_task(struct sim *s, const struct task_row *row)

@@ -1,5 +1,7 @@
 #include "server.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,14 +44,38 @@ void server_do(const char *rest)
         }
 }
 
-static void remove_at_exit(void)
-{
-        static pid_t owner;
+static pid_t watcher, owner;
+static int alive_fd = -1;
 
-        if (!owner)
-                owner = getpid();
-        else if (owner == getpid())
+static void end_watcher(void)
+{
+        if (getpid() != owner)
+                return;
+        (void)close(alive_fd);
+        (void)waitpid(watcher, NULL, 0);
+}
+
+/* A process that removes the server when the test has ended, however it ended. */
+static void watch_over(void)
+{
+        int fds[2];
+        char c;
+
+        CHECK(pipe2(fds, O_CLOEXEC) == 0);
+        owner = getpid();
+        watcher = fork();
+        if (watcher == 0) {
+                (void)setsid();
+                (void)close(fds[1]);
+                while (read(fds[0], &c, 1) < 0 && errno == EINTR)
+                        ;
                 (void)run("remove");
+                _exit(0);
+        }
+        CHECK(watcher > 0);
+        (void)close(fds[0]);
+        alive_fd = fds[1];
+        CHECK(atexit(end_watcher) == 0);
 }
 
 void server_init(const char *path)
@@ -60,8 +86,7 @@ void server_init(const char *path)
 
         script = path;
         CHECK(mkdtemp(dir));
-        remove_at_exit(); /* names the owner: a child that exits removes nothing */
-        CHECK(atexit(remove_at_exit) == 0);
+        watch_over();
         r = run("init");
         if (r != 0)
                 exit(r == 77 ? 77 : 1);

@@ -3,9 +3,9 @@
 
 #include <stdint.h>
 
-/* Starts it; ends the test program with 77 and a reason when there is no PostgreSQL. */
+/* Starts it, to be removed when the test program has ended; ends the test program with 77 and a
+ * reason when there is no PostgreSQL. */
 void server_init(const char *script);
-void server_remove(void);
 /* `postgres DIR <rest>`; ends the test when it fails. */
 void server_do(const char *rest);
 /* As the superuser. */

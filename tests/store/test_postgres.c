@@ -250,11 +250,11 @@ static void test_race(void)
                 /* A holder is often too late to renew. */
                 if (!r->lease.mine || rig_random(4) == 0) {
                         asked = store_lease_take(r->store);
-                        CHECK(asked == 0 || asked == -EBUSY);
+                        CHECK(asked == 0 || asked == -EBUSY || asked == -ENOTCONN);
                 }
                 if (rig_random(3) == 0) {
                         asked = store_lease_take(B.lease.mine ? A.store : B.store);
-                        CHECK(asked == 0 || asked == -EBUSY);
+                        CHECK(asked == 0 || asked == -EBUSY || asked == -ENOTCONN);
                 }
                 rig_pass(rig_random(40));
                 CHECK(!(A.lease.mine && B.lease.mine && mono_before(mono_read(), A.lease.until) &&
@@ -389,7 +389,10 @@ static void test_frozen_process(void)
                 rig_pass(200 + rig_random(200));
                 CHECK(kill(pid, SIGSTOP) == 0);
                 stopped = mono_read();
-                UNTIL(rig_take(&B)->mine);
+                while (!rig_take(&B)->mine) {
+                        CHECK(mono_diff_ms(stopped, mono_read()) < 30000);
+                        rig_pass(10);
+                }
                 worst_ms = MAX(worst_ms, mono_diff_ms(stopped, mono_read()));
                 CHECK_INT(put_batch(&B, 1000000 + i, 1), 0);
                 CHECK(kill(pid, SIGCONT) == 0);

@@ -168,6 +168,13 @@ pool = 0
     return Promise.any(this.sides.map(ask)).catch((e) => { throw e.errors[0]; });
   }
 
+  // One that follows would take the lead of one that has shut everything down, and begin anew.
+  async shutdown() {
+    this.follower.child.kill('SIGTERM');
+    await this.follower.child.ended;
+    await super.shutdown();
+  }
+
   async endPrograms() {
     const children = [this.nginx, ...(this.sides ?? []).map((s) => s.child)];
     for (const child of children) {
@@ -312,6 +319,7 @@ const faults = {
 };
 
 faults.store = async (world, launch, student) => {
+  const old = world.leader;
   await world.db.down();
   await until('nobody says that he leads', 20, async () => (await Promise.all(world.sides.map((s) => world.epochOf(s)))).every((e) => !e));
   const end = now() + (o.full ? 60000 : 7000);
@@ -328,11 +336,10 @@ faults.store = async (world, launch, student) => {
   }
   await world.db.up();
   await launch();
-  for (const s of world.sides) {
-    if (!s.child.gone) continue;
-    await ended(s, 1, SUPERSEDED);
-    await world.run(s);
-  }
+  // Whoever asks first leads; the one that did either goes on or hears of it, and ends.
+  if (await world.leads(20) === old) return;
+  await ended(old, 15, SUPERSEDED);
+  await world.run(old);
 };
 
 async function round(world, student, name, delayMs, n) {
@@ -414,6 +421,7 @@ await main({ name: 'failover', pool: 2, saveAfter: '2s', heartbeat: '5s' }, asyn
   await student.enter();
   check(student.journal.last >= said, `the final save lacks lines: ${student.journal.last} of ${said}`);
   student.socket.socket.destroy();
+  await world.leads(20);
   await world.shutdown();
   for (const [name, ms] of Object.entries(times)) {
     ms.sort((a, b) => a - b);

@@ -241,8 +241,12 @@ disconnected = ${this.disconnected}
     return path.join(this.state, 'tasks', task);
   }
 
+  // Throws when it is dead: its number may be another process's by now, which must not be killed.
   taskPid(task) {
-    return Number(fs.readFileSync(path.join(this.taskDir(task), 'pid'), 'utf8').split(' ')[0]);
+    const [pid, start] = fs.readFileSync(path.join(this.taskDir(task), 'pid'), 'utf8').trim().split(' ');
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
+    check(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] === start, `the task ${task} is dead`);
+    return Number(pid);
   }
 
   taskUid(task) {

@@ -71,7 +71,7 @@ async function during(world, student, before, end) {
 
 const o = options();
 
-await main({ name: 'outage', pool: 1, saveAfter: '2s', leaseS: 2 }, async (world) => {
+await main({ name: 'outage', pool: 2, saveAfter: '2s', leaseS: 2 }, async (world) => {
   const student = new Student(world);
   await world.start();
   supervise(world);

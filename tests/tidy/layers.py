@@ -21,7 +21,9 @@ LIBC_PURE_PREFIX = ("__ubsan_", "__asan_", "__tsan_", "__gcov_", "__sanitizer_",
 # library -> (libraries whose symbols it may use, extra libc symbols it may use)
 PURE = {
     "libcontroller_core.a": (["libcontroller_pool.a", "libws_base.a"], {"calloc", "malloc", "free"}),  # core_new and core_free only
-    "libcontroller_pool.a": (["libws_base.a"], set()),
+    "libcontroller_pool.a": (["libws_base.a"],  # and arithmetic
+                             {"ceil", "exp", "exp2", "floor", "fmax", "fmaxf", "fmin", "lgamma", "log", "log1p", "lround",
+                              "pow", "sqrt"}),
     "libagent_presence.a": (["libws_base.a"], {"memchr", "memmem"}),
     "libagent_jobs.a": (["libagent_presence.a", "libws_base.a"],
                         {"calloc", "free", "memchr", "memrchr", "memmem", "strcspn"}),

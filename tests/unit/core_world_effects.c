@@ -291,6 +291,16 @@ static void take_resume(const struct world *w, struct body *b)
         b->phase = AGENT_APP_STARTING;
 }
 
+static void obey_stop(struct world *w, struct body *b, const struct core_effect *fx)
+{
+        if (fx->command.recheck && b->phase == AGENT_READY && world_chance(w, w->faults.decline))
+                b->declined = true;
+        else if (b->phase == AGENT_SAVE_FAILED || b->phase == AGENT_FAILED)
+                b->phase = AGENT_SAVING;
+        else if (b->phase != AGENT_SAVING && b->phase != AGENT_SAVED)
+                b->phase = AGENT_STOPPING;
+}
+
 static void do_command(struct world *w, const struct core_effect *fx)
 {
         struct body *b = world_body(w, fx->command.task);
@@ -299,30 +309,22 @@ static void do_command(struct world *w, const struct core_effect *fx)
                 check_claim(w, fx);
         if (!b || !b->alive || fx->command.id <= b->acted || world_chance(w, w->faults.lose_effect))
                 return;
+        /* Of another generation: taken on, and nothing follows. */
+        b->acted = fx->command.id;
         b->declined = false;
         if (fx->command.verb == COMMAND_CLAIM) {
-                b->acted = fx->command.id;
                 if (b->generation)
                         return;
                 b->claimed = true;
                 b->generation = fx->command.generation;
                 STR_CUT(b->workspace, fx->command.workspace);
                 take_claim(w, b);
-        } else if (fx->command.generation == b->generation && fx->command.verb == COMMAND_RESUME) {
-                b->acted = fx->command.id;
+        } else if (fx->command.generation != b->generation) {
+                return;
+        } else if (fx->command.verb == COMMAND_RESUME) {
                 take_resume(w, b);
-        } else if (fx->command.generation == b->generation &&
-                   fx->command.verb == COMMAND_SAVE_NOW) {
-                b->acted = fx->command.id;
-        } else if (fx->command.generation == b->generation) {
-                b->acted = fx->command.id;
-                if (fx->command.recheck && b->phase == AGENT_READY &&
-                    world_chance(w, w->faults.decline))
-                        b->declined = true;
-                else if (b->phase == AGENT_SAVE_FAILED || b->phase == AGENT_FAILED)
-                        b->phase = AGENT_SAVING;
-                else if (b->phase != AGENT_SAVING && b->phase != AGENT_SAVED)
-                        b->phase = AGENT_STOPPING;
+        } else if (fx->command.verb == COMMAND_PREPARE_STOP) {
+                obey_stop(w, b, fx);
         }
 }
 

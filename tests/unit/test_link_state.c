@@ -303,6 +303,26 @@ static void the_controller_is_away(void)
         CHECK(w.report.unsaved_age_ms < 30000);
 }
 
+/* The claim was decided while it was away: the welcome brings it, and the command again. */
+static void a_claim_that_was_missed_comes_with_the_welcome(void)
+{
+        enum wire_phase phases[] = {WIRE_PHASE_PRIMING, WIRE_PHASE_WARM};
+
+        for (size_t i = 0; i < ARRAY_LEN(phases); i++) {
+                world_to(&w, phases[i]);
+                world_cut(&w);
+                world_command(&w, WIRE_VERB_CLAIM); /* nobody hears it yet */
+                world_run(&w, 5000);
+                CHECK_INT(w.s.generation, 0);
+                world_reconnect(&w);
+                world_until(&w, WIRE_PHASE_READY, 20000);
+                world_run(&w, 5000);
+                CHECK_INT(w.report.acted_id, w.last_command);
+                CHECK_INT(w.report.generation, 3);
+                CHECK_INT(w.starts, 2); /* the priming run, and the student's */
+        }
+}
+
 static void a_deaf_controller_is_dialled_anew(void)
 {
         world_to(&w, WIRE_PHASE_READY);
@@ -603,6 +623,7 @@ int main(void)
         RUN(stop_during_a_restore);
         RUN(storage_out_of_reach_is_waited_for);
         RUN(the_controller_is_away);
+        RUN(a_claim_that_was_missed_comes_with_the_welcome);
         RUN(a_deaf_controller_is_dialled_anew);
         RUN(a_refusal_is_asked_again_slowly);
         RUN(sigterm_of_the_container);
