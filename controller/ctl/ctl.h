@@ -23,7 +23,8 @@ struct ctl {
         const char *template, *listen, *run_dir, *user, *controllers;
         uint64_t wait_s, after, port, workers;
         const char *reason;
-        const char *preset, *prices, *launches, *svg, *csv, *arrival, *arch, *weekdays, *title;
+        const char *preset, *prices, *launches, *svg, *csv, *arrival, *arch, *policy, *weekdays,
+                *title;
         uint64_t column;
         struct {
 #define FIELD(name, otherwise, least, most, whole, doc) const char *name;

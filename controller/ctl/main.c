@@ -111,6 +111,8 @@ static const struct option_entry plan_options[] = {
         TEXT("arrival", arrival, "SHAPE", "uniform (default), poisson or class"),
         TEXT("weekdays", weekdays, "DAYS", "all (default), mon-fri, or mon,wed,fri"),
         TEXT("arch", arch, "ARCH", "x86 (default) or arm"),
+        TEXT("policy", policy, "NAME",
+             "who sizes the pool: fixed (default), or forecast, with the classes as its timetable"),
         TEXT("title", title, "TEXT", "what it is called in the output"),
 #define FIELD(name, otherwise, least, most, whole, doc)                                            \
         TEXT(#name, plan.name, "N", doc " (default: " #otherwise ")"),

@@ -11,6 +11,7 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "plan/chart.h"
+#include "plan/ours.h"
 #include "plan_print.h"
 #include "plan_trace.h"
 #include "price_files.h"
@@ -116,10 +117,8 @@ static enum ctl_exit set_options(const struct ctl *c, struct plan *p)
         const struct {
                 const char *name, *text;
         } options[] = {
-                {"arrival", c->arrival},
-                {"arch", c->arch},
-                {"weekdays", c->weekdays},
-                {"title", c->title},
+                {"arrival", c->arrival},   {"arch", c->arch},   {"policy", c->policy},
+                {"weekdays", c->weekdays}, {"title", c->title},
 #define FIELD(name, otherwise, least, most, whole, doc) {#name, c->plan.name},
 #include "plan/field.def"
 #undef FIELD
@@ -203,9 +202,15 @@ static bool show_progress(void *arg, double done)
 static int run(const struct plan *p, const struct plan_sessions *s, const char *what,
                struct plan_result **ret)
 {
+        struct plan_ours *ours = NULL;
         struct progress progress = {.next = mono_add_ms(mono_read(), PROGRESS_AFTER_MS),
                                     .what = what};
-        int r = plan_run(p, s, NULL, isatty(STDERR_FILENO) ? show_progress : NULL, &progress, ret);
+        int r = p->forecast ? plan_ours_new(p, &ours) : 0;
+
+        if (r == 0)
+                r = plan_run(p, s, ours ? plan_ours_policy(ours) : NULL,
+                             isatty(STDERR_FILENO) ? show_progress : NULL, &progress, ret);
+        plan_ours_free(ours);
 
         if (progress.shown)
                 fprintf(stderr, "\r\033[K");
@@ -215,7 +220,7 @@ static int run(const struct plan *p, const struct plan_sessions *s, const char *
 /* Is the plan itself the fixed pool that it would be compared to? */
 static bool is_fixed(const struct plan *p)
 {
-        bool same = p->pool_from_hour <= 0 && p->pool_to_hour >= 24;
+        bool same = !p->forecast && p->pool_from_hour <= 0 && p->pool_to_hour >= 24;
 
         for (uint32_t i = 0; i < p->n_types; i++)
                 same &= (uint32_t)p->types[i].pool == (uint32_t)p->compare_pool;
@@ -235,6 +240,7 @@ static int run_all(const struct plan *p, const struct plan_sessions *s, struct r
                 r = plan_bound(p, s, &ret->bound);
         if (r == 0 && !is_fixed(p)) {
                 *fixed = *p;
+                fixed->forecast = false;
                 fixed->pool_from_hour = 0;
                 fixed->pool_to_hour = 24;
                 for (uint32_t i = 0; i < p->n_types; i++)

@@ -309,7 +309,7 @@ void person_comes(struct world *w, const struct plan_session *s)
                 w->result->launches += !b;
                 w->result->minutes[since / (60 * US_PER_S) % PLAN_DAY_MIN].launches += !b;
                 if (!b && w->policy && w->policy->arrived)
-                        w->policy->arrived(w->policy->state, s->type, since);
+                        w->policy->arrived(w->policy->state, s->type, since, s->class);
         }
         w->result->returns += b != NULL;
         if (b && b->use == USE_AWAY)

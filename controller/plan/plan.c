@@ -197,6 +197,12 @@ int plan_set_text(struct plan *p, const char *name, const char *text, struct pla
                 p->arm = strcmp(text, "arm") == 0;
                 return 0;
         }
+        if (strcmp(name, "policy") == 0) {
+                if (strcmp(text, "fixed") != 0 && strcmp(text, "forecast") != 0)
+                        return wrong(ret_error, name, "no such policy; give fixed or forecast");
+                p->forecast = strcmp(text, "forecast") == 0;
+                return 0;
+        }
         for (size_t i = 0; i < ARRAY_LEN(fields); i++)
                 known |= strcmp(fields[i].name, name) == 0;
         if (!known)

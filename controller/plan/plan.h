@@ -20,6 +20,7 @@
 #define PLAN_TITLE_SIZE 120
 #define PLAN_ERROR_SIZE 240
 #define PLAN_DAY_MIN 1440
+#define PLAN_NO_CLASS UINT32_MAX
 #define PLAN_EVERY_DAY 0x7F /* bit 0 is Monday */
 
 enum plan_arrival {
@@ -52,6 +53,7 @@ struct plan {
 #undef FIELD
         enum plan_arrival arrival;
         bool arm;
+        bool forecast;    /* the pool is sized by forecast and timetable (ours.h) */
         uint8_t weekdays; /* on which sessions outside of classes are */
         uint32_t
                 n_types; /* 0: one type, "workspace", made of the plan's own fields by plan_check */
@@ -71,7 +73,8 @@ bool plan_preset(struct plan *p, const char *name);
 /* A field by its name. 0; -ENOENT: no such field; -EINVAL, *ret_error says why. */
 NODISCARD int plan_set(struct plan *p, const char *name, double value,
                        struct plan_error *ret_error);
-/* As plan_set from text; also `arrival`, `arch`, `weekdays` and `title`. */
+/* As plan_set from text; also `arrival`, `arch`, `policy`, `weekdays` and
+ * `title`. */
 NODISCARD int plan_set_text(struct plan *p, const char *name, const char *text,
                             struct plan_error *ret_error);
 /* NULL behind the last; `*ret_doc` may be NULL. */
@@ -94,6 +97,7 @@ struct plan_session {
         int64_t stay_us;
         uint32_t student;
         uint32_t type;
+        uint32_t class; /* or PLAN_NO_CLASS */
 };
 
 struct plan_sessions {
@@ -113,14 +117,15 @@ NODISCARD int plan_sessions_trace(const struct plan *p, const uint32_t *per_minu
 
 /*
  * The size of the pool of a type at a time of the plan. NULL as a policy: the sizes of the types,
- * in the pool's hours. Asked every step_s seconds; arrived and lead_seen may be NULL.
+ * in the pool's hours. Asked every step_s seconds; arrived and lead_seen may be NULL. `class` is an
+ * index into the plan's classes, or PLAN_NO_CLASS.
  */
 struct plan_policy {
         const char *name;
         int64_t step_s;
         void *state;
         uint32_t (*size)(void *state, uint32_t type, int64_t at_us, char *why, size_t why_size);
-        void (*arrived)(void *state, uint32_t type, int64_t at_us);
+        void (*arrived)(void *state, uint32_t type, int64_t at_us, uint32_t class);
         void (*lead_seen)(void *state, uint32_t type, int64_t at_us, int64_t lead_ms);
 };
 

@@ -18,7 +18,7 @@ void plan_sessions_deinit(struct plan_sessions *s)
 }
 
 static int add(struct plan_sessions *s, double start_s, double stay_s, uint32_t student,
-               uint32_t type)
+               uint32_t type, uint32_t class)
 {
         struct plan_session *v;
         size_t max = s->max ? 2 * s->max : 1024;
@@ -35,7 +35,8 @@ static int add(struct plan_sessions *s, double start_s, double stay_s, uint32_t 
         s->v[s->n++] = (struct plan_session){.start_us = (int64_t)(start_s * 1e6),
                                              .stay_us = (int64_t)(stay_s * 1e6),
                                              .student = student,
-                                             .type = type};
+                                             .type = type,
+                                             .class = class};
         if (student >= s->students)
                 s->students = student + 1;
         return 0;
@@ -86,7 +87,7 @@ static int day_by_student(const struct plan *p, double day_s, struct plan_random
                                 at += MIN(class_minute(random_unit(r)) * 60, part);
                         else
                                 at += random_unit(r) * part;
-                        e = add(s, at, stay_of(p, r), i, 0);
+                        e = add(s, at, stay_of(p, r), i, 0, PLAN_NO_CLASS);
                 }
         }
         return e;
@@ -101,7 +102,7 @@ static int day_by_rate(const struct plan *p, double day_s, struct plan_random *r
 
         for (at -= mean * log(random_unit(r)); at < to && e == 0;
              at -= mean * log(random_unit(r))) {
-                e = add(s, day_s + at, stay_of(p, r), *next, 0);
+                e = add(s, day_s + at, stay_of(p, r), *next, 0, PLAN_NO_CLASS);
                 *next = (*next + 1) % (uint32_t)p->students;
         }
         return e;
@@ -122,7 +123,7 @@ static int class_day(const struct plan *p, const struct plan_class *c, double da
                 if (random_unit(r) > c->attendance)
                         continue;
                 e = add(s, MAX(at, 0), MAX(end - at, STAY_LEAST_S),
-                        (first + i) % (uint32_t)p->students, c->type);
+                        (first + i) % (uint32_t)p->students, c->type, (uint32_t)(c - p->classes));
         }
         return e;
 }
@@ -196,7 +197,8 @@ int plan_sessions_trace(const struct plan *p, const uint32_t *per_minute, size_t
         for (size_t m = 0; m < n_minutes && e == 0; m++) {
                 for (uint32_t i = 0; i < per_minute[m] && e == 0; i++)
                         e = add(&s, ((double)m + random_unit(&r)) * 60,
-                                p->hours_per_day * 3600 * (0.5 + random_unit(&r)), 0, 0);
+                                p->hours_per_day * 3600 * (0.5 + random_unit(&r)), 0, 0,
+                                PLAN_NO_CLASS);
         }
         if (e < 0) {
                 plan_sessions_deinit(&s);

@@ -11,12 +11,16 @@
 #include "base/str.h"
 #include "plan/bill.h"
 #include "plan/chart.h"
+#include "plan/ours.h"
 #include "plan/plan.h"
+#include "pool/closed.h"
 #include "test.h"
 
 #ifndef FORMULAS_ONLY
 #define FORMULAS_ONLY 0 /* 1: a core with a defect, which they must notice */
 #endif
+
+#define LEAD_S 11 /* of the runs beside the formulas */
 
 static uint64_t seed;
 static bool full;
@@ -44,34 +48,7 @@ static struct plan_result *run_with(struct plan *p, const struct plan_policy *po
         return r;
 }
 
-/* ---- closed formulas: base stock, backorders (every arrival orders its own replacement) ---- */
-
-static double poisson(double a, uint32_t k)
-{
-        double p = exp(-a);
-
-        for (uint32_t i = 1; i <= k; i++)
-                p *= a / i;
-        return p;
-}
-
-struct closed {
-        double hit, idle, wait;
-};
-
-static struct closed closed_of(double rate, double lead, uint32_t size)
-{
-        struct closed c = {0};
-        double a = rate * lead;
-
-        for (uint32_t k = 0; k < size; k++) {
-                c.hit += poisson(a, k);
-                c.idle += (size - k) * poisson(a, k);
-        }
-        /* Who waits is what is ordered and not yet there, less the stock; then Little's law. */
-        c.wait = (a - size + c.idle) / rate;
-        return c;
-}
+/* ---- closed formulas (pool/closed.h): base stock, backorders ---- */
 
 static void near(const char *what, double seen, double formula)
 {
@@ -97,7 +74,7 @@ static void poisson_plan(struct plan *p, double lead_cv, uint32_t size)
         set(p, "from_hour", 0);
         set(p, "to_hour", 24);
         CHECK(plan_set_text(p, "arrival", "poisson", NULL) == 0);
-        set(p, "lead_time_s", 11);
+        set(p, "lead_time_s", LEAD_S);
         set(p, "lead_time_cv", lead_cv);
         set(p, "ready_s", 0);
         set(p, "save_s", 0);
@@ -111,19 +88,18 @@ static void against_formulas(double lead_cv, uint32_t size)
 {
         struct plan *p = malloc(sizeof(*p));
         struct plan_result *r;
-        struct closed c;
-        double idle;
+        double idle, load;
 
         poisson_plan(p, lead_cv, size);
         r = run_with(p, NULL);
         /* At the rate that was drawn, which differs from the plan's by chance. */
-        c = closed_of((double)r->launches / (r->days * 86400), 11, size);
+        load = (double)r->launches / (r->days * 86400) * LEAD_S;
         idle = plan_seconds(r, USE_WARM) / (r->days * 86400);
         fprintf(stderr, "  pool of %u, lead time cv %g: %llu launches, %llu steps of the core\n",
                 size, lead_cv, (unsigned long long)r->launches, (unsigned long long)r->steps);
-        near("hit rate", plan_hit_rate(r), c.hit);
-        near("idle containers", idle, c.idle);
-        near("mean wait", r->wait_mean_s, c.wait);
+        near("hit rate", plan_hit_rate(r), closed_hit(load, size));
+        near("idle containers", idle, closed_idle(load, size));
+        near("mean wait", r->wait_mean_s, closed_wait(load, size) * LEAD_S);
         CHECK_INT(r->returns, 0);
         plan_result_free(r);
         free(p);
@@ -237,9 +213,10 @@ static void test_bound(void)
 static void test_idle_limit(void)
 {
         struct plan *p = malloc(sizeof(*p));
-        struct plan_session v[] = {{10 * 3600 * US_PER_S, 600 * US_PER_S, 0, 0},
-                                   {10 * 3600 * US_PER_S + 1500 * US_PER_S, 600 * US_PER_S, 0, 0},
-                                   {14 * 3600 * US_PER_S, 600 * US_PER_S, 0, 0}};
+        struct plan_session v[] = {
+                {10 * 3600 * US_PER_S, 600 * US_PER_S, 0, 0, PLAN_NO_CLASS},
+                {10 * 3600 * US_PER_S + 1500 * US_PER_S, 600 * US_PER_S, 0, 0, PLAN_NO_CLASS},
+                {14 * 3600 * US_PER_S, 600 * US_PER_S, 0, 0, PLAN_NO_CLASS}};
         struct plan_sessions s = {.n = 3, .v = v, .students = 1};
         struct plan_result *r = NULL;
         struct plan_error e;
@@ -273,7 +250,7 @@ static void test_launch_rate(void)
         struct plan_error e;
 
         for (uint32_t i = 0; i < 300; i++)
-                v[i] = (struct plan_session){3600 * US_PER_S, 3600 * US_PER_S, i, 0};
+                v[i] = (struct plan_session){3600 * US_PER_S, 3600 * US_PER_S, i, 0, PLAN_NO_CLASS};
         plan_init(p);
         set(p, "students", 300);
         set(p, "days", 1);
@@ -318,6 +295,52 @@ static void test_policy(void)
         CHECK(asked >= 3 * PLAN_DAY_MIN);
         plan_result_free(none);
         plan_result_free(ours);
+        free(p);
+}
+
+/*
+ * The forecast with the classes as its timetable: nearly everybody finds a warm one, and the pool
+ * costs a fraction of a fixed one of the size that serves as many. And the same again, to the bit.
+ */
+static void test_ours(void)
+{
+        struct plan *p = malloc(sizeof(*p));
+        struct plan_ours *ours[2] = {NULL, NULL};
+        struct plan_result *r[2], *fixed;
+        double idle, fixed_idle;
+
+        class_plan(p);
+        set(p, "students", 300);
+        set(p, "sessions_per_day", 0);
+        set(p, "days", 10);
+        p->classes[0].roster = 300;
+        p->classes[0].days = 0x1f;
+        set(p, "pool", 60);
+        set(p, "pool_from_hour", 0);
+        set(p, "pool_to_hour", 24);
+        fixed = run_with(p, NULL);
+        p->n_types = 0; /* made anew by the check */
+        set(p, "pool", 0);
+        for (int i = 0; i < 2; i++) {
+                struct plan_error e;
+
+                CHECK(plan_check(p, &e) == 0);
+                CHECK(plan_ours_new(p, &ours[i]) == 0);
+                r[i] = run_with(p, plan_ours_policy(ours[i]));
+                plan_ours_free(ours[i]);
+        }
+        CHECK(memcmp(r[0], r[1], sizeof(*r[0])) == 0);
+        idle = plan_seconds(r[0], USE_WARM) + plan_seconds(r[0], USE_LAUNCHING);
+        fixed_idle = plan_seconds(fixed, USE_WARM) + plan_seconds(fixed, USE_LAUNCHING);
+        fprintf(stderr,
+                "  forecast and timetable: %.2f %% warm, idle %.0f s; pool of 60: %.2f %%, %.0f "
+                "s\n",
+                100 * plan_hit_rate(r[0]), idle, 100 * plan_hit_rate(fixed), fixed_idle);
+        CHECK(plan_hit_rate(r[0]) > 0.95);
+        CHECK(idle < fixed_idle / 10);
+        plan_result_free(r[0]);
+        plan_result_free(r[1]);
+        plan_result_free(fixed);
         free(p);
 }
 
@@ -526,6 +549,7 @@ static void everything_else(void)
         RUN(test_account);
         RUN(test_bound);
         RUN(test_policy);
+        RUN(test_ours);
         RUN(test_chart);
         RUN(test_cancel);
         RUN(test_large);
