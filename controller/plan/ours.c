@@ -7,9 +7,8 @@
 #include "base/str.h"
 #include "pool/sizer.h"
 
-#define FIRST_US (INT64_C(1767571200) * US_PER_S) /* 2026-01-05, a Monday */
-#define ANNOUNCED_S 86400                         /* a lesson is known so long before */
-#define BEFORE_US (INT64_C(86400) * US_PER_S)     /* clocks of buckets begin before the plan */
+#define ANNOUNCED_S 86400                     /* a lesson is known so long before */
+#define BEFORE_US (INT64_C(86400) * US_PER_S) /* clocks of buckets begin before the plan */
 /* A course before its first class. */
 #define ATTENDANCE 0.85
 #define ATTENDANCE_DEVIATION 0.15
@@ -42,7 +41,7 @@ struct plan_ours {
 
 static utc_t utc_at(int64_t at_us)
 {
-        return (utc_t){FIRST_US + at_us};
+        return (utc_t){PLAN_FIRST_US + at_us};
 }
 
 static void announce(struct typed *t, int64_t at_us)

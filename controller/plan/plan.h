@@ -20,6 +20,7 @@
 #define PLAN_TITLE_SIZE 120
 #define PLAN_ERROR_SIZE 240
 #define PLAN_DAY_MIN 1440
+#define PLAN_FIRST_US INT64_C(1767571200000000) /* UTC of day 0: 2026-01-05, a Monday */
 #define PLAN_NO_CLASS UINT32_MAX
 #define PLAN_EVERY_DAY 0x7F /* bit 0 is Monday */
 

@@ -129,7 +129,7 @@ static struct moment take_first(struct world *w)
 void world_give(struct world *w, struct core_event *ev)
 {
         ev->now = (mono_t){w->now_us + US_PER_S};
-        ev->utc = (utc_t){WORLD_UTC_US - WORLD_BEFORE_US + w->now_us};
+        ev->utc = (utc_t){PLAN_FIRST_US - WORLD_BEFORE_US + w->now_us};
         w->fx->n = 0;
         core_step(w->core, ev, w->fx);
         w->result->steps++;

@@ -7,9 +7,6 @@
 
 /* The clock runs before the first midnight, so that the pool is warm when the measuring begins. */
 #define WORLD_BEFORE_US (2 * 3600 * INT64_C(1000000))
-#define WORLD_UTC_US                                                                               \
-        (INT64_C(1767571200) * 1000000) /* 2026-01-05, a Monday: the first midnight                \
-                                         */
 #define NOBODY UINT32_MAX
 
 enum moment_kind {
