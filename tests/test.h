@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stdio.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,3 +42,11 @@
                 fprintf(stderr, "  %s\n", #fn);                                                    \
                 fn();                                                                              \
         } while (0)
+
+/* The full tier (tests/run --full): every count that is named anywhere. */
+static inline bool test_full(void)
+{
+        const char *full = getenv("WS_TEST_FULL");
+
+        return full && strcmp(full, "1") == 0;
+}

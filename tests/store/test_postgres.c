@@ -452,7 +452,7 @@ static void run_all(const char *only)
 int main(void)
 {
         setvbuf(stderr, NULL, _IOLBF, 0);
-        full = getenv("WS_TEST_FULL") ? 1 : 0;
+        full = test_full();
         rig_seed();
         CHECK(loop_new(&loop) == 0);
         server_init(POSTGRES_SCRIPT);

@@ -19,10 +19,3 @@ static inline uint64_t pool_seed(void)
         }
         return seed;
 }
-
-static inline bool pool_full(void)
-{
-        const char *full = getenv("WS_TEST_FULL");
-
-        return full && *full == '1';
-}

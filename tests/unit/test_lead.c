@@ -342,7 +342,7 @@ static void random_histories(void)
 {
         uint64_t seed =
                 (uint64_t)strtoll(getenv("WS_TEST_SEED") ? getenv("WS_TEST_SEED") : "0", NULL, 10);
-        uint64_t takeovers = 0, n = getenv("WS_TEST_FULL") ? 2000 : 150;
+        uint64_t takeovers = 0, n = test_full() ? 2000 : 150;
 
         if (seed == 0)
                 seed = (uint64_t)mono_read().us % 1000000;

@@ -557,9 +557,7 @@ static void everything_else(void)
 
 int main(int argc, char **argv)
 {
-        const char *f = getenv("WS_TEST_FULL");
-
-        full = f && strcmp(f, "1") == 0;
+        full = test_full();
         seed = (uint64_t)utc_read().us;
         if (argc > 1 && num_parse_u64(argv[1], 0, UINT64_MAX, &seed) < 0)
                 return 2;

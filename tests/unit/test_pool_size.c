@@ -125,7 +125,7 @@ static void test_monotone_in_hit_rate(void)
 
                 sizer_init(&s[i], &config);
         }
-        for (int64_t t = 0; t < (pool_full() ? 400000 : 60000); t++) {
+        for (int64_t t = 0; t < (test_full() ? 400000 : 60000); t++) {
                 uint32_t n = random_unit(&seed) < 0.03;
 
                 for (size_t i = 0; i < ARRAY_LEN(rates); i++) {

@@ -212,7 +212,7 @@ static void first_day(bool fixed, int worlds, double *ret_hit, double *ret_ratio
 
 static void test_class_of_300(void)
 {
-        int worlds = pool_full() ? 200 : 40;
+        int worlds = test_full() ? 200 : 40;
         double hit, ratio;
 
         first_day(false, worlds, &hit, &ratio);

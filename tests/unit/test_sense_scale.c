@@ -466,9 +466,7 @@ static void a_storm(void)
 
 int main(void)
 {
-        const char *full = getenv("WS_TEST_FULL");
-
-        scale = full && strcmp(full, "1") == 0 ? 1 : 20;
+        scale = test_full() ? 1 : 20;
         RUN(few_watches);
         RUN(a_big_tree_moves);
         RUN(a_storm);
