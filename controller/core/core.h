@@ -149,6 +149,16 @@ struct core_event {
                         char actor[CORE_NAME_SIZE];
                         char reason[CORE_REASON_SIZE];
                 } req_mode;
+                /*
+                 * A plan or a forecast outside of the core sizes the pool, in place of the
+                 * configured size, until the next such event. Not stored: whoever sends it sends it
+                 * again after a start.
+                 */
+                struct {
+                        char type[CORE_TYPE_SIZE];
+                        uint32_t size;
+                        char reason[CORE_REASON_SIZE]; /* "class cs101 at 10:00", for people */
+                } pool_target;
                 struct {
                         char task[CORE_ID_SIZE];
                         bool ok;

@@ -178,6 +178,9 @@ struct pool {
         uint32_t waiting;
         uint64_t hits, misses;
         uint32_t target;
+        bool sized; /* by POOL_TARGET, and why; otherwise by the configuration */
+        uint32_t size;
+        char size_why[POOL_WHY_SIZE];
         char failure[CORE_REASON_SIZE];                       /* of the last launch that failed */
         char reason[POOL_REASON_SIZE + CORE_REASON_SIZE + 2]; /* ": " between them */
 };
@@ -345,6 +348,7 @@ void pools_account(struct core *c, struct task *t);
 void pools_forget(struct core *c, struct task *t);
 void pools_wait(struct core *c, struct workspace *w);
 void pools_unwait(struct core *c, struct workspace *w);
+void pools_target(struct core *c, const struct core_event *ev);
 void pools_launch_failed(struct core *c, uint32_t type, const char *reason);
 void pools_launch_succeeded(struct core *c, uint32_t type, int64_t lead_ms);
 /* The provider has begun with it; or it has no room, or was asked too often. */

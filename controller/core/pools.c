@@ -154,6 +154,23 @@ void pools_forget(struct core *c, struct task *t)
         reclass(c, t, CLASS_NONE);
 }
 
+/* ---- how many there should be ---- */
+
+void pools_target(struct core *c, const struct core_event *ev)
+{
+        uint32_t type = type_find(c, ev->pool_target.type);
+        struct pool *p = &c->pools[type];
+
+        if (type >= c->config.n_types) {
+                c->ignored++;
+                return;
+        }
+        c->pool_dirty |= !p->sized || p->size != ev->pool_target.size;
+        p->sized = true;
+        p->size = ev->pool_target.size;
+        STR_CUT(p->size_why, ev->pool_target.reason);
+}
+
 /* ---- launches that work and that do not ---- */
 
 void pools_launch_failed(struct core *c, uint32_t type, const char *reason)
@@ -299,13 +316,19 @@ static bool people_refused(const struct core *c)
         return false;
 }
 
+static uint32_t size_of(const struct core *c, uint32_t type)
+{
+        return c->pools[type].sized ? c->pools[type].size : c->config.types[type].pool_size;
+}
+
 static struct pool_input input_of(const struct core *c, uint32_t type, bool refill)
 {
         const struct pool *p = &c->pools[type];
         const struct mode *pause = modes_get(c, MODE_PAUSE, type);
 
         return (struct pool_input){
-                .size = refill ? c->config.types[type].pool_size : 0,
+                .size = refill ? size_of(c, type) : 0,
+                .why = p->sized ? p->size_why : NULL,
                 .waiting = p->waiting,
                 .warm = p->n[CLASS_WARM] + p->n[CLASS_UNHEARD],
                 .launching = p->n[CLASS_LAUNCHING],

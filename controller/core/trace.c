@@ -150,6 +150,22 @@ static void add_mode(struct text *x, const struct core_event *ev)
         add_str(x, "reason", ev->req_mode.reason);
 }
 
+static void add_target(struct text *x, const struct core_event *ev)
+{
+        add(x, " %s size=%u", ev->pool_target.type, ev->pool_target.size);
+        add_str(x, "reason", ev->pool_target.reason);
+}
+
+static void add_boot(struct text *x, const struct core_event *ev)
+{
+        add_u64(x, "epoch", ev->boot.epoch);
+        add(x, " tasks=%llu audit=%llu commands=%llu erased=%llu",
+            (unsigned long long)ev->boot.task_number_max,
+            (unsigned long long)ev->boot.audit_seq_max,
+            (unsigned long long)ev->boot.command_id_max,
+            (unsigned long long)ev->boot.generation_max);
+}
+
 static void add_launched(struct text *x, const struct core_event *ev)
 {
         add(x, " %s %s", ev->task_result.task,
@@ -195,12 +211,7 @@ static void add_event(struct text *x, const struct core_event *ev)
                 add_task(x, &ev->task_row);
                 break;
         case EV_BOOT_DONE:
-                add_u64(x, "epoch", ev->boot.epoch);
-                add(x, " tasks=%llu audit=%llu commands=%llu erased=%llu",
-                    (unsigned long long)ev->boot.task_number_max,
-                    (unsigned long long)ev->boot.audit_seq_max,
-                    (unsigned long long)ev->boot.command_id_max,
-                    (unsigned long long)ev->boot.generation_max);
+                add_boot(x, ev);
                 break;
         case EV_BOOT_SETTING:
                 add_setting(x, &ev->setting_row);
@@ -219,6 +230,9 @@ static void add_event(struct text *x, const struct core_event *ev)
                 break;
         case EV_REQ_MODE:
                 add_mode(x, ev);
+                break;
+        case EV_POOL_TARGET:
+                add_target(x, ev);
                 break;
         case EV_REQ_SHUTDOWN:
                 add_str(x, "actor", ev->req_plain.actor);

@@ -99,6 +99,8 @@ static void explain(const struct pool_input *in, uint32_t wanted, struct pool_pl
                 n = snprintf(dst, size, "drained");
         else if (in->paused)
                 n = snprintf(dst, size, in->held ? "paused, for people too" : "paused");
+        else if (in->why)
+                n = snprintf(dst, size, "size %u: %.*s", in->size, POOL_WHY_SIZE - 1, in->why);
         else
                 n = snprintf(dst, size, "fixed size %u", in->size);
         if (in->draining)

@@ -22,6 +22,7 @@
 #define POOL_BREAKER_MIN_MS 5000
 #define POOL_BREAKER_MAX_MS 300000
 #define POOL_REASON_SIZE 96
+#define POOL_WHY_SIZE 48 /* of a size, within the reason */
 
 /* Closed: failures < POOL_BREAKER_FAILURES. Open until `until`, then one probe at a time. */
 struct pool_breaker {
@@ -45,6 +46,7 @@ struct pool_backoff {
 
 struct pool_input {
         uint32_t size;      /* warm tasks to keep */
+        const char *why;    /* this size; NULL: it is fixed. At most POOL_WHY_SIZE with NUL */
         uint32_t waiting;   /* people without a task */
         uint32_t warm;      /* warm and answering */
         uint32_t launching; /* in flight */

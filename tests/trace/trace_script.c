@@ -166,6 +166,16 @@ static bool on_mode(const struct words *w, struct core_event *ev)
                (ev->req_mode.on || strcmp(word(w, 1), "off") == 0);
 }
 
+/* target type=code size=3 reason="…" */
+static bool on_target(const struct words *w, struct core_event *ev)
+{
+        ev->type = EV_POOL_TARGET;
+        ev->pool_target.size = (uint32_t)number(w, "size", 0);
+        value(w, "type", ev->pool_target.type, sizeof(ev->pool_target.type));
+        value(w, "reason", ev->pool_target.reason, sizeof(ev->pool_target.reason));
+        return true;
+}
+
 static bool on_notice(const struct words *w, struct core_event *ev)
 {
         ev->type = EV_TASK_NOTICE;
@@ -306,7 +316,7 @@ bool script_event(const char *line, struct core_event *ret_event)
                 {"hello", on_hello},         {"report", on_report},     {"saved", on_saved},
                 {"verified", on_verified},   {"salvaged", on_salvaged}, {"pause", on_mode},
                 {"maintenance", on_mode},    {"drain", on_mode},        {"notice", on_notice},
-                {"abandon", on_request},
+                {"abandon", on_request},     {"target", on_target},
         };
         struct words w;
 

@@ -238,6 +238,7 @@ static const struct {
         {"REQ_MODE maintenance", MODE(MAINTENANCE)},
         {"REQ_MODE drain", MODE(DRAIN)},
         {"REQ_MODE drain hard", MODE(DRAIN, .hard = true)},
+        {"POOL_TARGET", {.type = EV_POOL_TARGET, .pool_target = {"code", 1, "a class"}}},
         {"REQ_SHUTDOWN", {.type = EV_REQ_SHUTDOWN, .req_plain = {.token = 1}}},
         {"TASK_LAUNCHED ok", LAUNCHED(.ok = true)},
         {"TASK_LAUNCHED broken", LAUNCHED(.failure = LAUNCH_BROKEN), .sure = true},

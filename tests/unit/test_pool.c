@@ -24,6 +24,28 @@ static struct pool_plan plan(uint32_t size, uint32_t waiting, uint32_t warm, uin
         return ret;
 }
 
+static void test_reason(void)
+{
+        struct pool_breaker closed;
+        struct pool_input in = {.size = 3,
+                                .why = "a class of 30 at 10:00, which has a name that is too long",
+                                .capacity = 10,
+                                .waiting = UINT32_MAX,
+                                .breaker = &closed,
+                                .backoff = &idle};
+        struct pool_plan p;
+
+        pool_breaker_init(&closed);
+        pool_plan(&in, &p);
+        CHECK(strlen(p.reason) < POOL_REASON_SIZE);
+        CHECK(strncmp(p.reason, "size 3: a class of 30 at 10:00", 30) == 0);
+        in.waiting = 0;
+        in.warm = 3;
+        in.why = "a class";
+        pool_plan(&in, &p);
+        CHECK_STR(p.reason, "size 3: a class");
+}
+
 static void test_plan(void)
 {
         struct pool_plan p = plan(2, 0, 0, 0, 10, false);
@@ -169,6 +191,7 @@ static void test_backoff(void)
 int main(void)
 {
         RUN(test_plan);
+        RUN(test_reason);
         RUN(test_claim_first);
         RUN(test_breaker);
         RUN(test_modes);
