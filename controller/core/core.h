@@ -400,6 +400,9 @@ struct pool_view {
         const char *reason;    /* why the target is what it is */
         mono_t breaker_until;  /* launches pause until then after repeated failures; NEVER: no */
         int64_t lead_ms;       /* from launch to warm, as it was lately; 0 not known */
+        const char *policy;    /* who sizes it: "fixed", "forecast", "plan" (from outside) */
+        utc_t next_change;     /* of the size, as far as known beforehand; INT64_MAX: none is */
+        int64_t spent;         /* today, in millionths of a dollar; -1: not counted */
 };
 
 /* The pool of types[i]; false behind the last. */

@@ -9,7 +9,10 @@
 #include "core/core.h"
 #include "core/index.h"
 #include "core/timers.h"
+#include "pool/budget.h"
 #include "pool/pool.h"
+#include "pool/scalein.h"
+#include "pool/sizer.h"
 
 /* Effects that one entity can cause in one go, with room to spare. */
 #define ENTITY_EFFECTS_MAX 40
@@ -58,6 +61,7 @@
 #define STOPS_WINDOW_MS 60000
 /* Agents that come back are spread so that no more than this many do in a second. */
 #define RECONNECTS_PER_S 200
+#define LEAD_UNKNOWN_MS 60000 /* from launch to warm, until some were seen */
 #define RECONNECT_MIN_MS 1000
 #define RECONNECT_MAX_MS 60000
 /* A silent agent is one not heard for this many heartbeats. */
@@ -181,6 +185,12 @@ struct pool {
         bool sized; /* by POOL_TARGET, and why; otherwise by the configuration */
         uint32_t size;
         char size_why[POOL_WHY_SIZE];
+        struct sizer *sizer; /* NULL: its size is fixed */
+        struct budget budget;
+        uint32_t budget_max; /* free tasks that are paid for */
+        struct scalein scalein;
+        mono_t size_due; /* time goes on for what is above; NEVER: nothing of it changes */
+        bool rate_held;  /* more would be launched, if the provider took more */
         char failure[CORE_REASON_SIZE];                       /* of the last launch that failed */
         char reason[POOL_REASON_SIZE + CORE_REASON_SIZE + 2]; /* ": " between them */
 };
@@ -201,9 +211,10 @@ struct core {
         uint64_t epoch;
         mono_t pool_due;
         bool pool_dirty;
-        bool booted;  /* BOOT_DONE was given */
-        bool open;    /* the first inventory is complete */
-        bool certain; /* what the last inventory did not have is not there */
+        struct bucket launches; /* of the provider */
+        bool booted;            /* BOOT_DONE was given */
+        bool open;              /* the first inventory is complete */
+        bool certain;           /* what the last inventory did not have is not there */
         bool draining;
         mono_t drain_until; /* then DRAINED comes, whatever is left */
         mono_t drain_due;
@@ -343,6 +354,19 @@ void idle_deadline(struct core *c, struct workspace *w);
 
 void pools_run(struct core *c);
 /* A task's state or its agent's silence has changed. */
+/* ---- sizing.c: how many free tasks each pool should have ---- */
+
+int sizing_new(struct core *c);
+void sizing_free(struct core *c);
+/* Time goes on: at most every SIZING_STEP_MS for each type. */
+void sizing_run(struct core *c);
+/* Somebody asked for a workspace that takes a task. */
+void sizing_arrived(struct core *c, uint32_t type);
+/* The size now; `ret_why`: NULL for one that is fixed. Replacement included. */
+uint32_t sizing_size(const struct core *c, uint32_t type, const char **ret_why);
+/* Of `stop` warm tasks above `target`, how many are to be ended now; and outdated ones. */
+uint32_t sizing_stop(struct core *c, uint32_t type, uint32_t target, uint32_t stop);
+
 void pools_account(struct core *c, struct task *t);
 /* It is being dropped. */
 void pools_forget(struct core *c, struct task *t);

@@ -161,8 +161,7 @@ static void add_boot(struct text *x, const struct core_event *ev)
         add_u64(x, "epoch", ev->boot.epoch);
         add(x, " tasks=%llu audit=%llu commands=%llu erased=%llu",
             (unsigned long long)ev->boot.task_number_max,
-            (unsigned long long)ev->boot.audit_seq_max,
-            (unsigned long long)ev->boot.command_id_max,
+            (unsigned long long)ev->boot.audit_seq_max, (unsigned long long)ev->boot.command_id_max,
             (unsigned long long)ev->boot.generation_max);
 }
 

@@ -1,0 +1,37 @@
+/*
+ * The decision core with people who come at given times and agents that never fail, to look at how
+ * large its pools are. A launch takes `lead_s`; nobody leaves.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/core.h"
+
+#define SIZING_PRICE 1000000 /* a dollar for a task for an hour */
+
+struct sizing_world {
+        struct core_config config; /* set before sizing_open */
+        int64_t utc_s;             /* at the start */
+        int64_t lead_s;
+        /* What happened. */
+        struct core *core;
+        int64_t now_us;
+        uint32_t launches, stops, people, live;
+        uint32_t in_flight_max;
+        int64_t came_us; /* the last of them */
+        double spent;    /* of this day, counted here: dollars */
+        int64_t warm_age_us_max;
+        uint32_t target_max;
+        struct pool_view pool; /* as of now */
+        /* Called after each step, may be NULL. */
+        void (*look)(const struct sizing_world *w);
+};
+
+/* One type "code" with a forecast: floor 1, ceiling 10, always peak. */
+void sizing_defaults(struct sizing_world *w);
+void sizing_open(struct sizing_world *w);
+/* Until `s` seconds after the start. Somebody comes every `every_s` seconds; 0: nobody. */
+void sizing_run_until(struct sizing_world *w, int64_t s, int64_t every_s);
+void sizing_close(struct sizing_world *w);
