@@ -72,6 +72,7 @@ static void boot_done(struct core *c, const struct core_event *ev)
                 (void)snprintf(text, sizeof(text), "epoch %llu", (unsigned long long)c->epoch);
                 fx_audit(c, "", "", "core", "leading", text);
         }
+        learned_booted(c);
 }
 
 /*

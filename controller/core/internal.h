@@ -170,6 +170,27 @@ struct task_list {
         uint32_t head, tail;
 };
 
+#define LEARNED_VERSION (1000 + SIZER_VERSION)
+#define LEARNED_MS 600000 /* between two times of storing it */
+#define LEARNED_PIECE 72  /* bytes in a row */
+
+/* What a pool must not forget: learned.c. */
+struct learned {
+        uint32_t version;
+        uint32_t size;
+        struct sizer_memory memory;
+        int32_t day, month;
+        double day_spent, month_spent;
+        uint64_t sum;
+};
+
+#define LEARNED_PIECES ((sizeof(struct learned) + LEARNED_PIECE - 1) / LEARNED_PIECE)
+
+union learned_image {
+        struct learned learned;
+        uint8_t bytes[LEARNED_PIECES * LEARNED_PIECE];
+};
+
 struct pool {
         uint32_t n[CLASS_MAX];    /* tasks by class */
         struct task_list warm;    /* those that can be given away */
@@ -189,9 +210,12 @@ struct pool {
         struct budget budget;
         uint32_t budget_max; /* free tasks that are paid for */
         struct scalein scalein;
-        mono_t size_due; /* time goes on for what is above; NEVER: nothing of it changes */
-        bool rate_held;  /* more would be launched, if the provider took more */
-        char failure[CORE_REASON_SIZE];                       /* of the last launch that failed */
+        mono_t size_due;    /* time goes on for what is above; NEVER: nothing of it changes */
+        mono_t learned_due; /* it is stored again */
+        union learned_image *stored;    /* as it is in the store */
+        bool has_stored;                /* read at the start */
+        bool rate_held;                 /* more would be launched, if the provider took more */
+        char failure[CORE_REASON_SIZE]; /* of the last launch that failed */
         char reason[POOL_REASON_SIZE + CORE_REASON_SIZE + 2]; /* ": " between them */
 };
 
@@ -211,10 +235,11 @@ struct core {
         uint64_t epoch;
         mono_t pool_due;
         bool pool_dirty;
-        struct bucket launches; /* of the provider */
-        bool booted;            /* BOOT_DONE was given */
-        bool open;              /* the first inventory is complete */
-        bool certain;           /* what the last inventory did not have is not there */
+        struct bucket launches;       /* of the provider */
+        union learned_image learning; /* room to put it together */
+        bool booted;                  /* BOOT_DONE was given */
+        bool open;                    /* the first inventory is complete */
+        bool certain;                 /* what the last inventory did not have is not there */
         bool draining;
         mono_t drain_until; /* then DRAINED comes, whatever is left */
         mono_t drain_due;
@@ -366,6 +391,15 @@ void sizing_arrived(struct core *c, uint32_t type);
 uint32_t sizing_size(const struct core *c, uint32_t type, const char **ret_why);
 /* Of `stop` warm tasks above `target`, how many are to be ended now; and outdated ones. */
 uint32_t sizing_stop(struct core *c, uint32_t type, uint32_t target, uint32_t stop);
+
+/* ---- learned.c: what pools have learned, through a restart ---- */
+
+/* False: it is not about that, or of no use. */
+bool learned_boot(struct core *c, const struct setting_row *row);
+/* All rows were given. */
+void learned_booted(struct core *c);
+/* False: the step has no room for it. */
+bool learned_store(struct core *c, uint32_t type);
 
 void pools_account(struct core *c, struct task *t);
 /* It is being dropped. */

@@ -31,13 +31,14 @@ int sizing_new(struct core *c)
 
                 scalein_init(&p->scalein);
                 p->budget_max = UINT32_MAX;
-                p->size_due = MONO_NEVER;
+                p->size_due = p->learned_due = MONO_NEVER;
                 if (t->sizing.forecast || t->warm_age_ms > 0)
                         p->size_due = (mono_t){0};
                 if (!t->sizing.forecast)
                         continue;
                 p->sizer = malloc(sizeof(*p->sizer));
-                if (!p->sizer)
+                p->stored = calloc(1, sizeof(*p->stored));
+                if (!p->sizer || !p->stored)
                         return -ENOMEM;
                 sizer_init(p->sizer, &config);
                 budget_init(&p->budget, t->sizing.task_hour, t->sizing.day_max,
@@ -48,8 +49,10 @@ int sizing_new(struct core *c)
 
 void sizing_free(struct core *c)
 {
-        for (uint32_t i = 0; i < c->config.n_types; i++)
+        for (uint32_t i = 0; i < c->config.n_types; i++) {
                 free(c->pools[i].sizer);
+                free(c->pools[i].stored);
+        }
 }
 
 /* ---- time ---- */
@@ -80,6 +83,17 @@ static mono_t next_step(const struct core *c)
         return (mono_t){c->now.us + step_us - in_step_us};
 }
 
+/* The first time comes LEARNED_MS after the start: then there is something to be remembered. */
+static void learn(struct core *c, uint32_t type)
+{
+        struct pool *p = &c->pools[type];
+
+        if (mono_is_never(p->learned_due))
+                p->learned_due = mono_add_ms(c->now, LEARNED_MS);
+        else if (mono_due(p->learned_due, c->now) && learned_store(c, type))
+                p->learned_due = mono_add_ms(c->now, LEARNED_MS);
+}
+
 void sizing_run(struct core *c)
 {
         for (uint32_t i = 0; i < c->config.n_types; i++) {
@@ -90,6 +104,7 @@ void sizing_run(struct core *c)
                         if (p->sizer) {
                                 spend(c, i);
                                 advance(c, p);
+                                learn(c, i);
                         }
                 }
                 c->pool_due = mono_min(c->pool_due, p->size_due);

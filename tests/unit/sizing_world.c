@@ -29,6 +29,21 @@ static void todo(int64_t at_us, enum todo_kind kind, const char *task, uint64_t 
         n_todos++;
 }
 
+static void put_row(struct sizing_world *w, const struct setting_row *row)
+{
+        size_t i = 0;
+
+        while (i < SIZING_ROWS && strcmp(w->rows[i].name, row->name) != 0)
+                i++;
+        for (size_t k = 0; i == SIZING_ROWS && k < SIZING_ROWS; k++) {
+                if (!w->rows[k].name[0])
+                        i = k;
+        }
+        CHECK(i < SIZING_ROWS);
+        w->rows[i] = row->value[0] ? *row : (struct setting_row){0};
+        w->n_put++;
+}
+
 static void act(struct sizing_world *w, const struct core_effect *e)
 {
         if (e->type == FX_LAUNCH_TASK) {
@@ -42,6 +57,10 @@ static void act(struct sizing_world *w, const struct core_effect *e)
                 todo(w->now_us, TODO_ENDED, e->stop_task.task, 0);
         } else if (e->type == FX_COMMAND && e->command.verb == COMMAND_CLAIM) {
                 todo(w->now_us, TODO_READY, e->command.task, e->command.generation);
+        } else if (e->type == FX_PUT_SETTING) {
+                put_row(w, &e->setting_row);
+        } else if (e->type == FX_AUDIT && strcmp(e->audit_row.what, "pool-forgot") == 0) {
+                w->forgot++;
         }
 }
 
@@ -145,8 +164,21 @@ void sizing_open(struct sizing_world *w)
 {
         n_todos = 0;
         CHECK_INT(core_new(&w->config, &w->core), 0);
+        for (size_t i = 0; i < SIZING_ROWS; i++) {
+                if (w->rows[i].name[0])
+                        give(w, (struct core_event){.type = EV_BOOT_SETTING,
+                                                    .setting_row = w->rows[i]});
+        }
         give(w, (struct core_event){.type = EV_BOOT_DONE});
         give(w, (struct core_event){.type = EV_INVENTORY_DONE, .inventory = {.certain = true}});
+}
+
+void sizing_reopen(struct sizing_world *w, int64_t s)
+{
+        sizing_close(w);
+        w->now_us = s * US_PER_S;
+        w->live = 0;
+        sizing_open(w);
 }
 
 static void person(struct sizing_world *w)

@@ -9,6 +9,7 @@
 
 #include "core/core.h"
 
+#define SIZING_ROWS 256
 #define SIZING_PRICE 1000000 /* a dollar for a task for an hour */
 
 struct sizing_world {
@@ -24,7 +25,10 @@ struct sizing_world {
         double spent;    /* of this day, counted here: dollars */
         int64_t warm_age_us_max;
         uint32_t target_max;
-        struct pool_view pool; /* as of now */
+        struct setting_row rows[SIZING_ROWS]; /* as stored; "" is free */
+        uint32_t n_put;                       /* settings stored so often */
+        uint32_t forgot;                      /* "pool-forgot" in the history */
+        struct pool_view pool;                /* as of now */
         /* Called after each step, may be NULL. */
         void (*look)(const struct sizing_world *w);
 };
@@ -34,4 +38,6 @@ void sizing_defaults(struct sizing_world *w);
 void sizing_open(struct sizing_world *w);
 /* Until `s` seconds after the start. Somebody comes every `every_s` seconds; 0: nobody. */
 void sizing_run_until(struct sizing_world *w, int64_t s, int64_t every_s);
+/* Another core with the rows stored so far, at a later time; its tasks are gone. */
+void sizing_reopen(struct sizing_world *w, int64_t s);
 void sizing_close(struct sizing_world *w);

@@ -177,6 +177,72 @@ static void test_replaces(void)
         }
 }
 
+#define WEEK_S (7 * 24 * HOUR_S)
+
+static void a_week(void)
+{
+        sizing_defaults(&w);
+        w.config.types[0].sizing.floor = 0;
+        w.config.types[0].sizing.day_max = 500 * INT64_C(1000000);
+        sizing_open(&w);
+        sizing_run_until(&w, 8 * HOUR_S, 0);
+        sizing_run_until(&w, 10 * HOUR_S, 20);
+}
+
+/* A new core knows what the old one has learned, ten minutes of it at most missing. */
+static void test_remembers(void)
+{
+        uint32_t rows = 0;
+        int64_t spent;
+
+        a_week();
+        spent = w.pool.spent;
+        CHECK(spent > 0);
+        sizing_run_until(&w, 10 * HOUR_S + 11 * MIN_S, 0);
+        for (size_t i = 0; i < SIZING_ROWS; i++) {
+                CHECK(!w.rows[i].name[0] || strncmp(w.rows[i].name, "pool.code.", 10) == 0);
+                rows += w.rows[i].name[0] != 0;
+        }
+        CHECK(rows > 10);
+        CHECK(w.n_put < 62 * 30); /* what has changed, not all of it each time */
+        sizing_reopen(&w, 10 * HOUR_S + 12 * MIN_S);
+        CHECK(w.pool.spent >= spent);
+        sizing_reopen(&w, WEEK_S + 9 * HOUR_S);
+        sizing_run_until(&w, WEEK_S + 9 * HOUR_S + 20, 0);
+        CHECK(w.pool.target > 0);
+        CHECK(strstr(w.pool.reason, "forecast"));
+        CHECK_INT(w.forgot, 0);
+        sizing_close(&w);
+}
+
+static void spoilt(size_t which)
+{
+        char *digit = &w.rows[which].value[20];
+
+        *digit = *digit == '0' ? '1' : '0';
+}
+
+/* Damaged, of another layout, or lost: it begins anew, and says so. */
+static void test_forgets(void)
+{
+        for (int how = 0; how < 3; how++) {
+                a_week();
+                for (size_t i = 0; how == 0 && i < 1; i++)
+                        spoilt(i);
+                for (size_t i = 0; i < SIZING_ROWS; i++) {
+                        if (how == 1 && strcmp(w.rows[i].name, "pool.code.0") == 0)
+                                w.rows[i].value[0] ^= 1; /* the version */
+                        if (how == 2)
+                                w.rows[i].name[0] = 0;
+                }
+                sizing_reopen(&w, WEEK_S + 9 * HOUR_S);
+                sizing_run_until(&w, WEEK_S + 9 * HOUR_S + 20, 0);
+                CHECK_INT(w.pool.target, 0);
+                CHECK_INT(w.forgot, how < 2);
+                sizing_close(&w);
+        }
+}
+
 static void test_configurations(void)
 {
         struct core *core = NULL;
@@ -203,5 +269,7 @@ int main(void)
         RUN(test_budget);
         RUN(test_launch_rate);
         RUN(test_replaces);
+        RUN(test_remembers);
+        RUN(test_forgets);
         return 0;
 }
