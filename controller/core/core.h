@@ -160,6 +160,13 @@ struct core_event {
                         char reason[CORE_REASON_SIZE]; /* "class cs101 at 10:00", for people */
                 } pool_target;
                 struct {
+                        char id[CORE_NAME_SIZE]; /* of this class of this day; again: changes it */
+                        char type[CORE_TYPE_SIZE];
+                        char course[CORE_NAME_SIZE]; /* whose attendance is learned */
+                        utc_t start;
+                        uint32_t roster; /* students; 0: it is not held */
+                } class_set;
+                struct {
                         char task[CORE_ID_SIZE];
                         bool ok;
                         char reason[CORE_REASON_SIZE]; /* when not ok */

@@ -206,7 +206,8 @@ struct pool {
         bool sized; /* by POOL_TARGET, and why; otherwise by the configuration */
         uint32_t size;
         char size_why[POOL_WHY_SIZE];
-        struct sizer *sizer; /* NULL: its size is fixed */
+        struct sizer *sizer;     /* NULL: its size is fixed */
+        struct classes *classes; /* with a sizer */
         struct budget budget;
         uint32_t budget_max; /* free tasks that are paid for */
         struct scalein scalein;
@@ -391,6 +392,17 @@ void sizing_arrived(struct core *c, uint32_t type);
 uint32_t sizing_size(const struct core *c, uint32_t type, const char **ret_why);
 /* Of `stop` warm tasks above `target`, how many are to be ended now; and outdated ones. */
 uint32_t sizing_stop(struct core *c, uint32_t type, uint32_t target, uint32_t stop);
+
+/* ---- classes.c: classes that are known beforehand ---- */
+
+#define CLASSES_MAX 256 /* of a type, at a time */
+#define COURSES_MAX 64
+
+/* Free it with free(). NULL: no memory. */
+struct classes *classes_new(struct timetable **ret_timetable);
+void classes_set(struct core *c, const struct core_event *ev);
+/* Tell once when there will not be enough tasks for a class. */
+void classes_alarm(struct core *c, uint32_t type);
 
 /* ---- learned.c: what pools have learned, through a restart ---- */
 

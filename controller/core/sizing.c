@@ -36,9 +36,10 @@ int sizing_new(struct core *c)
                         p->size_due = (mono_t){0};
                 if (!t->sizing.forecast)
                         continue;
+                p->classes = classes_new(&config.timetable);
                 p->sizer = malloc(sizeof(*p->sizer));
                 p->stored = calloc(1, sizeof(*p->stored));
-                if (!p->sizer || !p->stored)
+                if (!p->sizer || !p->stored || !p->classes)
                         return -ENOMEM;
                 sizer_init(p->sizer, &config);
                 budget_init(&p->budget, t->sizing.task_hour, t->sizing.day_max,
@@ -52,6 +53,7 @@ void sizing_free(struct core *c)
         for (uint32_t i = 0; i < c->config.n_types; i++) {
                 free(c->pools[i].sizer);
                 free(c->pools[i].stored);
+                free(c->pools[i].classes);
         }
 }
 
@@ -104,6 +106,7 @@ void sizing_run(struct core *c)
                         if (p->sizer) {
                                 spend(c, i);
                                 advance(c, p);
+                                classes_alarm(c, i);
                                 learn(c, i);
                         }
                 }

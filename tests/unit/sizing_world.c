@@ -61,6 +61,8 @@ static void act(struct sizing_world *w, const struct core_effect *e)
                 put_row(w, &e->setting_row);
         } else if (e->type == FX_AUDIT && strcmp(e->audit_row.what, "pool-forgot") == 0) {
                 w->forgot++;
+        } else if (e->type == FX_AUDIT && strcmp(e->audit_row.what, "class-short") == 0) {
+                w->class_short++;
         }
 }
 
@@ -244,4 +246,17 @@ void sizing_run_until(struct sizing_world *w, int64_t s, int64_t every_s)
 void sizing_close(struct sizing_world *w)
 {
         w->core = core_free(w->core);
+}
+
+void sizing_class(struct sizing_world *w, const char *id, const char *course, int64_t start_s,
+                  uint32_t roster)
+{
+        struct core_event ev = {.type = EV_CLASS_SET,
+                                .class_set = {.type = "code",
+                                              .roster = roster,
+                                              .start = {(w->utc_s + start_s) * US_PER_S}}};
+
+        STR_CUT(ev.class_set.id, id);
+        STR_CUT(ev.class_set.course, course);
+        give(w, ev);
 }

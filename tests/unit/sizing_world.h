@@ -27,6 +27,7 @@ struct sizing_world {
         uint32_t target_max;
         struct setting_row rows[SIZING_ROWS]; /* as stored; "" is free */
         uint32_t n_put;                       /* settings stored so often */
+        uint32_t class_short;                 /* and "class-short" */
         uint32_t forgot;                      /* "pool-forgot" in the history */
         struct pool_view pool;                /* as of now */
         /* Called after each step, may be NULL. */
@@ -40,4 +41,7 @@ void sizing_open(struct sizing_world *w);
 void sizing_run_until(struct sizing_world *w, int64_t s, int64_t every_s);
 /* Another core with the rows stored so far, at a later time; its tasks are gone. */
 void sizing_reopen(struct sizing_world *w, int64_t s);
+/* A class is announced for `start_s` seconds after the start of the world. */
+void sizing_class(struct sizing_world *w, const char *id, const char *course, int64_t start_s,
+                  uint32_t roster);
 void sizing_close(struct sizing_world *w);

@@ -177,6 +177,72 @@ static void test_replaces(void)
         }
 }
 
+/* Forty come from 10:00 on within 10 minutes, and the same again at 14:00. */
+static void a_class(bool known)
+{
+        sizing_defaults(&w);
+        w.config.types[0].sizing.floor = 0;
+        w.config.types[0].sizing.ceiling = 60;
+        w.config.types[0].sizing.hit_rate = 0.99;
+        w.look = within_ceiling;
+        sizing_open(&w);
+        if (known) {
+                sizing_class(&w, "math-1", "math", 10 * HOUR_S, 50);
+                sizing_class(&w, "math-2", "math", 14 * HOUR_S, 50);
+                sizing_class(&w, "never", "math", 12 * HOUR_S, 50);
+                sizing_class(&w, "never", "math", 12 * HOUR_S, 0);
+        }
+}
+
+static void test_two_classes(void)
+{
+        uint64_t hits, misses;
+
+        a_class(false);
+        sizing_run_until(&w, 10 * HOUR_S, 0);
+        CHECK_INT(w.pool.warm, 0);
+        sizing_run_until(&w, 10 * HOUR_S + 10 * MIN_S, 15);
+        misses = w.pool.misses;
+        CHECK(misses > 3);
+        sizing_close(&w);
+        a_class(true);
+        sizing_run_until(&w, 9 * HOUR_S, 0);
+        CHECK_INT(w.pool.warm, 0);
+        CHECK(w.pool.next_change.us > (w.utc_s + 9 * HOUR_S + 30 * MIN_S) * US_PER_S &&
+              w.pool.next_change.us < (w.utc_s + 10 * HOUR_S) * US_PER_S);
+        sizing_run_until(&w, 10 * HOUR_S, 0);
+        CHECK(w.pool.warm >= 5);
+        CHECK(strstr(w.pool.reason, "class:"));
+        sizing_run_until(&w, 10 * HOUR_S + 10 * MIN_S, 15);
+        CHECK(w.pool.misses == 0);
+        hits = w.pool.hits;
+        sizing_run_until(&w, 12 * HOUR_S + 20 * MIN_S, 0);
+        CHECK_INT(w.pool.warm, 0); /* the one at twelve was cancelled */
+        sizing_run_until(&w, 14 * HOUR_S, 0);
+        sizing_run_until(&w, 14 * HOUR_S + 10 * MIN_S, 15);
+        CHECK(w.pool.misses == 0 && w.pool.hits == 2 * hits);
+        sizing_run_until(&w, 18 * HOUR_S, 0);
+        CHECK_INT(w.pool.warm, 0);
+        CHECK_INT(w.class_short, 0);
+        sizing_close(&w);
+}
+
+static void test_class_short(void)
+{
+        a_class(false);
+        sizing_close(&w);
+        w.config.types[0].sizing.ceiling = 4;
+        sizing_open(&w);
+        sizing_class(&w, "math-1", "math", HOUR_S, 50);
+        sizing_run_until(&w, 30 * MIN_S, 0);
+        CHECK_INT(w.class_short, 0);
+        sizing_run_until(&w, HOUR_S, 0);
+        CHECK_INT(w.pool.warm, 4);
+        sizing_run_until(&w, HOUR_S + 5 * MIN_S, 15);
+        CHECK(w.class_short > 0 && w.class_short < 10);
+        sizing_close(&w);
+}
+
 #define WEEK_S (7 * 24 * HOUR_S)
 
 static void a_week(void)
@@ -269,6 +335,8 @@ int main(void)
         RUN(test_budget);
         RUN(test_launch_rate);
         RUN(test_replaces);
+        RUN(test_two_classes);
+        RUN(test_class_short);
         RUN(test_remembers);
         RUN(test_forgets);
         return 0;
