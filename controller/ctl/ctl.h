@@ -23,6 +23,15 @@ struct ctl {
         const char *template, *listen, *run_dir, *user, *controllers;
         uint64_t wait_s, after, port, workers;
         const char *reason;
+        const char *preset, *prices, *launches, *svg, *csv, *arrival, *arch, *policy, *weekdays,
+                *title;
+        uint64_t column;
+        struct {
+#define FIELD(name, otherwise, least, most, whole, doc) const char *name;
+#include "plan/field.def"
+#undef FIELD
+        } plan; /* the fields of a plan, as text */
+        bool ascii, print_prices;
         bool json, follow, wait, has_wait, hard, off;
         /* arguments behind the command */
         const char *argument; /* NULL for none */
@@ -65,5 +74,7 @@ enum ctl_exit command_pause(const struct ctl *c);
 enum ctl_exit command_maintenance(const struct ctl *c);
 enum ctl_exit command_drain(const struct ctl *c);
 enum ctl_exit command_shutdown(const struct ctl *c);
+/* plan.c */
+enum ctl_exit command_plan(const struct ctl *c);
 /* nginx.c */
 enum ctl_exit command_nginx_config(const struct ctl *c);

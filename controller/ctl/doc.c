@@ -55,6 +55,37 @@ void doc_set_bool(struct doc *d, const char *key, bool value)
         checked(cJSON_AddBoolToObject((cJSON *)d, key, value));
 }
 
+struct doc *doc_add_object(struct doc *d, const char *key)
+{
+        cJSON *made = checked(cJSON_CreateObject());
+
+        if (key)
+                (void)cJSON_AddItemToObject((cJSON *)d, key, made);
+        else
+                (void)cJSON_AddItemToArray((cJSON *)d, made);
+        return (struct doc *)made;
+}
+
+struct doc *doc_add_list(struct doc *d, const char *key)
+{
+        return (struct doc *)checked(cJSON_AddArrayToObject((cJSON *)d, key));
+}
+
+enum doc_kind doc_kind(const struct doc *d)
+{
+        const cJSON *n = node(d);
+
+        if (cJSON_IsBool(n))
+                return DOC_TRUTH;
+        if (cJSON_IsNumber(n))
+                return DOC_NUMBER;
+        if (cJSON_IsString(n))
+                return DOC_TEXT;
+        if (cJSON_IsArray(n))
+                return DOC_LIST;
+        return cJSON_IsObject(n) ? DOC_OBJECT : DOC_NOTHING;
+}
+
 char *doc_print(const struct doc *d, bool pretty)
 {
         char *text = pretty ? cJSON_Print(node(d)) : cJSON_PrintUnformatted(node(d));

@@ -17,10 +17,17 @@ struct doc *doc_free(struct doc *d);
 void doc_freep(struct doc **d);
 #define AUTO_DOC CLEANUP(doc_freep) struct doc
 
+enum doc_kind { DOC_NOTHING, DOC_TRUTH, DOC_NUMBER, DOC_TEXT, DOC_LIST, DOC_OBJECT };
+/* NOTHING for NULL and null. */
+enum doc_kind doc_kind(const struct doc *d);
+
 /* Out of memory ends the program: these build small requests. */
 void doc_set_str(struct doc *d, const char *key, const char *value);
 void doc_set_num(struct doc *d, const char *key, double value);
 void doc_set_bool(struct doc *d, const char *key, bool value);
+/* A new object under that key (NULL: the next of a list), or a new list; owned by `d`. */
+struct doc *doc_add_object(struct doc *d, const char *key);
+struct doc *doc_add_list(struct doc *d, const char *key);
 /* malloc'd text. */
 char *doc_print(const struct doc *d, bool pretty);
 

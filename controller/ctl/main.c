@@ -97,11 +97,35 @@ static const struct option_entry nginx_options[] = {
         {0},
 };
 
+static const struct option_entry plan_options[] = {
+        TEXT("preset", preset, "NAME",
+             "original: the first design's figures; honest: real task sizes, with the platform"),
+        TEXT("launches", launches, "CSV",
+             "people from a trace of launches: date,minute of the day,count; plain or gzip"),
+        NUMBER("column", column, 16, "N", "of the counts in it (default: 3)"),
+        TEXT("prices", prices, "FILE", "another price file than the built-in one"),
+        FLAG("print-prices", print_prices, "print the built-in price file and end"),
+        TEXT("svg", svg, "FILE", "write the containers over the day as a picture"),
+        TEXT("csv", csv, "FILE", "write them as a table, a line a minute"),
+        FLAG("ascii", ascii, "draw with plain characters"),
+        TEXT("arrival", arrival, "SHAPE", "uniform (default), poisson or class"),
+        TEXT("weekdays", weekdays, "DAYS", "all (default), mon-fri, or mon,wed,fri"),
+        TEXT("arch", arch, "ARCH", "x86 (default) or arm"),
+        TEXT("policy", policy, "NAME",
+             "who sizes the pool: fixed (default), or forecast, with the classes as its timetable"),
+        TEXT("title", title, "TEXT", "what it is called in the output"),
+#define FIELD(name, otherwise, least, most, whole, doc)                                            \
+        TEXT(#name, plan.name, "N", doc " (default: " #otherwise ")"),
+#include "plan/field.def"
+#undef FIELD
+        {0},
+};
+
 static const struct option_entry no_options[] = {{0}};
 
 static const struct command {
         const char *name;
-        const char *argument; /* NULL: takes none */
+        const char *argument; /* NULL: takes none; "[…]": not needed */
         const char *summary;
         const struct option_entry *options;
         enum ctl_exit (*run)(const struct ctl *c);
@@ -123,15 +147,23 @@ static const struct command {
          command_abandon},
         {"shutdown", NULL, "save and stop everything, then end the controller", wait_options,
          command_shutdown},
+        {"plan", "[FILE]", "what a pool would cost, and how long people would wait", plan_options,
+         command_plan},
         {"nginx-config", NULL, "print the gateway's configuration", nginx_options,
          command_nginx_config},
 };
 
 static void print_options(FILE *to, const struct option_entry *options)
 {
-        for (; options->name; options++)
-                fprintf(to, "  --%s%s%-*s %s\n", options->name, options->value[0] ? " " : "",
-                        (int)(19 - MIN(strlen(options->name), 18)), options->value, options->help);
+        for (; options->name; options++) {
+                char name[40];
+
+                STR_CUT(name, options->name);
+                for (char *p = name; *p; p++)
+                        *p = *p == '_' ? '-' : *p;
+                fprintf(to, "  --%s%s%-*s %s\n", name, options->value[0] ? " " : "",
+                        (int)(19 - MIN(strlen(name), 18)), options->value, options->help);
+        }
 }
 
 static void print_help(FILE *to, const struct command *cmd)
@@ -143,7 +175,7 @@ static void print_help(FILE *to, const struct command *cmd)
                 if (cmd->options->name)
                         fputs("\noptions:\n", to);
                 print_options(to, cmd->options);
-                if (cmd->argument)
+                if (cmd->argument && strstr(cmd->argument, "WORKSPACE"))
                         fputs("\nA workspace is named by its id or the beginning of it.\n", to);
         } else {
                 fputs("usage: wsctl [general options] COMMAND [argument] [options]\n\ncommands:\n",
@@ -168,11 +200,21 @@ static const struct command *find_command(const char *name)
         return NULL;
 }
 
+/* The fields of a plan are written with '-' here. */
+static bool same_name(const char *name, const char *given, size_t len)
+{
+        size_t i = 0;
+
+        while (i < len && (given[i] == name[i] || (given[i] == '-' && name[i] == '_')))
+                i++;
+        return i == len;
+}
+
 static const struct option_entry *find_option(const struct option_entry *options, const char *name,
                                               size_t len)
 {
         for (; options->name; options++) {
-                if (strlen(options->name) == len && strncmp(options->name, name, len) == 0)
+                if (strlen(options->name) == len && same_name(options->name, name, len))
                         return options;
         }
         return NULL;
@@ -268,7 +310,7 @@ static int parse(struct ctl *c, int argc, char **argv, const struct command **re
                 print_help(stderr, NULL);
                 return CTL_USAGE;
         }
-        if (cmd->argument && (!c->argument || !c->argument[0]))
+        if (cmd->argument && cmd->argument[0] != '[' && (!c->argument || !c->argument[0]))
                 return usage_error("missing: ", cmd->argument);
         *ret_command = cmd;
         return -1;

@@ -131,7 +131,11 @@ class StorageTarget(SaveTarget):
         if server_status < 0 and server_status != -9:
             return f"the server {died(server_status)}: {server_log}"
         if status == 0 and result and result.get("ok"):
-            return self.sound(self.seq, result)
+            b.start_server()  # the next one, without a fault
+            try:
+                return self.sound(self.seq, result)
+            finally:
+                b.stop_server()
         if died(status):
             return f"the role {died(status)}: {log}"
         return None if server_log.strip() or result else f"refused without a word: {result} {server_log}"

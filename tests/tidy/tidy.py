@@ -44,7 +44,7 @@ FOREIGN = {
     r"(cjson/)?cJSON\.h": [r"shared/wire/(wire|blob|json)[a-z_]*\.[ch]", r"agent/profile/[a-z_]+\.c",
                            r"controller/in/(view|ops|http)[a-z_]*\.[ch]", r"controller/ctl/[a-z_]+\.[ch]"],
     r"openssl/": [r"shared/crypto/digest\.c"],
-    r"zlib\.h": [r"agent/decode/inflate\.c"],
+    r"zlib\.h": [r"agent/decode/inflate\.c", r"controller/ctl/plan_trace\.c"],
 }
 
 # Folder -> include prefixes it may use (its own is implied). Libraries and libc are not listed here.
@@ -66,6 +66,7 @@ LAYERS = {
     "agent/profile": ["base/", "roles.h", "presence/rules.h", "profile/"],
     "controller/pool": ["base/", "pool/"],
     "controller/core": ["base/", "pool/", "core/", "wire/agent_phase.def", "wire/command_verb.def"],
+    "controller/plan": ["base/", "pool/", "core/", "plan/"],
     "controller/store": ["base/", "loop/", "core/", "store/"],
     "controller/lead": ["base/", "loop/", "core/", "store/store.h", "shell.h", "lead/"],
     "controller/in": ["base/", "loop/", "crypto/", "http/", "wire/", "core/", "store/store.h", "shell.h",
