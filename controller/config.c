@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "hours.h"
 
 #define FILE_MAX_BYTES (1 << 20)
 #define AGENT_LOST_MS_MIN 30000
@@ -27,6 +28,12 @@ enum kind {
         KIND_DURATION,
         KIND_SIZE,
         KIND_LEVEL,
+        KIND_DECIMAL, /* in millionths */
+        KIND_POLICY,
+        KIND_HOURS,
+        KIND_WEEKDAYS,
+        KIND_DATES,
+        KIND_ZONE,
 };
 
 struct option {
@@ -115,6 +122,19 @@ static const char *kind_hint(enum kind kind)
                 return "a size such as 1048576, 512M or 4G";
         case KIND_LEVEL:
                 return "debug, info, warn or error";
+        case KIND_DECIMAL:
+                return "a number such as 0.99 or 12";
+        case KIND_POLICY:
+                return "fixed or forecast";
+        case KIND_HOURS:
+                return "FROM-TO such as 09:00-21:00, or never";
+        case KIND_WEEKDAYS:
+                return "days such as mon-fri or mon,wed,sat-sun";
+        case KIND_DATES:
+                return "days such as 2026-12-24..2027-01-03,2027-05-01, 64 at most";
+        case KIND_ZONE:
+                return "UTC, +05:30, or a name such as Europe/Berlin of the system's time zones "
+                       "(package tzdata)";
         }
         return "";
 }
@@ -123,6 +143,7 @@ static const char *kind_hint(enum kind kind)
 static int parse_kind(enum kind kind, const char *text, int64_t *ret_num)
 {
         char host[CONFIG_TEXT_SIZE];
+        struct schedule hours;
         enum log_level level;
         uint64_t n = 0;
         int r = 0;
@@ -152,13 +173,26 @@ static int parse_kind(enum kind kind, const char *text, int64_t *ret_num)
                 return r;
         case KIND_LEVEL:
                 return log_level_parse(text, &level) ? 0 : -EINVAL;
+        case KIND_DECIMAL:
+                return num_parse_millionths(text, ret_num);
+        case KIND_POLICY:
+                return strcmp(text, "fixed") == 0 || strcmp(text, "forecast") == 0 ? 0 : -EINVAL;
+        case KIND_HOURS:
+                return hours_parse_peak(text, &hours) ? 0 : -EINVAL;
+        case KIND_WEEKDAYS:
+                return hours_parse_weekdays(text, &hours) ? 0 : -EINVAL;
+        case KIND_DATES:
+                return hours_parse_holidays(text, &hours) ? 0 : -EINVAL;
+        case KIND_ZONE:
+                return hours_parse_zone(text, &hours.zone) ? 0 : -EINVAL;
         }
         return -EINVAL;
 }
 
 static bool is_number(enum kind kind)
 {
-        return kind == KIND_COUNT || kind == KIND_DURATION || kind == KIND_SIZE;
+        return kind == KIND_DECIMAL || kind == KIND_COUNT || kind == KIND_DURATION ||
+               kind == KIND_SIZE;
 }
 
 static int set_value(struct load *l, const struct option *o, struct config_value *v,
@@ -177,6 +211,9 @@ static int set_value(struct load *l, const struct option *o, struct config_value
         if (parse_kind(o->kind, text, &num) < 0)
                 return complain(l, "%s: %s: \"%.80s\" is not valid; give %s", source, o->name, text,
                                 kind_hint(o->kind));
+        if (o->kind == KIND_DECIMAL && (num < o->min || num > o->max))
+                return complain(l, "%s: %s: \"%.80s\" is out of range; give %g to %g", source,
+                                o->name, text, (double)o->min / 1e6, (double)o->max / 1e6);
         if (is_number(o->kind) && (num < o->min || num > o->max))
                 return complain(l, "%s: %s: \"%.80s\" is out of range; give %lld to %lld%s", source,
                                 o->name, text, (long long)o->min, (long long)o->max,
@@ -515,6 +552,32 @@ static int check_limits(struct load *l, const struct config_type *t)
         return 0;
 }
 
+static bool forecasts(const struct config_type *t)
+{
+        return strcmp(t->v[CONFIG_TYPE_POOL_POLICY].text, "forecast") == 0;
+}
+
+static int check_pool(struct load *l, const struct config_type *t)
+{
+        const struct config_value *most = &t->v[CONFIG_TYPE_POOL_MAX];
+        int64_t least = MAX(t->v[CONFIG_TYPE_POOL_MIN].num, t->v[CONFIG_TYPE_POOL_MIN_QUIET].num);
+
+        if (!forecasts(t))
+                return 0;
+        if (most->num < least)
+                return complain(l,
+                                "%s: pool_max of [type %s] is %lld, but pool_min or pool_min_quiet "
+                                "is %lld; raise pool_max or lower the other",
+                                most->source, t->name, (long long)most->num, (long long)least);
+        if (t->v[CONFIG_TYPE_TASK_PRICE].num == 0 &&
+            (t->v[CONFIG_TYPE_BUDGET_DAY].num > 0 || t->v[CONFIG_TYPE_BUDGET_MONTH].num > 0))
+                return complain(l,
+                                "[type %s]: a budget is set, but task_price is 0, so that it would "
+                                "never apply; give task_price in dollars an hour",
+                                t->name);
+        return 0;
+}
+
 static int cross_check(struct load *l)
 {
         const struct config *c = l->config;
@@ -526,7 +589,10 @@ static int cross_check(struct load *l)
         for (uint32_t i = 0; i < c->n_types; i++) {
                 const struct config_value *profile = &c->types[i].v[CONFIG_TYPE_PROFILE];
 
-                pools += c->types[i].v[CONFIG_TYPE_POOL].num;
+                pools += c->types[i]
+                                 .v[forecasts(&c->types[i]) ? CONFIG_TYPE_POOL_MIN
+                                                            : CONFIG_TYPE_POOL]
+                                 .num;
                 if (!profile->text[0])
                         return complain(l,
                                         "[type %s]: profile is not set; give the path of a profile",
@@ -534,7 +600,7 @@ static int cross_check(struct load *l)
                 if (access(profile->text, R_OK) < 0)
                         return complain(l, "%s: profile: %s: %s", profile->source, profile->text,
                                         strerrordesc_np(errno));
-                if (check_limits(l, &c->types[i]) < 0)
+                if (check_limits(l, &c->types[i]) < 0 || check_pool(l, &c->types[i]) < 0)
                         return -EINVAL;
         }
         if (pools > c->v[CONFIG_TASKS_MAX].num)
@@ -624,6 +690,28 @@ void config_addr(const struct config *c, enum config_option o, char *dst, size_t
         *ret_port = (uint16_t)port;
 }
 
+static void core_sizing(const struct config *c, uint32_t i, struct core_sizing *ret_sizing)
+{
+        struct schedule *s = &ret_sizing->schedule;
+
+        *ret_sizing = (struct core_sizing){
+                .forecast = forecasts(&c->types[i]),
+                .floor = (uint32_t)config_type_num(c, i, CONFIG_TYPE_POOL_MIN),
+                .floor_quiet = (uint32_t)config_type_num(c, i, CONFIG_TYPE_POOL_MIN_QUIET),
+                .ceiling = (uint32_t)config_type_num(c, i, CONFIG_TYPE_POOL_MAX),
+                .hit_rate = (double)config_type_num(c, i, CONFIG_TYPE_POOL_HIT_RATE) / 1e6,
+                .task_hour = config_type_num(c, i, CONFIG_TYPE_TASK_PRICE),
+                .day_max = config_type_num(c, i, CONFIG_TYPE_BUDGET_DAY),
+                .month_max = config_type_num(c, i, CONFIG_TYPE_BUDGET_MONTH),
+        };
+        schedule_init(s);
+        /* They were checked when they were read. */
+        (void)hours_parse_peak(config_type_text(c, i, CONFIG_TYPE_PEAK_HOURS), s);
+        (void)hours_parse_weekdays(config_type_text(c, i, CONFIG_TYPE_PEAK_DAYS), s);
+        (void)hours_parse_holidays(config_type_text(c, i, CONFIG_TYPE_HOLIDAYS), s);
+        (void)hours_parse_zone(config_type_text(c, i, CONFIG_TYPE_TIME_ZONE), &s->zone);
+}
+
 void config_core(const struct config *c, struct core_config *ret_core)
 {
         struct core_config core = {
@@ -635,6 +723,8 @@ void config_core(const struct config *c, struct core_config *ret_core)
                 .retry_save_ms = config_num(c, CONFIG_SAVE_RETRY),
                 .erase_delay_ms = config_num(c, CONFIG_ERASE_DELAY),
                 .stops_per_min = (uint32_t)config_num(c, CONFIG_STOPS_PER_MINUTE),
+                .launch_rate = (double)config_num(c, CONFIG_LAUNCH_RATE),
+                .launch_burst = (double)config_num(c, CONFIG_LAUNCH_BURST),
                 .user_running_max = (uint32_t)config_num(c, CONFIG_USER_RUNNING_MAX),
         };
 
@@ -644,6 +734,8 @@ void config_core(const struct config *c, struct core_config *ret_core)
 
                 STR_CUT(t->name, c->types[i].name);
                 t->pool_size = (uint32_t)config_type_num(c, i, CONFIG_TYPE_POOL);
+                core_sizing(c, i, &t->sizing);
+                t->warm_age_ms = config_type_num(c, i, CONFIG_TYPE_WARM_AGE_MAX);
                 t->queue_max = (uint32_t)config_type_num(c, i, CONFIG_TYPE_QUEUE_MAX);
                 t->limits = (struct idle_limits){
                         .idle_ms = config_type_num(c, i, CONFIG_TYPE_IDLE),

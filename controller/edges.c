@@ -14,6 +14,7 @@
 #include "out/providers/process.h"
 #include "out/storage.h"
 #include "state_dir.h"
+#include "timetable_file.h"
 
 #define STORAGE_URL_TTL_S 86400
 /* A controller that was frozen may have launched something when it awoke. */
@@ -29,6 +30,7 @@ struct edges {
         char ops_url[STATE_PATH_SIZE + 8];
         struct process_type types[CORE_TYPES_MAX];
         struct loop_timer strays;
+        struct timetable_file *timetable; /* or NULL */
         struct storage *storage;
         struct storage_proc *storage_proc;
         struct agents *agents;
@@ -229,6 +231,9 @@ int edges_start(struct loop *l, struct shell *shell, struct store *store,
         e->c = *c;
         loop_timer_init(l, &e->strays, on_strays, e);
         r = start_all(e);
+        if (r == 0 && config_text(c->config, CONFIG_TIMETABLE)[0])
+                r = timetable_file_new(l, shell, config_text(c->config, CONFIG_TIMETABLE), c->core,
+                                       &e->timetable);
         if (r < 0) {
                 edges_free(e);
                 return r;
@@ -242,6 +247,7 @@ struct edges *edges_free(struct edges *e)
         if (!e)
                 return NULL;
         loop_timer_cancel(&e->strays);
+        timetable_file_free(e->timetable);
         ops_free(e->ops);
         http_free(e->http);
         process_free(e->process);
@@ -266,6 +272,8 @@ int edges_lead(struct edges *e, uint64_t epoch)
         if (r < 0)
                 log_error("the running tasks cannot be listed", LOG_ERR(r));
         loop_timer_set_in(&e->strays, STRAYS_MS);
+        if (e->timetable)
+                timetable_file_lead(e->timetable);
         return r;
 }
 
@@ -279,5 +287,7 @@ void edges_pause(struct edges *e, bool paused)
 
 void edges_follow(struct edges *e)
 {
+        if (e->timetable)
+                timetable_file_follow(e->timetable);
         agents_follow(e->agents, shell_lead(e->shell)->agents);
 }

@@ -15,6 +15,16 @@ static bool limits_valid(const struct idle_limits *l)
                l->job_ms >= 0 && l->lifetime_ms >= 0;
 }
 
+static bool sizing_valid(const struct core_sizing *s)
+{
+        if (!s->forecast)
+                return true;
+        return s->floor <= s->ceiling && s->floor_quiet <= s->ceiling && s->hit_rate > 0 &&
+               s->hit_rate < 1 && s->task_hour >= 0 && s->day_max >= 0 && s->month_max >= 0 &&
+               s->schedule.zone.n <= ZONE_STEPS_MAX &&
+               s->schedule.n_holidays <= SCHEDULE_HOLIDAYS_MAX;
+}
+
 static int config_check(const struct core_config *config)
 {
         if (config->n_types == 0 || config->n_types > CORE_TYPES_MAX)
@@ -25,6 +35,8 @@ static int config_check(const struct core_config *config)
                 return -EINVAL;
         if (config->heartbeat_ms <= 0 || config->retry_save_ms <= 0 || config->stops_per_min == 0)
                 return -EINVAL;
+        if (config->launch_rate < 0 || (config->launch_rate > 0 && config->launch_burst < 1))
+                return -EINVAL;
         if (config->quiet_ms < 0 || config->agent_lost_ms <= 0 || config->erase_delay_ms < 0)
                 return -EINVAL;
         for (uint32_t i = 0; i < config->n_types; i++) {
@@ -33,7 +45,9 @@ static int config_check(const struct core_config *config)
                 if (!name_valid(t->name, CORE_TYPE_SIZE - 1) || !limits_valid(&t->limits))
                         return -EINVAL;
                 if (t->launch_timeout_ms <= 0 || t->claim_timeout_ms <= 0 ||
-                    t->stop_timeout_ms <= 0)
+                    t->stop_timeout_ms <= 0 || t->warm_age_ms < 0)
+                        return -EINVAL;
+                if (!sizing_valid(&t->sizing))
                         return -EINVAL;
                 for (uint32_t k = 0; k < i; k++) {
                         if (strcmp(config->types[k].name, t->name) == 0)
@@ -100,6 +114,8 @@ int core_new(const struct core_config *config, struct core **ret_core)
                 p->warm = p->claimed = (struct task_list){INDEX_NONE, INDEX_NONE};
         }
         r = tables_new(c);
+        if (r == 0)
+                r = sizing_new(c);
         if (r < 0) {
                 core_free(c);
                 return r;
@@ -112,6 +128,7 @@ struct core *core_free(struct core *c)
 {
         if (!c)
                 return NULL;
+        sizing_free(c);
         index_deinit(&c->workspace_index);
         index_deinit(&c->task_index);
         free(c->workspaces);
@@ -438,17 +455,24 @@ bool core_pool(const struct core *c, uint32_t i, struct pool_view *ret_view)
         if (i >= c->config.n_types)
                 return false;
         p = &c->pools[i];
-        *ret_view = (struct pool_view){.type = c->config.types[i].name,
-                                       .target = p->target,
-                                       .waiting = p->waiting,
-                                       .hits = p->hits,
-                                       .misses = p->misses,
-                                       .reason = p->reason,
-                                       .breaker_until = p->breaker.until,
-                                       .warm = p->n[CLASS_WARM] + p->n[CLASS_UNHEARD],
-                                       .launching = p->n[CLASS_LAUNCHING],
-                                       .claimed = p->n[CLASS_CLAIMED] + p->n[CLASS_SERVING],
-                                       .lead_ms = p->lead_ms};
+        *ret_view =
+                (struct pool_view){.policy = p->sized   ? "plan"
+                                             : p->sizer ? "forecast"
+                                                        : "fixed",
+                                   .next_change = p->sizer && !p->sized ? p->sizer->size.next_change
+                                                                        : (utc_t){INT64_MAX},
+                                   .spent = p->sizer ? (int64_t)p->budget.day_spent : -1,
+                                   .type = c->config.types[i].name,
+                                   .target = p->target,
+                                   .waiting = p->waiting,
+                                   .hits = p->hits,
+                                   .misses = p->misses,
+                                   .reason = p->reason,
+                                   .breaker_until = p->breaker.until,
+                                   .warm = p->n[CLASS_WARM] + p->n[CLASS_UNHEARD],
+                                   .launching = p->n[CLASS_LAUNCHING],
+                                   .claimed = p->n[CLASS_CLAIMED] + p->n[CLASS_SERVING],
+                                   .lead_ms = p->lead_ms};
         return true;
 }
 

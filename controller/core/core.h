@@ -160,6 +160,13 @@ struct core_event {
                         char reason[CORE_REASON_SIZE]; /* "class cs101 at 10:00", for people */
                 } pool_target;
                 struct {
+                        char id[CORE_NAME_SIZE]; /* of this class of this day; again: changes it */
+                        char type[CORE_TYPE_SIZE];
+                        char course[CORE_NAME_SIZE]; /* whose attendance is learned */
+                        utc_t start;
+                        uint32_t roster; /* students; 0: it is not held */
+                } class_set;
+                struct {
                         char task[CORE_ID_SIZE];
                         bool ok;
                         char reason[CORE_REASON_SIZE]; /* when not ok */
@@ -400,6 +407,9 @@ struct pool_view {
         const char *reason;    /* why the target is what it is */
         mono_t breaker_until;  /* launches pause until then after repeated failures; NEVER: no */
         int64_t lead_ms;       /* from launch to warm, as it was lately; 0 not known */
+        const char *policy;    /* who sizes it: "fixed", "forecast", "plan" (from outside) */
+        utc_t next_change;     /* of the size, as far as known beforehand; INT64_MAX: none is */
+        int64_t spent;         /* today, in millionths of a dollar; -1: not counted */
 };
 
 /* The pool of types[i]; false behind the last. */

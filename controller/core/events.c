@@ -72,6 +72,7 @@ static void boot_done(struct core *c, const struct core_event *ev)
                 (void)snprintf(text, sizeof(text), "epoch %llu", (unsigned long long)c->epoch);
                 fx_audit(c, "", "", "core", "leading", text);
         }
+        learned_booted(c);
 }
 
 /*
@@ -484,6 +485,7 @@ static void (*const handlers[])(struct core *c, const struct core_event *ev) = {
         [EV_REQ_ABANDON] = requests_abandon,
         [EV_REQ_MODE] = modes_request,
         [EV_POOL_TARGET] = pools_target,
+        [EV_CLASS_SET] = classes_set,
         [EV_REQ_SHUTDOWN] = requests_shutdown,
         [EV_TASK_LAUNCHED] = provider_launched,
         [EV_TASK_ENDED] = provider_ended,

@@ -9,7 +9,10 @@
 #include "core/core.h"
 #include "core/index.h"
 #include "core/timers.h"
+#include "pool/budget.h"
 #include "pool/pool.h"
+#include "pool/scalein.h"
+#include "pool/sizer.h"
 
 /* Effects that one entity can cause in one go, with room to spare. */
 #define ENTITY_EFFECTS_MAX 40
@@ -58,6 +61,7 @@
 #define STOPS_WINDOW_MS 60000
 /* Agents that come back are spread so that no more than this many do in a second. */
 #define RECONNECTS_PER_S 200
+#define LEAD_UNKNOWN_MS 60000 /* from launch to warm, until some were seen */
 #define RECONNECT_MIN_MS 1000
 #define RECONNECT_MAX_MS 60000
 /* A silent agent is one not heard for this many heartbeats. */
@@ -166,6 +170,27 @@ struct task_list {
         uint32_t head, tail;
 };
 
+#define LEARNED_VERSION (1000 + SIZER_VERSION)
+#define LEARNED_MS 600000 /* between two times of storing it */
+#define LEARNED_PIECE 72  /* bytes in a row */
+
+/* What a pool must not forget: learned.c. */
+struct learned {
+        uint32_t version;
+        uint32_t size;
+        struct sizer_memory memory;
+        int32_t day, month;
+        double day_spent, month_spent;
+        uint64_t sum;
+};
+
+#define LEARNED_PIECES ((sizeof(struct learned) + LEARNED_PIECE - 1) / LEARNED_PIECE)
+
+union learned_image {
+        struct learned learned;
+        uint8_t bytes[LEARNED_PIECES * LEARNED_PIECE];
+};
+
 struct pool {
         uint32_t n[CLASS_MAX];    /* tasks by class */
         struct task_list warm;    /* those that can be given away */
@@ -181,7 +206,17 @@ struct pool {
         bool sized; /* by POOL_TARGET, and why; otherwise by the configuration */
         uint32_t size;
         char size_why[POOL_WHY_SIZE];
-        char failure[CORE_REASON_SIZE];                       /* of the last launch that failed */
+        struct sizer *sizer;     /* NULL: its size is fixed */
+        struct classes *classes; /* with a sizer */
+        struct budget budget;
+        uint32_t budget_max; /* free tasks that are paid for */
+        struct scalein scalein;
+        mono_t size_due;    /* time goes on for what is above; NEVER: nothing of it changes */
+        mono_t learned_due; /* it is stored again */
+        union learned_image *stored;    /* as it is in the store */
+        bool has_stored;                /* read at the start */
+        bool rate_held;                 /* more would be launched, if the provider took more */
+        char failure[CORE_REASON_SIZE]; /* of the last launch that failed */
         char reason[POOL_REASON_SIZE + CORE_REASON_SIZE + 2]; /* ": " between them */
 };
 
@@ -201,9 +236,11 @@ struct core {
         uint64_t epoch;
         mono_t pool_due;
         bool pool_dirty;
-        bool booted;  /* BOOT_DONE was given */
-        bool open;    /* the first inventory is complete */
-        bool certain; /* what the last inventory did not have is not there */
+        struct bucket launches;       /* of the provider */
+        union learned_image learning; /* room to put it together */
+        bool booted;                  /* BOOT_DONE was given */
+        bool open;                    /* the first inventory is complete */
+        bool certain;                 /* what the last inventory did not have is not there */
         bool draining;
         mono_t drain_until; /* then DRAINED comes, whatever is left */
         mono_t drain_due;
@@ -343,6 +380,39 @@ void idle_deadline(struct core *c, struct workspace *w);
 
 void pools_run(struct core *c);
 /* A task's state or its agent's silence has changed. */
+/* ---- sizing.c: how many free tasks each pool should have ---- */
+
+int sizing_new(struct core *c);
+void sizing_free(struct core *c);
+/* Time goes on: at most every SIZING_STEP_MS for each type. */
+void sizing_run(struct core *c);
+/* Somebody asked for a workspace that takes a task. */
+void sizing_arrived(struct core *c, uint32_t type);
+/* The size now; `ret_why`: NULL for one that is fixed. Replacement included. */
+uint32_t sizing_size(const struct core *c, uint32_t type, const char **ret_why);
+/* Of `stop` warm tasks above `target`, how many are to be ended now; and outdated ones. */
+uint32_t sizing_stop(struct core *c, uint32_t type, uint32_t target, uint32_t stop);
+
+/* ---- classes.c: classes that are known beforehand ---- */
+
+#define CLASSES_MAX 256 /* of a type, at a time */
+#define COURSES_MAX 64
+
+/* Free it with free(). NULL: no memory. */
+struct classes *classes_new(struct timetable **ret_timetable);
+void classes_set(struct core *c, const struct core_event *ev);
+/* Tell once when there will not be enough tasks for a class. */
+void classes_alarm(struct core *c, uint32_t type);
+
+/* ---- learned.c: what pools have learned, through a restart ---- */
+
+/* False: it is not about that, or of no use. */
+bool learned_boot(struct core *c, const struct setting_row *row);
+/* All rows were given. */
+void learned_booted(struct core *c);
+/* False: the step has no room for it. */
+bool learned_store(struct core *c, uint32_t type);
+
 void pools_account(struct core *c, struct task *t);
 /* It is being dropped. */
 void pools_forget(struct core *c, struct task *t);

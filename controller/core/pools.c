@@ -198,6 +198,8 @@ void pools_launch_succeeded(struct core *c, uint32_t type, int64_t lead_ms)
         struct pool *p = &c->pools[type];
 
         pool_breaker_succeeded(&p->breaker);
+        if (p->sizer)
+                sizer_lead_seen(p->sizer, lead_ms);
         p->lead_ms = p->lead_ms ? (3 * p->lead_ms + lead_ms) / 4 : lead_ms;
         c->pool_dirty = true;
 }
@@ -249,11 +251,18 @@ static void carry_out(struct core *c, uint32_t type, const struct pool_plan *pla
 {
         struct pool *p = &c->pools[type];
 
+        p->rate_held = false;
         for (uint32_t i = 0; i < plan->launch; i++) {
                 if (!fx_room(c)) {
                         c->pool_due = c->now;
                         return;
                 }
+                if (bucket_has(&c->launches, c->now) == 0) {
+                        p->rate_held = true;
+                        c->pool_due = mono_min(c->pool_due, bucket_next(&c->launches, c->now));
+                        return;
+                }
+                bucket_take(&c->launches, c->now, 1);
                 pool_backoff_probed(&p->backoff);
                 task_launch(c, type);
         }
@@ -301,6 +310,8 @@ static const char *explanation(const struct core *c, uint32_t type)
                 return "";
         if (drain || pause)
                 return drain ? drain->why : pause->why;
+        if (p->rate_held)
+                return "the provider takes no more at once";
         return mono_is_never(p->breaker.until) && mono_is_never(p->backoff.until) ? "" : p->failure;
 }
 
@@ -316,19 +327,17 @@ static bool people_refused(const struct core *c)
         return false;
 }
 
-static uint32_t size_of(const struct core *c, uint32_t type)
-{
-        return c->pools[type].sized ? c->pools[type].size : c->config.types[type].pool_size;
-}
-
 static struct pool_input input_of(const struct core *c, uint32_t type, bool refill)
 {
         const struct pool *p = &c->pools[type];
         const struct mode *pause = modes_get(c, MODE_PAUSE, type);
 
+        const char *why = NULL;
+        uint32_t size = sizing_size(c, type, &why);
+
         return (struct pool_input){
-                .size = refill ? size_of(c, type) : 0,
-                .why = p->sized ? p->size_why : NULL,
+                .size = refill ? size : 0,
+                .why = why,
                 .waiting = p->waiting,
                 .warm = p->n[CLASS_WARM] + p->n[CLASS_UNHEARD],
                 .launching = p->n[CLASS_LAUNCHING],
@@ -355,8 +364,7 @@ static void pool_run(struct core *c, uint32_t type, bool refill)
         char reason[sizeof(p->reason)];
 
         pool_plan(&in, &plan);
-        if (!refill)
-                plan.stop = 0;
+        plan.stop = refill ? sizing_stop(c, type, plan.target, plan.stop) : 0;
         carry_out(c, type, &plan);
         if (!refill)
                 return;
@@ -409,6 +417,7 @@ void pools_run(struct core *c)
         c->pool_due = MONO_NEVER;
         if (!c->open)
                 return;
+        sizing_run(c);
         if (!c->draining) {
                 for (uint32_t i = 0; i < c->config.n_types; i++)
                         serve_waiting(c, i);

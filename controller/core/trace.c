@@ -156,6 +156,21 @@ static void add_target(struct text *x, const struct core_event *ev)
         add_str(x, "reason", ev->pool_target.reason);
 }
 
+static void add_class(struct text *x, const struct core_event *ev)
+{
+        add(x, " %s type=%s roster=%u start=%lld", ev->class_set.id, ev->class_set.type,
+            ev->class_set.roster, (long long)(ev->class_set.start.us / US_PER_S));
+        add_str(x, "course", ev->class_set.course);
+}
+
+static void add_plan(struct text *x, const struct core_event *ev)
+{
+        if (ev->type == EV_POOL_TARGET)
+                add_target(x, ev);
+        else
+                add_class(x, ev);
+}
+
 static void add_boot(struct text *x, const struct core_event *ev)
 {
         add_u64(x, "epoch", ev->boot.epoch);
@@ -231,7 +246,8 @@ static void add_event(struct text *x, const struct core_event *ev)
                 add_mode(x, ev);
                 break;
         case EV_POOL_TARGET:
-                add_target(x, ev);
+        case EV_CLASS_SET:
+                add_plan(x, ev);
                 break;
         case EV_REQ_SHUTDOWN:
                 add_str(x, "actor", ev->req_plain.actor);

@@ -11,6 +11,7 @@
 
 #include "base/mono.h"
 #include "core/idle_rule.h"
+#include "pool/schedule.h"
 
 #define CORE_ID_SIZE 32       /* "ws-k3v9…", "t-0000000012", with NUL */
 #define CORE_NAME_SIZE 65     /* tenant, workspace name */
@@ -113,9 +114,23 @@ struct setting_row {
         char value[CORE_REASON_SIZE]; /* "" removes it */
 };
 
+/* How a pool is sized that follows its demand: pool/sizer.h. */
+struct core_sizing {
+        bool forecast;        /* false: pool_size, and nothing of the rest */
+        uint32_t floor;       /* in peak hours */
+        uint32_t floor_quiet; /* outside them */
+        uint32_t ceiling;
+        double hit_rate;          /* 0 < h < 1 */
+        struct schedule schedule; /* peak hours, and the zone of days and weeks */
+        /* Millionths of a dollar: a task for an hour; the ceilings of a day and a month, 0: none */
+        int64_t task_hour, day_max, month_max;
+};
+
 struct core_type {
         char name[CORE_TYPE_SIZE];
-        uint32_t pool_size;        /* warm tasks to keep */
+        uint32_t pool_size; /* warm tasks to keep */
+        struct core_sizing sizing;
+        int64_t warm_age_ms;       /* a warm task is replaced when it is older; 0: never */
         uint32_t queue_max;        /* people who may wait; more are refused. 0: no limit */
         struct idle_limits limits; /* after which it is stopped */
         int64_t launch_timeout_ms; /* launch to warm */
@@ -134,5 +149,7 @@ struct core_config {
         int64_t retry_save_ms; /* between attempts in attention */
         int64_t erase_delay_ms;    /* between DELETE and the objects going */
         uint32_t stops_per_min;    /* cap on what is stopped that nobody asked for */
+        double launch_rate;        /* launches a second that the provider takes; 0: any number */
+        double launch_burst;       /* and so many at once */
         uint32_t user_running_max; /* workspaces of one person that are not stopped; 0: no limit */
 };

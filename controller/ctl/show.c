@@ -141,10 +141,28 @@ void show_tasks(const struct ctl *c, const struct doc *answer)
         table_print(t);
 }
 
+static void add_hit_rate(struct table *t, double hits, double misses)
+{
+        if (hits + misses > 0)
+                table_printf(t, "%.1f %%", 100 * hits / (hits + misses));
+        else
+                table_add(t, "-", TABLE_PLAIN);
+}
+
+/* "2026-09-01T08:00:00Z", in which seconds say nothing. */
+static void add_next_change(struct table *t, const char *iso)
+{
+        if (strlen(iso) >= 16)
+                table_printf(t, "%.10s %.5s UTC", iso, iso + 11);
+        else
+                table_add(t, "-", TABLE_PLAIN);
+}
+
 void show_pools(const struct ctl *c, const struct doc *answer)
 {
-        static const char *const titles[] = {"TYPE",    "WARM", "TARGET", "LAUNCHING", "IN USE",
-                                             "WAITING", "HITS", "MISSES", "WHY",       NULL};
+        static const char *const titles[] = {"TYPE",     "WARM",        "TARGET", "LAUNCHING",
+                                             "IN USE",   "WAITING",     "HITS",   "MISSES",
+                                             "HIT RATE", "NEXT CHANGE", "WHY",    NULL};
         static const char *const counts[] = {"warm",    "target", "launching", "claimed",
                                              "waiting", "hits",   "misses"};
         AUTO_TABLE *t = table_new(titles, c->color);
@@ -154,6 +172,8 @@ void show_pools(const struct ctl *c, const struct doc *answer)
                 table_add(t, doc_str(p, "workspace_type"), TABLE_PLAIN);
                 for (size_t i = 0; i < ARRAY_LEN(counts); i++)
                         table_printf(t, "%.0f", doc_num(p, counts[i], 0));
+                add_hit_rate(t, doc_num(p, "hits", 0), doc_num(p, "misses", 0));
+                add_next_change(t, doc_str(p, "next_change"));
                 if (paused >= 0)
                         table_printf(t, "%s; launches pause for %.0f s", doc_str(p, "reason"),
                                      paused);

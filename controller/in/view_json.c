@@ -308,7 +308,12 @@ static void add_pools(const struct view *v, cJSON *o)
                 add_count(pool, "waiting", p.waiting);
                 add_count(pool, "hits", p.hits);
                 add_count(pool, "misses", p.misses);
+                add_str(pool, "policy", p.policy);
                 add_str(pool, "reason", p.reason);
+                add_time(pool, "next_change",
+                         p.next_change.us == INT64_MAX ? (utc_t){0} : p.next_change);
+                if (p.spent >= 0)
+                        cJSON_AddNumberToObject(pool, "spent_today", (double)p.spent / 1e6);
                 add_seconds(pool, "paused_s", open ? mono_diff_ms(v->now, p.breaker_until) : -1);
                 cJSON_AddItemToArray(list, pool);
         }

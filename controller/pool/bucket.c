@@ -27,6 +27,13 @@ uint32_t bucket_has(struct bucket *b, mono_t now)
         return b->tokens < 1 ? 0 : (uint32_t)b->tokens;
 }
 
+mono_t bucket_next(struct bucket *b, mono_t now)
+{
+        if (bucket_has(b, now) > 0)
+                return now;
+        return (mono_t){now.us + (int64_t)ceil((1 - b->tokens) / b->per_s * US_PER_S)};
+}
+
 void bucket_take(struct bucket *b, mono_t now, uint32_t n)
 {
         fill(b, now);

@@ -21,6 +21,8 @@ struct bucket {
 void bucket_init(struct bucket *b, double burst, double per_s, mono_t now);
 /* How many may be taken now. */
 uint32_t bucket_has(struct bucket *b, mono_t now);
+/* When the next may be taken: now, or later. */
+mono_t bucket_next(struct bucket *b, mono_t now);
 /* Take them; more than it has is a debt. */
 void bucket_take(struct bucket *b, mono_t now, uint32_t n);
 /* How much earlier than a lead time to begin, so that `need` launches are all made in time when

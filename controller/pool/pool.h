@@ -21,8 +21,8 @@
 #define POOL_BREAKER_FAILURES 3
 #define POOL_BREAKER_MIN_MS 5000
 #define POOL_BREAKER_MAX_MS 300000
-#define POOL_REASON_SIZE 96
-#define POOL_WHY_SIZE 48 /* of a size, within the reason */
+#define POOL_REASON_SIZE 192
+#define POOL_WHY_SIZE 96 /* of a size, within the reason */
 
 /* Closed: failures < POOL_BREAKER_FAILURES. Open until `until`, then one probe at a time. */
 struct pool_breaker {

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/macro.h"
 
@@ -164,6 +165,41 @@ void sizer_arrived(struct sizer *s, utc_t now, uint32_t lesson)
 void sizer_lead_seen(struct sizer *s, int64_t ms)
 {
         leadtime_seen(&s->lead, ms);
+}
+
+void sizer_remember(const struct sizer *s, struct sizer_memory *ret_memory)
+{
+        ret_memory->alone = s->forecast.alone;
+        ret_memory->classes = s->forecast.classes;
+        ret_memory->lead = s->lead;
+        memcpy(ret_memory->seen, s->forecast.seen, sizeof(ret_memory->seen));
+        memcpy(ret_memory->weight, s->forecast.weight, sizeof(ret_memory->weight));
+}
+
+/* Whatever is not a number fails this as well. */
+static bool sane(const float *v, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                if (!(v[i] >= 0 && v[i] < 1e30F))
+                        return false;
+        }
+        return true;
+}
+
+bool sizer_recall(struct sizer *s, const struct sizer_memory *m)
+{
+        if (!sane(m->seen, ARRAY_LEN(m->seen)) || !sane(m->weight, ARRAY_LEN(m->weight)) ||
+            !sane(m->alone.bins, ARRAY_LEN(m->alone.bins)) ||
+            !sane(m->classes.bins, ARRAY_LEN(m->classes.bins)) ||
+            !sane(m->lead.bins, ARRAY_LEN(m->lead.bins)))
+                return false;
+        s->forecast.alone = m->alone;
+        s->forecast.classes = m->classes;
+        memcpy(s->forecast.seen, m->seen, sizeof(m->seen));
+        memcpy(s->forecast.weight, m->weight, sizeof(m->weight));
+        s->lead = m->lead;
+        s->lead.expected_ms = s->config.lead_ms;
+        return true;
 }
 
 double sizer_rate(const struct sizer *s, utc_t now)

@@ -60,6 +60,16 @@ struct sizer {
         struct sizer_size size;
 };
 
+/* What it has learned over weeks; the rates of the last hour are not part of it. Plain data without
+ * pointers and holes, to be stored as it is (SIZER_VERSION). */
+#define SIZER_VERSION (100 * FORECAST_VERSION + 1)
+struct sizer_memory {
+        struct calibrate alone, classes;
+        struct leadtime lead;
+        float seen[FORECAST_SLOTS];
+        float weight[FORECAST_SLOTS];
+};
+
 void sizer_init(struct sizer *s, const struct sizer_config *config);
 /*
  * Time goes on: to be called at least every FORECAST_STEP_S (and before sizer_arrived with the same
@@ -72,5 +82,8 @@ const struct sizer_size *sizer_advance(struct sizer *s, utc_t now, mono_t mono,
  * without one, as a resume of a running workspace. */
 void sizer_arrived(struct sizer *s, utc_t now, uint32_t lesson);
 void sizer_lead_seen(struct sizer *s, int64_t ms);
+void sizer_remember(const struct sizer *s, struct sizer_memory *ret_memory);
+/* Before the first advance. False, and nothing is taken, for numbers that cannot be. */
+bool sizer_recall(struct sizer *s, const struct sizer_memory *m);
 /* Arrivals a second, for scalein_stop(). */
 double sizer_rate(const struct sizer *s, utc_t now);

@@ -146,3 +146,28 @@ int hex_decode(const char *text, void *dst, size_t len)
                 d[i] = (uint8_t)(hex_digit(text[2 * i]) << 4 | hex_digit(text[2 * i + 1]));
         return 0;
 }
+
+int num_parse_millionths(const char *text, int64_t *ret_value)
+{
+        char whole[16];
+        const char *dot = strchr(text, '.');
+        size_t len = dot ? (size_t)(dot - text) : strlen(text);
+        size_t decimals = dot ? strlen(dot + 1) : 0;
+        int64_t n, part = 0;
+
+        if (len >= sizeof(whole) || (dot && (decimals == 0 || decimals > 6)))
+                return -EINVAL;
+        memcpy(whole, text, len);
+        whole[len] = 0;
+        if (num_parse_i64(whole, 0, INT64_C(1000000000000), &n) < 0)
+                return -EINVAL;
+        for (size_t i = 0; i < 6; i++) {
+                char c = i < decimals ? dot[1 + i] : '0';
+
+                if (c < '0' || c > '9')
+                        return -EINVAL;
+                part = part * 10 + c - '0';
+        }
+        *ret_value = n * 1000000 + part;
+        return 0;
+}

@@ -22,3 +22,5 @@ NODISCARD int num_parse_size(const char *text, uint64_t *ret_bytes);
 void hex_encode(const void *src, size_t len, char *dst);
 /* Exactly 2 * len lower-case hex digits into `dst`. 0 or -EINVAL. */
 NODISCARD int hex_decode(const char *text, void *dst, size_t len);
+/* "12", "0.99": at most six decimals, no sign; in millionths. */
+NODISCARD int num_parse_millionths(const char *text, int64_t *ret_value);

@@ -130,6 +130,9 @@ bool core_pool(const struct core *c, uint32_t i, struct pool_view *ret_view)
         *ret_view = (struct pool_view){.type = "vscode",
                                        .target = 2,
                                        .warm = 2,
+                                       .policy = "forecast",
+                                       .next_change = {INT64_C(1800000000) * US_PER_S},
+                                       .spent = 1250000,
                                        .reason = "the floor of 2",
                                        .breaker_until = MONO_NEVER};
         return true;

@@ -154,6 +154,11 @@ static void check_people_first(struct sim *s, int ctl, const struct core_effect 
                         launched[type_of(s, fx[i].audit_row.detail)] = true;
         }
         for (uint32_t i = 0; core_pool(c->core, i, &v); i++) {
+                const struct core_sizing *sizing = &s->config.types[i].sizing;
+
+                if (sizing->forecast && v.target > v.waiting + sizing->ceiling)
+                        sim_broken(s, INV_POOL_CEILING, "%s: %u, and %u wait: %s", v.type, v.target,
+                                   v.waiting, v.reason);
                 if (launched[i] &&
                     (operator_mode(s, MODE_PAUSE, i, true) ||
                      (v.launching > v.waiting && (operator_mode(s, MODE_PAUSE, i, false) ||

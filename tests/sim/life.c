@@ -101,6 +101,22 @@ static void draw_type(struct sim *s, struct core_type *t, unsigned i)
         t->stop_timeout_ms = between(s, 40, 120) * SIM_S;
 }
 
+/* In every other seed, by the seed and not by a draw, so that the others stay as they were. */
+static void draw_sizing(struct sim *s, struct core_type *t)
+{
+        schedule_init(&t->sizing.schedule);
+        t->sizing.forecast = s->seed % 2 == 1;
+        t->sizing.floor = t->sizing.floor_quiet = t->pool_size;
+        t->sizing.ceiling = t->pool_size + (uint32_t)(s->seed / 2 % 3);
+        t->sizing.hit_rate = 0.95;
+        if (s->seed / 2 % 5 == 0) {
+                t->sizing.task_hour = 1000000;
+                t->sizing.day_max = 500000 * (int64_t)(s->seed / 10 % 8 + 1);
+        }
+        if (s->seed / 2 % 7 == 0)
+                t->warm_age_ms = 100 * SIM_S;
+}
+
 static void draw_config(struct sim *s)
 {
         struct core_config *c = &s->config;
@@ -110,9 +126,14 @@ static void draw_config(struct sim *s)
         c->n_types = (uint32_t)between(s, 1, 2);
         for (uint32_t i = 0; i < c->n_types; i++) {
                 draw_type(s, &c->types[i], i);
+                draw_sizing(s, &c->types[i]);
                 wanted += c->types[i].pool_size;
         }
         wanted += (uint32_t)s->n_people;
+        if (s->seed % 4 == 1) {
+                c->launch_rate = 0.5;
+                c->launch_burst = 2;
+        }
         c->workspaces_max = SIM_WORKSPACES;
         c->tasks_max =
                 sim_below(s, 4) ? MIN(wanted + 3, SIM_TASKS) : (uint32_t)between(s, 1, SIM_TASKS);

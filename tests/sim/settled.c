@@ -23,7 +23,8 @@ static bool few_tasks(const struct sim *s)
         uint32_t wanted = (uint32_t)s->n_people;
 
         for (uint32_t i = 0; i < s->config.n_types; i++)
-                wanted += s->config.types[i].pool_size;
+                wanted += s->config.types[i].sizing.forecast ? s->config.types[i].sizing.ceiling
+                                                             : s->config.types[i].pool_size;
         return s->config.tasks_max < wanted;
 }
 

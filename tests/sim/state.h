@@ -23,6 +23,7 @@
 
 #define SIM_WORKSPACES 5
 #define SIM_TASKS 12
+#define SIM_LEARNED 256 /* setting rows of what a pool has learned, at most */
 #define SIM_BODIES 96
 #define SIM_CONTROLLERS 2
 #define SIM_NOTES 2048
@@ -235,7 +236,7 @@ struct controller {
 struct store {
         struct workspace_row workspaces[SIM_WORKSPACES];
         struct task_row tasks[SIM_TASKS + 4];
-        struct setting_row settings[MODE_MAX * (CORE_TYPES_MAX + 1)];
+        struct setting_row settings[MODE_MAX * (CORE_TYPES_MAX + 1) + 2 * SIM_LEARNED];
         uint64_t task_number, audit_seq, command_id, generation;
         uint64_t epoch;
         int holder;

@@ -352,6 +352,14 @@ bool script_setting(const char *line, struct core_config *config)
         config->stops_per_min = (uint32_t)number(&w, "stops", config->stops_per_min);
         config->user_running_max = (uint32_t)number(&w, "user_running", config->user_running_max);
         t->queue_max = (uint32_t)number(&w, "queue", t->queue_max);
+        t->sizing.forecast |= flag(&w, "forecast");
+        t->sizing.floor = (uint32_t)number(&w, "pool_min", t->sizing.floor);
+        t->sizing.floor_quiet = (uint32_t)number(&w, "pool_min_quiet", t->sizing.floor_quiet);
+        t->sizing.ceiling = (uint32_t)number(&w, "pool_max", t->sizing.ceiling);
+        t->sizing.task_hour = (int64_t)number(&w, "task_price", (uint64_t)t->sizing.task_hour);
+        t->sizing.day_max = (int64_t)number(&w, "budget_day", (uint64_t)t->sizing.day_max);
+        config->launch_rate = (double)number(&w, "launch_rate", (uint64_t)config->launch_rate);
+        config->launch_burst = (double)number(&w, "launch_burst", (uint64_t)config->launch_burst);
         if (flag(&w, "second_type")) {
                 config->types[1] = config->types[0];
                 STR_CUT(config->types[1].name, "lab");
@@ -362,6 +370,7 @@ bool script_setting(const char *line, struct core_config *config)
                setting_ms(&w, "disconnected", &t->limits.disconnected_ms) &&
                setting_ms(&w, "job", &t->limits.job_ms) &&
                setting_ms(&w, "lifetime", &t->limits.lifetime_ms) &&
+               setting_ms(&w, "warm_age", &t->warm_age_ms) &&
                setting_ms(&w, "quiet", &config->quiet_ms) &&
                setting_ms(&w, "stop_timeout", &t->stop_timeout_ms) &&
                setting_ms(&w, "erase", &config->erase_delay_ms);
@@ -386,4 +395,7 @@ void script_defaults(struct core_config *config)
                 .erase_delay_ms = 3600000,
                 .stops_per_min = 10,
         };
+        schedule_init(&config->types[0].sizing.schedule);
+        config->types[0].sizing.hit_rate = 0.99;
+        config->types[0].sizing.ceiling = 8;
 }

@@ -80,3 +80,10 @@ add_test(NAME unit/config_man COMMAND ${here}/config_man
         ${CMAKE_SOURCE_DIR}/controller/config_option.def
         ${CMAKE_SOURCE_DIR}/controller/wscontroller.conf.5)
 set_tests_properties(unit/config_man PROPERTIES LABELS unit TIMEOUT 30)
+ws_test(test_core_sizing LABEL unit SOURCES ${here}/test_core_sizing.c ${here}/sizing_world.c
+        USES controller_core controller_pool ws_base)
+ws_test(test_timetable_file LABEL unit SOURCES ${here}/test_timetable_file.c
+        USES controller_timetable ws_base)
+ws_test(test_core_day LABEL unit SOURCES ${here}/test_core_day.c ${here}/sizing_world.c
+        USES controller_core controller_pool ws_base)
+target_compile_definitions(test_core_day PRIVATE TEST_DATA="${here}/data")

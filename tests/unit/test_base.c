@@ -85,9 +85,18 @@ static void num_is_strict(void)
 
 static void num_parses_durations_and_sizes(void)
 {
+        static const char *const no_decimals[] = {"",      ".",   "1.",  ".5",        "-1",
+                                                  "1.2.3", "1e3", "0.x", "0.1234567", " 1"};
         int64_t ms = 0;
         uint64_t n = 0;
 
+        CHECK_INT(num_parse_millionths("0.99", &ms), 0);
+        CHECK_INT(ms, 990000);
+        CHECK_INT(num_parse_millionths("12", &ms), 0);
+        CHECK_INT(ms, 12000000);
+        for (size_t i = 0; i < ARRAY_LEN(no_decimals); i++)
+                CHECK(num_parse_millionths(no_decimals[i], &ms) < 0);
+        CHECK_INT(ms, 12000000);
         CHECK_INT(num_parse_duration_ms("30m", &ms), 0);
         CHECK_INT(ms, 1800000);
         CHECK_INT(num_parse_duration_ms("250ms", &ms), 0);

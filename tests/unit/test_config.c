@@ -217,6 +217,100 @@ static void test_pools_and_tasks(void)
         expect_error(text, "tasks_max is 3, but the pools keep 4 tasks warm");
 }
 
+static int policy_config(const char *lines, struct core_config *ret_core)
+{
+        char text[1024];
+        struct config *c = NULL;
+        int r;
+
+        (void)snprintf(text, sizeof(text), "[type a]\nprofile=%s\npool_policy=forecast\n%s",
+                       profile, lines);
+        write_file(file, text);
+        r = load(&c, no_env, ARGS("--config", file));
+        if (r == 0)
+                config_core(c, ret_core);
+        c = config_free(c);
+        return r;
+}
+
+/* Berlin's 2026-03-29 01:00 UTC and 2026-10-25 01:00 UTC, when the clocks change. */
+static void test_zone(void)
+{
+        static const utc_t before = {INT64_C(1774745999) * US_PER_S};
+        static const utc_t summer = {INT64_C(1774746000) * US_PER_S};
+        static const utc_t winter = {INT64_C(1792890000) * US_PER_S};
+        struct core_config core;
+        const struct zone *z = &core.types[0].sizing.schedule.zone;
+
+        CHECK_INT(policy_config("time_zone=Europe/Berlin\n", &core), 0);
+        CHECK_INT(zone_offset(z, before), 3600);
+        CHECK_INT(zone_offset(z, summer), 7200);
+        CHECK_INT(zone_offset(z, winter), 3600);
+        CHECK(!getenv("TZ"));
+        CHECK_INT(policy_config("time_zone=-03:30\n", &core), 0);
+        CHECK_INT(zone_offset(z, summer), -12600);
+        CHECK_INT(policy_config("time_zone=UTC\n", &core), 0);
+        CHECK_INT(zone_offset(z, summer), 0);
+}
+
+static void test_sizing(void)
+{
+        static const struct {
+                const char *lines, *says;
+        } wrong[] = {
+                {"pool_policy=often\n", "give fixed or forecast"},
+                {"pool_hit_rate=1\n", "\"1\" is out of range; give 0.5 to 0.9999"},
+                {"pool_hit_rate=all\n", "a number such as 0.99"},
+                {"peak_hours=21:00-09:00\n", "FROM-TO"},
+                {"peak_hours=9:00-21:00\n", "FROM-TO"},
+                {"peak_hours=09:00-24:01\n", "FROM-TO"},
+                {"peak_days=mon-\n", "days such as"},
+                {"peak_days=mon,\n", "days such as"},
+                {"peak_days=\n", "days such as"},
+                {"holidays=2026-02-29\n", "days such as"},
+                {"holidays=2026-12-24..2026-12-23\n", "days such as"},
+                {"holidays=2026-01-01..2026-12-31\n", "64 at most"},
+                {"holidays=2026-01-01,\n", "days such as"},
+                {"time_zone=Europe/Nowhere\n", "package tzdata"},
+                {"time_zone=../../etc/passwd\n", "package tzdata"},
+                {"time_zone=+1\n", "package tzdata"},
+                {"pool_min=5\npool_max=4\n", "pool_max of [type a] is 4"},
+                {"budget_day=5\n", "give task_price"},
+                {"pool_min=300\npool_max=300\n", "but the pools keep 300"},
+        };
+        struct core_config core;
+        const struct core_sizing *s = &core.types[0].sizing;
+
+        CHECK_INT(policy_config("", &core), 0);
+        CHECK(s->forecast && s->floor == 1 && s->floor_quiet == 0 && s->ceiling == 20);
+        CHECK(s->schedule.from_min == 540 && s->schedule.to_min == 1260);
+        CHECK_INT(s->schedule.weekdays, SCHEDULE_EVERY_DAY);
+        CHECK(core.launch_rate > 19.9 && core.launch_burst > 99.9);
+        CHECK_INT(policy_config("peak_hours=08:30-18:00\npeak_days=mon-wed,fri\ntask_price=0.04\n"
+                                "holidays=1970-01-02..1970-01-03,2026-12-24\nbudget_day=9.5\n"
+                                "warm_age_max=2h\n",
+                                &core),
+                  0);
+        CHECK(s->schedule.from_min == 510 && s->schedule.to_min == 1080);
+        CHECK_INT(s->schedule.weekdays, 0x17);
+        CHECK_INT(s->schedule.n_holidays, 3);
+        CHECK(s->schedule.holidays[0] == 1 && s->schedule.holidays[1] == 2);
+        CHECK_INT(s->schedule.holidays[2], 20811);
+        CHECK_INT(s->task_hour, 40000);
+        CHECK_INT(s->day_max, 9500000);
+        CHECK_INT(core.types[0].warm_age_ms, 7200000);
+        CHECK_INT(policy_config("peak_hours=never\npeak_days=sat-mon\n", &core), 0);
+        CHECK(s->schedule.from_min == 0 && s->schedule.to_min == 0);
+        CHECK_INT(s->schedule.weekdays, 0x61);
+        for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+                CHECK_INT(policy_config(wrong[i].lines, &core), -EINVAL);
+                if (!strstr(error, wrong[i].says)) {
+                        fprintf(stderr, "expected \"%s\" in \"%s\"\n", wrong[i].says, error);
+                        exit(1);
+                }
+        }
+}
+
 int main(void)
 {
         CHECK(mkdtemp(dir));
@@ -229,6 +323,9 @@ int main(void)
         RUN(test_actions);
         RUN(test_errors);
         RUN(test_pools_and_tasks);
+        (void)unsetenv("TZ");
+        RUN(test_zone);
+        RUN(test_sizing);
         CHECK(unlink(file) == 0 && unlink(profile) == 0 && rmdir(dir) == 0);
         return 0;
 }

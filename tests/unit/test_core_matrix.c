@@ -239,6 +239,8 @@ static const struct {
         {"REQ_MODE drain", MODE(DRAIN)},
         {"REQ_MODE drain hard", MODE(DRAIN, .hard = true)},
         {"POOL_TARGET", {.type = EV_POOL_TARGET, .pool_target = {"code", 1, "a class"}}},
+        {"CLASS_SET",
+         {.type = EV_CLASS_SET, .class_set = {.id = "m", .type = "code", .roster = 9}}},
         {"REQ_SHUTDOWN", {.type = EV_REQ_SHUTDOWN, .req_plain = {.token = 1}}},
         {"TASK_LAUNCHED ok", LAUNCHED(.ok = true)},
         {"TASK_LAUNCHED broken", LAUNCHED(.failure = LAUNCH_BROKEN), .sure = true},
