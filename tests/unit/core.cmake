@@ -51,9 +51,11 @@ target_compile_definitions(test_idle_rule_planted PRIVATE IDLE_PLANTED_LIFETIME_
         IDLE_RANDOM_ONLY)
 set_tests_properties(unit/test_idle_rule_planted PROPERTIES
         PASS_REGULAR_EXPRESSION "CHECK failed: alive")
-ws_test(test_core_edges LABEL unit SOURCES ${here}/test_core_edges.c USES controller_core ws_base)
+ws_test(test_core_edges LABEL unit SOURCES ${here}/test_core_edges.c ${here}/core_fixture.c
+        USES controller_core ws_base)
 ws_test(test_core_timers LABEL unit SOURCES ${here}/test_core_timers.c USES controller_core ws_base)
-ws_test(test_core_fleet LABEL unit SOURCES ${here}/test_core_fleet.c USES controller_core ws_base)
+ws_test(test_core_fleet LABEL unit SOURCES ${here}/test_core_fleet.c ${here}/core_fixture.c
+        USES controller_core ws_base)
 ws_test(test_core_steps LABEL unit SOURCES ${here}/test_core_steps.c USES controller_core ws_base)
 # Every pair of states with every event, against the table of decisions.
 ws_test(test_core_matrix LABEL unit SOURCES ${here}/test_core_matrix.c
