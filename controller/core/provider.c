@@ -179,12 +179,8 @@ void provider_notice_stop(struct core *c, struct task *t)
         STR_CUT(why, t->notice);
         workspace_stop(c, w, false, why);
         /* Whoever was there a moment ago gets another task. */
-        if (mono_diff_ms(w->person_at, c->now) < NOTICE_PERSON_MS && !w->row.wanted &&
-            !w->row.erase_at.us) {
-                w->row.wanted = true;
-                w->requested_at = c->now;
-                fx_put_workspace(c, w);
-        }
+        if (mono_diff_ms(w->person_at, c->now) < NOTICE_PERSON_MS)
+                workspace_wanted(c, w);
 }
 
 static void notice_serving(struct core *c, struct task *t, int64_t left_ms)

@@ -325,12 +325,19 @@ static void report_ready(struct core *c, struct task *t, struct workspace *w,
                 workspace_task_ready(c, w, t);
 }
 
+/* Since the stop began somebody did something. */
+static bool was_here_since(const struct task *t, const struct workspace *w,
+                           const struct core_event *ev)
+{
+        return ev->report.person_by[0] && strcmp(ev->report.person_by, "claim") != 0 &&
+               mono_before(t->since, w->person_at);
+}
+
 /* Stopped for idleness, and since then somebody did something. */
 static bool back_again(const struct task *t, const struct workspace *w, const struct core_event *ev)
 {
         return t->command == COMMAND_PREPARE_STOP && t->recheck && t->acted &&
-               ev->report.person_by[0] && strcmp(ev->report.person_by, "claim") != 0 &&
-               mono_before(t->since, w->person_at);
+               was_here_since(t, w, ev);
 }
 
 static void report_resuming(struct core *c, struct task *t, struct workspace *w,
@@ -368,6 +375,8 @@ static void report_stopping(struct core *c, struct task *t, struct workspace *w,
                 workspace_task_failed(c, w, t, report_error(ev, "the last save failed"));
         else if (back_again(t, w, ev))
                 (void)workspace_resume(c, w, w->person_by);
+        else if (t->noticed && was_here_since(t, w, ev))
+                workspace_wanted(c, w); /* this machine goes; another is given */
 }
 
 void task_report(struct core *c, struct task *t, const struct core_event *ev)

@@ -222,6 +222,15 @@ bool workspace_resume(struct core *c, struct workspace *w, const char *by)
         return true;
 }
 
+void workspace_wanted(struct core *c, struct workspace *w)
+{
+        if (w->row.wanted || w->row.erase_at.us || c->draining)
+                return;
+        w->row.wanted = true;
+        w->requested_at = c->now;
+        fx_put_workspace(c, w);
+}
+
 void workspace_task_resumed(struct core *c, struct workspace *w, struct task *t)
 {
         task_enter(c, t, TASK_READY, "");

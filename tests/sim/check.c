@@ -238,6 +238,19 @@ static bool newer(const struct save_ref *a, const struct save_ref *b)
         return a->generation > b->generation || (a->generation == b->generation && a->seq > b->seq);
 }
 
+/* An operator has ended the task that held it, also what it was just uploading. */
+static bool given_up(const struct sim *s, const char *workspace, uint64_t generation)
+{
+        for (size_t i = 0; i < SIM_BODIES; i++) {
+                const struct body *b = &s->bodies[i];
+
+                if (b->abandoned && b->generation == generation &&
+                    strcmp(b->workspace, workspace) == 0)
+                        return true;
+        }
+        return false;
+}
+
 /* A new task is given to a workspace. */
 static void check_claim(struct sim *s, const struct truth *t, const struct workspace_row *old,
                         const struct workspace_row *row)
@@ -262,7 +275,7 @@ static void check_claim(struct sim *s, const struct truth *t, const struct works
 
                 if (o->used && !o->bad && !o->absent && o->ref.generation == old->generation &&
                     newer(&o->ref, &row->head) && strcmp(o->workspace, row->id) == 0 &&
-                    o->content.hash != t->head.hash)
+                    o->content.hash != t->head.hash && !given_up(s, row->id, old->generation))
                         sim_broken(s, INV_UPLOAD_FORGOTTEN, "%s: %llu-%llu", row->id,
                                    (unsigned long long)o->ref.generation,
                                    (unsigned long long)o->ref.seq);

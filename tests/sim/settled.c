@@ -18,14 +18,29 @@ static bool no(struct verdict *v, enum invariant i, const char *what, const char
 }
 
 /* With fewer tasks than people and pools want together, some wait: that is no fault. */
-static bool few_tasks(const struct sim *s)
+static uint32_t tasks_wanted(const struct sim *s)
 {
         uint32_t wanted = (uint32_t)s->n_people;
 
         for (uint32_t i = 0; i < s->config.n_types; i++)
                 wanted += s->config.types[i].sizing.forecast ? s->config.types[i].sizing.ceiling
                                                              : s->config.types[i].pool_size;
-        return s->config.tasks_max < wanted;
+        return wanted;
+}
+
+static bool few_tasks(const struct sim *s)
+{
+        return s->config.tasks_max < tasks_wanted(s);
+}
+
+/* A new task comes before an old one goes: so many more, for a moment. Nobody waits for these. */
+static uint32_t tasks_replacing(const struct sim *s)
+{
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; i < s->config.n_types; i++)
+                n += s->config.types[i].warm_age_ms > 0 ? 2 : 0;
+        return n;
 }
 
 static bool waits(const struct workspace_row *row)
@@ -88,14 +103,25 @@ static bool body_justified(struct sim *s, const struct body *b, struct verdict *
         return true;
 }
 
-static bool pools_filled(const struct core *c, bool few, struct verdict *v)
+/*
+ * A pool that follows a forecast keeps one task above its target while the last hour's arrivals
+ * make its use likely (pool/scalein.h). One whose tasks grow old soon is always replacing some:
+ * what is on its way counts, and the old ones go as fast as the cap on stops lets them.
+ */
+static bool pools_filled(const struct sim *s, const struct core *c, struct verdict *v)
 {
+        bool few = s->config.tasks_max < tasks_wanted(s) + tasks_replacing(s);
         struct pool_view p;
 
         for (uint32_t i = 0; core_pool(c, i, &p); i++) {
-                if (p.warm > p.target)
+                const struct core_type *t = &s->config.types[i];
+                bool ages = t->warm_age_ms > 0;
+                uint32_t kept = (t->sizing.forecast ? 1 : 0) + (ages ? 2 : 0);
+                uint32_t coming = ages ? p.launching : 0;
+
+                if (p.warm > p.target + kept)
                         return no(v, INV_PAID_FOR, "more warm than wanted", p.type);
-                if (p.warm < p.target && !few)
+                if (p.warm + coming < p.target && !few)
                         return no(v, INV_POOL, p.type, p.reason);
         }
         return true;
@@ -127,7 +153,7 @@ bool check_settled(struct sim *s, enum invariant *ret_invariant, char *ret_detai
                         ok = body_justified(s, &s->bodies[i], &v);
         }
         if (ok)
-                ok = pools_filled(s->ctl[leader].core, few_tasks(s), &v) && tasks_live(s, &v);
+                ok = pools_filled(s, s->ctl[leader].core, &v) && tasks_live(s, &v);
         *ret_invariant = v.invariant;
         return ok;
 }
