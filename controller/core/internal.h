@@ -342,8 +342,10 @@ void workspace_task_ready(struct core *c, struct workspace *w, struct task *t);
 bool workspace_resume(struct core *c, struct workspace *w, const char *by);
 /* A resume was ordered and the agent has not started the app again yet. */
 bool task_is_resuming(const struct task *t);
-/* When it is stopped it is launched again. */
-void workspace_wanted(struct core *c, struct workspace *w);
+/* When it is stopped it is launched again. Stores the row. */
+void workspace_want(struct core *c, struct workspace *w);
+/* The same for somebody whose machine goes, unless it is wanted already, erased, or all ends. */
+void workspace_want_another(struct core *c, struct workspace *w);
 void workspace_task_resumed(struct core *c, struct workspace *w, struct task *t);
 void workspace_task_declined(struct core *c, struct workspace *w, struct task *t);
 void workspace_task_failed(struct core *c, struct workspace *w, struct task *t, const char *reason);

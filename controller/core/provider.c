@@ -180,7 +180,7 @@ void provider_notice_stop(struct core *c, struct task *t)
         workspace_stop(c, w, false, why);
         /* Whoever was there a moment ago gets another task. */
         if (mono_diff_ms(w->person_at, c->now) < NOTICE_PERSON_MS)
-                workspace_wanted(c, w);
+                workspace_want_another(c, w);
 }
 
 static void notice_serving(struct core *c, struct task *t, int64_t left_ms)

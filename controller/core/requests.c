@@ -59,9 +59,7 @@ static enum reply_status launch_known(struct core *c, struct workspace *w,
                 if (modes_get(c, MODE_DRAIN, w->type))
                         return REPLY_CLOSED;
                 sizing_arrived(c, w->type);
-                w->requested_at = c->now;
-                w->row.wanted = true;
-                fx_put_workspace(c, w);
+                workspace_want(c, w);
                 break;
         case WS_STARTING:
         case WS_DELETED:

@@ -376,7 +376,7 @@ static void report_stopping(struct core *c, struct task *t, struct workspace *w,
         else if (back_again(t, w, ev))
                 (void)workspace_resume(c, w, w->person_by);
         else if (t->noticed && was_here_since(t, w, ev))
-                workspace_wanted(c, w); /* this machine goes; another is given */
+                workspace_want_another(c, w); /* this machine goes; another is given */
 }
 
 void task_report(struct core *c, struct task *t, const struct core_event *ev)

@@ -196,6 +196,19 @@ bool task_is_resuming(const struct task *t)
         return t->row.state == TASK_STOPPING && t->command_id && t->command == COMMAND_RESUME;
 }
 
+void workspace_want(struct core *c, struct workspace *w)
+{
+        w->row.wanted = true;
+        w->requested_at = c->now;
+        fx_put_workspace(c, w);
+}
+
+void workspace_want_another(struct core *c, struct workspace *w)
+{
+        if (!w->row.wanted && !w->row.erase_at.us && !c->draining)
+                workspace_want(c, w);
+}
+
 bool workspace_resume(struct core *c, struct workspace *w, const char *by)
 {
         struct task *t = task_of(c, w);
@@ -208,9 +221,7 @@ bool workspace_resume(struct core *c, struct workspace *w, const char *by)
         if (task_is_resuming(t) && w->row.wanted)
                 return true;
         /* Until its app runs again it is wanted: should it be too late, it is launched anew. */
-        w->row.wanted = true;
-        w->requested_at = c->now;
-        fx_put_workspace(c, w);
+        workspace_want(c, w);
         audit_workspace(c, w, "resuming", by);
         /* What it has uploaded as its last save is an ordinary one now. */
 #ifndef CORE_PLANTED_FORGETS_RESUME
@@ -220,15 +231,6 @@ bool workspace_resume(struct core *c, struct workspace *w, const char *by)
         t->resumed = true;
         task_command(c, t, COMMAND_RESUME, false, by);
         return true;
-}
-
-void workspace_wanted(struct core *c, struct workspace *w)
-{
-        if (w->row.wanted || w->row.erase_at.us || c->draining)
-                return;
-        w->row.wanted = true;
-        w->requested_at = c->now;
-        fx_put_workspace(c, w);
 }
 
 void workspace_task_resumed(struct core *c, struct workspace *w, struct task *t)
