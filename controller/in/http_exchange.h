@@ -83,6 +83,8 @@ struct http_site;
 struct http_exchange {
         struct http_request req;
         struct http_response res;
+        mono_t began; /* when its head was there */
+        bool waited;  /* for a workspace or the core's reply */
         bool answered;
         bool close; /* do not keep the connection: the request was not read to its end */
         struct pending pending;

@@ -141,8 +141,13 @@ struct view http_view(const struct http_site *s)
 
 void http_answer(struct http_exchange *x, int status)
 {
+        const struct http_site *s = x->site;
+
         x->res.status = status;
         x->answered = true;
+        if (s->config.observed)
+                s->config.observed(s->config.observed_ctx, x->req.path, status, x->waited,
+                                   loop_clock(s->loop).us - x->began.us);
         x->site->on_answer(x->site->ctx, x);
 }
 
@@ -204,6 +209,7 @@ void http_wait(struct http_exchange *x, pending_fn done)
 {
         struct view_error e;
 
+        x->waited = true;
         x->pending.done = done;
         if (pending_start(x->site->pendings, &x->pending, &e) > 0)
                 http_answer_error(x, &e);
