@@ -122,6 +122,11 @@ struct core_event {
                  */
                 struct {
                         bool certain; /* what is not in this list is not there */
+                        /*
+                         * Each task has a machine of its own: a refill takes nothing from a claim
+                         * that runs, and does not wait for it.
+                         */
+                        bool own_machines;
                 } inventory;
                 struct {
                         uint64_t token; /* comes back in FX_REPLY; 0 wants no reply */
