@@ -395,6 +395,8 @@ void sizing_run(struct core *c);
 void sizing_arrived(struct core *c, uint32_t type);
 /* The size now; `ret_why`: NULL for one that is fixed. Replacement included. */
 uint32_t sizing_size(const struct core *c, uint32_t type, const char **ret_why);
+/* What keeps it below what is wanted: "pool_max", "budget", or "". */
+const char *sizing_limit(const struct core *c, uint32_t type);
 /* Of `stop` warm tasks above `target`, how many are to be ended now; and outdated ones. */
 uint32_t sizing_stop(struct core *c, uint32_t type, uint32_t target, uint32_t stop);
 
