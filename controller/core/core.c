@@ -462,6 +462,7 @@ bool core_pool(const struct core *c, uint32_t i, struct pool_view *ret_view)
                                    .next_change = p->sizer && !p->sized ? p->sizer->size.next_change
                                                                         : (utc_t){INT64_MAX},
                                    .spent = p->sizer ? (int64_t)p->budget.day_spent : -1,
+                                   .limit = sizing_limit(c, i),
                                    .type = c->config.types[i].name,
                                    .target = p->target,
                                    .waiting = p->waiting,

@@ -122,6 +122,11 @@ struct core_event {
                  */
                 struct {
                         bool certain; /* what is not in this list is not there */
+                        /*
+                         * Each task has a machine of its own: a refill takes nothing from a claim
+                         * that runs, and does not wait for it.
+                         */
+                        bool own_machines;
                 } inventory;
                 struct {
                         uint64_t token; /* comes back in FX_REPLY; 0 wants no reply */
@@ -410,6 +415,7 @@ struct pool_view {
         const char *policy;    /* who sizes it: "fixed", "forecast", "plan" (from outside) */
         utc_t next_change;     /* of the size, as far as known beforehand; INT64_MAX: none is */
         int64_t spent;         /* today, in millionths of a dollar; -1: not counted */
+        const char *limit;     /* what keeps the size below the wanted: "pool_max", "budget", "" */
 };
 
 /* The pool of types[i]; false behind the last. */

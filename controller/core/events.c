@@ -229,6 +229,7 @@ static void inventory_done(struct core *c, const struct core_event *ev)
                 return;
         }
         c->certain = ev->inventory.certain;
+        c->own_machines = ev->inventory.own_machines;
         if (!c->open)
                 c->quiet_until = mono_add_ms(c->now, MAX(c->config.quiet_ms, core_reconnect_ms(c)));
         for (uint32_t i = 0; i < c->config.tasks_max; i++) {

@@ -42,7 +42,7 @@
 #define ATTENTION_ALERT_MS 600000
 /* Attempts to save in attention: the configured pause, doubled each time, at most so many times. */
 #define ATTENTION_DOUBLINGS 4
-/* A pool is not refilled while a claim runs that is not older than this. */
+/* A pool is not refilled while a claim runs that is not older than this, on the same machine. */
 #define CLAIM_FIRST_MS 10000
 /* What an agent says of jobs is believed up to here; the job limit is far below. */
 #define BUSY_MS_MAX (365 * 86400 * INT64_C(1000))
@@ -241,6 +241,7 @@ struct core {
         bool booted;                  /* BOOT_DONE was given */
         bool open;                    /* the first inventory is complete */
         bool certain;                 /* what the last inventory did not have is not there */
+        bool own_machines;            /* of the provider: see EV_INVENTORY_DONE */
         bool draining;
         mono_t drain_until; /* then DRAINED comes, whatever is left */
         mono_t drain_due;
@@ -394,6 +395,8 @@ void sizing_run(struct core *c);
 void sizing_arrived(struct core *c, uint32_t type);
 /* The size now; `ret_why`: NULL for one that is fixed. Replacement included. */
 uint32_t sizing_size(const struct core *c, uint32_t type, const char **ret_why);
+/* What keeps it below what is wanted: "pool_max", "budget", or "". */
+const char *sizing_limit(const struct core *c, uint32_t type);
 /* Of `stop` warm tasks above `target`, how many are to be ended now; and outdated ones. */
 uint32_t sizing_stop(struct core *c, uint32_t type, uint32_t target, uint32_t stop);
 

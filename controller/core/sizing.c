@@ -150,10 +150,22 @@ static uint32_t plain_size(const struct core *c, uint32_t type, const char **ret
 {
         const struct pool *p = &c->pools[type];
 
+#ifdef CORE_PLANTED_NO_SIZING
+        return c->config.types[type].pool_size;
+#endif
         *ret_why = p->sized ? p->size_why : p->sizer ? p->sizer->size.why : NULL;
         return p->sized   ? p->size
                : p->sizer ? p->sizer->size.size
                           : c->config.types[type].pool_size;
+}
+
+const char *sizing_limit(const struct core *c, uint32_t type)
+{
+        const struct pool *p = &c->pools[type];
+
+        if (!p->sizer || p->sized || p->sizer->size.size == p->sizer->size.wanted)
+                return "";
+        return p->sizer->size.size == c->config.types[type].sizing.ceiling ? "pool_max" : "budget";
 }
 
 /* How much larger a pool is while old tasks of it are replaced: never beyond its ceilings. */

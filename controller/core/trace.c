@@ -279,6 +279,7 @@ static void add_event(struct text *x, const struct core_event *ev)
                 break;
         case EV_INVENTORY_DONE:
                 add_flag(x, "certain", ev->inventory.certain);
+                add_flag(x, "own-machines", ev->inventory.own_machines);
                 break;
         case EV_DEADLINE:
         case EV_MAX:

@@ -205,6 +205,7 @@ static bool on_inventory(const struct words *w, struct core_event *ev)
 {
         ev->type = EV_INVENTORY_DONE;
         ev->inventory.certain = !flag(w, "late");
+        ev->inventory.own_machines = flag(w, "own-machines");
         return true;
 }
 
