@@ -45,7 +45,7 @@ static int number_param(struct http_exchange *x, const char *name, uint64_t max,
 
 void http_api_list(struct http_exchange *x, const char *id)
 {
-        struct view v = http_view(x->site);
+        struct view v = http_view(x);
         const char *state = http_param(&x->req, "state");
         const char *user = http_param(&x->req, "user_id");
         struct view_filter f = {.limit = LIST_MAX};
@@ -89,7 +89,7 @@ static const struct workspace_row *row_or_404(struct http_exchange *x, const cha
 
 static void answer_workspace(struct http_exchange *x, int status, const char *id)
 {
-        struct view v = http_view(x->site);
+        struct view v = http_view(x);
         const struct workspace_row *w = row_or_404(x, id);
 
         if (w)
@@ -122,7 +122,7 @@ static bool answer_refusal(struct http_exchange *x, enum pending_end end, const 
 static void on_launched(struct pending *p, enum pending_end end)
 {
         struct http_exchange *x = container_of(p, struct http_exchange, pending);
-        struct view v = http_view(x->site);
+        struct view v = http_view(x);
         const struct workspace_row *w = core_workspace(v.core, p->workspace);
         const char *type = http_param(&x->req, "workspace_type");
 
@@ -141,7 +141,7 @@ static void wait_for(struct http_exchange *x, enum pending_kind kind, const char
                      const struct view_launch *launch, pending_fn done)
 {
         x->pending.kind = kind;
-        x->pending.actor = "api";
+        x->pending.actor = x->actor;
         x->pending.launch = launch;
         x->pending.wait_ms = preferred_wait_ms(x->req.prefer);
         STR_CUT(x->pending.workspace, id);
@@ -234,7 +234,7 @@ void http_api_abandon(struct http_exchange *x, const char *id)
 
 void http_api_modes(struct http_exchange *x, const char *id)
 {
-        struct view v = http_view(x->site);
+        struct view v = http_view(x);
 
         (void)id;
         http_answer_json(x, 200, view_modes(&v, &x->res.body));
@@ -268,7 +268,7 @@ void http_api_mode(struct http_exchange *x, const char *id)
 
 void http_api_why(struct http_exchange *x, const char *id)
 {
-        struct view v = http_view(x->site);
+        struct view v = http_view(x);
         const struct workspace_row *w = row_or_404(x, id);
 
         if (w)
@@ -277,7 +277,7 @@ void http_api_why(struct http_exchange *x, const char *id)
 
 void http_api_pools(struct http_exchange *x, const char *id)
 {
-        struct view v = http_view(x->site);
+        struct view v = http_view(x);
 
         (void)id;
         http_answer_json(x, 200, view_pools(&v, &x->res.body));
@@ -285,7 +285,7 @@ void http_api_pools(struct http_exchange *x, const char *id)
 
 void http_api_tasks(struct http_exchange *x, const char *id)
 {
-        struct view v = http_view(x->site);
+        struct view v = http_view(x);
 
         (void)id;
         http_answer_json(x, 200, view_tasks(&v, &x->res.body));

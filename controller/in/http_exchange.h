@@ -10,8 +10,8 @@
 
 #include "base/buf.h"
 #include "base/macro.h"
-#include "crypto/digest.h"
 #include "in/http.h"
+#include "in/http_tokens.h"
 #include "in/pending.h"
 #include "in/view.h"
 
@@ -86,6 +86,10 @@ struct http_exchange {
         bool answered;
         bool close; /* do not keep the connection: the request was not read to its end */
         struct pending pending;
+        char request_id[65]; /* the client's (X-Request-Id), or made by take */
+        mono_t started;
+        char actor[CORE_NAME_SIZE]; /* whose token it came with; "" without one */
+        unsigned roles;             /* of that token (enum http_role) */
         bool page; /* a browser's form, not a program: answer with redirects and pages */
         struct http_site *site;
         void *owner; /* of http_lws.c */
@@ -106,7 +110,7 @@ struct http_site {
         struct view_links links;
         struct pending_set *pendings;
         char public_host[256]; /* host_suffix without the port */
-        uint8_t token_digest[SHA256_LEN];
+        struct http_tokens *tokens;
         char gateway_key[KEYS_HEX];
         http_answer_fn on_answer;
         void *ctx;
@@ -124,7 +128,8 @@ bool http_wants_body(const struct http_request *q, size_t max, size_t *ret_lengt
 
 /* ---- for handlers ---- */
 
-struct view http_view(const struct http_site *s);
+/* What is shown to this one: the links that open a workspace only to the role `launch`. */
+struct view http_view(const struct http_exchange *x);
 /* Send status and body as they are in x->res. */
 void http_answer(struct http_exchange *x, int status);
 void http_answer_json(struct http_exchange *x, int status, int render_result);
@@ -155,6 +160,10 @@ void http_api_tasks(struct http_exchange *x, const char *id);
 void http_api_events(struct http_exchange *x, const char *id);
 void http_api_healthz(struct http_exchange *x, const char *id);
 void http_api_readyz(struct http_exchange *x, const char *id);
+/* http_page.c */
+void http_page_index(struct http_exchange *x, const char *id);
+void http_page_script(struct http_exchange *x, const char *id);
+void http_page_style(struct http_exchange *x, const char *id);
 /* http_gateway.c */
 void http_gateway_resolve(struct http_exchange *x, const char *id);
 void http_gateway_page(struct http_exchange *x, const char *id);

@@ -140,6 +140,12 @@ NODISCARD int view_why(const struct view *v, const struct workspace_row *w, stru
 NODISCARD int view_status(const struct view *v, bool writable, const struct shell_lead *lead,
                           struct buf *out);
 NODISCARD int view_error_json(const struct view_error *e, struct buf *out);
+/*
+ * The same as a problem document (RFC 9457): type, title, status, detail, instance, and of ours
+ * `code`, `hint` and what the error has more; `error` repeats it as above.
+ */
+NODISCARD int view_problem_json(const struct view_error *e, int status, const char *instance,
+                                struct buf *out);
 /* What `wsctl nginx-config` needs. */
 NODISCARD int view_gateway(const char *controller, const char *host_suffix, const char *scheme,
                            const char *gateway_key, struct buf *out);
