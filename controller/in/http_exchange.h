@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/macro.h"
 #include "in/http.h"
+#include "in/http_replay.h"
 #include "in/http_tokens.h"
 #include "in/pending.h"
 #include "in/view.h"
@@ -87,18 +88,27 @@ struct http_exchange {
         bool close; /* do not keep the connection: the request was not read to its end */
         struct pending pending;
         char request_id[65]; /* the client's (X-Request-Id), or made by take */
+        char idempotency_key[HTTP_REPLAY_KEY_SIZE + 2]; /* as it was sent; "" was not */
+        bool bad_key;                                   /* it was sent, and does not fit */
+        uint64_t ticket; /* where the answer is kept for who asks again; 0: nowhere */
+        bool replayed;
         mono_t started;
         char actor[CORE_NAME_SIZE]; /* whose token it came with; "" without one */
         unsigned roles;             /* of that token (enum http_role) */
         bool page; /* a browser's form, not a program: answer with redirects and pages */
         struct http_site *site;
-        void *owner; /* of http_lws.c */
+        void *owner; /* of http_lws.c; NULL: its client has gone */
         struct http_exchange *next_;
 };
 
 NODISCARD int http_exchange_new(void *owner, struct http_exchange **ret_exchange);
 /* Cancels what it waits for. */
 struct http_exchange *http_exchange_free(struct http_exchange *x);
+/*
+ * Its client has gone. As free; but what was begun with an Idempotency-Key goes on without an
+ * owner, so that the client finds the answer when it asks again.
+ */
+struct http_exchange *http_exchange_leave(struct http_exchange *x);
 
 typedef void (*http_answer_fn)(void *ctx, struct http_exchange *x);
 
@@ -111,6 +121,8 @@ struct http_site {
         struct pending_set *pendings;
         char public_host[256]; /* host_suffix without the port */
         struct http_tokens *tokens;
+        struct http_replay *replay;
+        struct http_exchange *orphans; /* whose clients have gone */
         char gateway_key[KEYS_HEX];
         http_answer_fn on_answer;
         void *ctx;

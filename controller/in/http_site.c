@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "crypto/digest.h"
 
 #define HTTP_TOKEN_EDGE 1
 #define HTTP_PENDING_MAX 200
@@ -63,6 +64,31 @@ struct http_exchange *http_exchange_free(struct http_exchange *x)
         return NULL;
 }
 
+struct http_exchange *http_exchange_leave(struct http_exchange *x)
+{
+        if (!x || !x->ticket || x->answered)
+                return http_exchange_free(x);
+        x->owner = NULL;
+        x->next_ = x->site->orphans;
+        x->site->orphans = x;
+        return NULL;
+}
+
+/* Those that are answered, or all. Never from within an answer: its maker may look at it yet. */
+static void free_orphans(struct http_site *s, bool all)
+{
+        struct http_exchange **p = &s->orphans, *x;
+
+        while ((x = *p)) {
+                if (!all && !x->answered) {
+                        p = &x->next_;
+                        continue;
+                }
+                *p = x->next_;
+                http_exchange_free(x);
+        }
+}
+
 int http_site_new(struct loop *l, struct shell *sh, const struct http_config *config,
                   http_answer_fn on_answer, void *ctx, struct http_site **ret_site)
 {
@@ -91,6 +117,8 @@ int http_site_new(struct loop *l, struct shell *sh, const struct http_config *co
         keys_gateway(config->keys, s->gateway_key);
         r = pending_set_new(l, sh, HTTP_TOKEN_EDGE, HTTP_PENDING_MAX, &s->pendings);
         if (r == 0)
+                r = http_replay_new(&s->replay);
+        if (r == 0)
                 r = http_tokens_new(l, config->api_token, config->token_file, config->rate,
                                     config->burst, &s->tokens);
         if (r < 0) {
@@ -105,6 +133,8 @@ struct http_site *http_site_free(struct http_site *s)
 {
         if (!s)
                 return NULL;
+        free_orphans(s, true);
+        s->replay = http_replay_free(s->replay);
         s->tokens = http_tokens_free(s->tokens);
         s->pendings = pending_set_free(s->pendings);
         explicit_bzero(s, sizeof(*s));
@@ -150,17 +180,38 @@ static void log_answer(const struct http_exchange *x)
                              LOG_INT("ms", ms)));
 }
 
+/* What may be otherwise in a moment is not kept. */
+static void keep_answer(struct http_exchange *x)
+{
+        const struct http_response *res = &x->res;
+        struct http_replay_answer a = {.status = res->status,
+                                       .content_type = res->content_type,
+                                       .retry_after_s = res->retry_after_s,
+                                       .body = res->body.data,
+                                       .body_len = res->body.len};
+
+        if (res->status >= 500 || res->status == 429 || STR_SET(a.location, res->location) < 0)
+                http_replay_drop(x->site->replay, x->ticket);
+        else
+                http_replay_put(x->site->replay, x->ticket, &a);
+}
+
 void http_answer(struct http_exchange *x, int status)
 {
         x->res.status = status;
         x->answered = true;
         log_answer(x);
-        x->site->on_answer(x->site->ctx, x);
+        if (x->ticket)
+                keep_answer(x);
+        if (x->owner)
+                x->site->on_answer(x->site->ctx, x);
 }
 
 static uint32_t retry_after_s(enum view_error_id id)
 {
-        return id == VIEW_ERROR_DRAINING ? 30 : id == VIEW_ERROR_NOT_LEADER ? 1 : 5;
+        return id == VIEW_ERROR_DRAINING                                     ? 30
+               : id == VIEW_ERROR_NOT_LEADER || id == VIEW_ERROR_KEY_RUNNING ? 1
+                                                                             : 5;
 }
 
 void http_answer_error(struct http_exchange *x, const struct view_error *e)
@@ -175,7 +226,7 @@ void http_answer_error(struct http_exchange *x, const struct view_error *e)
         x->res.content_type = "application/problem+json";
         if (view_problem_json(e, status, x->request_id, &x->res.body) < 0)
                 x->res.content_type = NULL;
-        if (status == 503)
+        if (status == 503 || e->id == VIEW_ERROR_KEY_RUNNING)
                 x->res.retry_after_s = retry_after_s(e->id);
         if (e->retry_s)
                 x->res.retry_after_s = e->retry_s;
@@ -437,6 +488,74 @@ static bool is_json(const char *content_type)
                (content_type[n] == 0 || content_type[n] == ';' || content_type[n] == ' ');
 }
 
+static void replay(struct http_exchange *x, const struct http_replay_answer *a)
+{
+        x->replayed = true;
+        x->res.content_type = a->content_type;
+        x->res.retry_after_s = a->retry_after_s;
+        STR_CUT(x->res.location, a->location);
+        if (a->body_len && buf_append(&x->res.body, a->body, a->body_len) < 0)
+                site_refuse(x, VIEW_ERROR_INTERNAL, "the answer could not be made");
+        else
+                http_answer(x, a->status);
+}
+
+/* All that must be the same for the same answer. */
+static int digest_of(const struct http_request *q, uint8_t ret_digest[static SHA256_LEN])
+{
+        struct sha256 *h = sha256_new();
+
+        if (!h)
+                return -ENOMEM;
+        sha256_update(h, method_name(q->method), strlen(method_name(q->method)) + 1);
+        sha256_update(h, q->path, strlen(q->path) + 1);
+        sha256_update(h, q->body.data, q->body.len);
+        sha256_final(h, ret_digest);
+        sha256_free(h);
+        return 0;
+}
+
+/* 0: it is to be done; > 0 answered: it was done before, or cannot be done like this. */
+static int check_replay(struct http_exchange *x)
+{
+        struct http_replay_answer known;
+        char key[HTTP_REPLAY_KEY_SIZE];
+        uint8_t digest[SHA256_LEN];
+
+        if (x->req.method != HTTP_POST || (!x->idempotency_key[0] && !x->bad_key))
+                return 0;
+        if (x->bad_key || !http_replay_key(x->idempotency_key, key)) {
+                site_refuse(x, VIEW_ERROR_BAD_FIELD,
+                            "Idempotency-Key: must be 1 to %d of A-Z a-z 0-9 . _ : -",
+                            HTTP_REPLAY_KEY_SIZE - 1);
+                return 1;
+        }
+        if (digest_of(&x->req, digest) < 0) {
+                site_refuse(x, VIEW_ERROR_BUSY, "the controller is short of memory");
+                return 1;
+        }
+        switch (http_replay_begin(x->site->replay, x->started, x->actor, key, digest, &x->ticket,
+                                  &known)) {
+        case HTTP_REPLAY_NEW:
+                return 0;
+        case HTTP_REPLAY_KNOWN:
+                replay(x, &known);
+                return 1;
+        case HTTP_REPLAY_RUNNING:
+                site_refuse(x, VIEW_ERROR_KEY_RUNNING,
+                            "the request that came first with this Idempotency-Key still waits");
+                return 1;
+        case HTTP_REPLAY_DIFFERENT:
+                site_refuse(x, VIEW_ERROR_KEY_REUSED,
+                            "this Idempotency-Key came with another request before");
+                return 1;
+        case HTTP_REPLAY_FULL:
+                site_refuse(x, VIEW_ERROR_BUSY, "no more answers can be kept at the moment");
+                return 1;
+        }
+        return 0;
+}
+
 /* The client's own id of this request, when it can stand in a log and in an answer; else ours. */
 static void name_request(struct http_exchange *x)
 {
@@ -457,6 +576,7 @@ void http_site_take(struct http_site *s, struct http_exchange *x)
         const struct route *route;
         char id[64] = "";
 
+        free_orphans(s, false);
         x->site = s;
         x->started = loop_now(s->loop);
         name_request(x);
@@ -474,7 +594,8 @@ void http_site_take(struct http_site *s, struct http_exchange *x)
                             "a workspace id is \"ws-\" and 12 characters of a-z 2-7");
                 return;
         }
-        route->fn(x, id);
+        if (check_replay(x) == 0)
+                route->fn(x, id);
 }
 
 bool http_access_valid(const struct http_site *s, const char *workspace, const char *access,
