@@ -95,6 +95,7 @@ struct http_exchange {
         mono_t started;
         char actor[CORE_NAME_SIZE]; /* whose token it came with; "" without one */
         unsigned roles;             /* of that token (enum http_role) */
+        bool action;                /* errors in the shape that a caller of /v1/actions expects */
         bool page; /* a browser's form, not a program: answer with redirects and pages */
         struct http_site *site;
         void *owner; /* of http_lws.c; NULL: its client has gone */
@@ -122,6 +123,9 @@ struct http_site {
         char public_host[256]; /* host_suffix without the port */
         struct http_tokens *tokens;
         struct http_replay *replay;
+        utc_t started;
+        uint64_t audited; /* rows of the history up to here are counted in `stopped` */
+        uint64_t stopped;
         struct http_exchange *orphans; /* whose clients have gone */
         char gateway_key[KEYS_HEX];
         http_answer_fn on_answer;
@@ -152,6 +156,21 @@ const char *http_param(const struct http_request *q, const char *name);
 /* Give the pending to the core; refusals are answered. */
 void http_wait(struct http_exchange *x, pending_fn done);
 
+/*
+ * The core or the store said no: answered, and true. `subject` is what the message speaks of. For
+ * `done` of a pending.
+ */
+bool http_refused(struct http_exchange *x, enum pending_end end, const char *subject);
+/* Give the core a request about this workspace, and wait as the client prefers (else as set). */
+void http_wait_for(struct http_exchange *x, enum pending_kind kind, const char *id,
+                   const struct view_launch *launch, pending_fn done);
+/* For the message of a type that the core does not know: http_param "workspace_type". */
+void http_keep_type(struct http_exchange *x, const char *type);
+/* The token has none of these roles: answered with 403, and true. */
+bool http_role_missing(struct http_exchange *x, unsigned roles);
+/* Workspaces that were stopped for idleness since the start. */
+uint64_t http_site_stopped(struct http_site *s);
+
 /* "<expires>.<hex>" is an access to this workspace that still holds. */
 bool http_access_valid(const struct http_site *s, const char *workspace, const char *access,
                        uint64_t *ret_expires);
@@ -172,6 +191,8 @@ void http_api_tasks(struct http_exchange *x, const char *id);
 void http_api_events(struct http_exchange *x, const char *id);
 void http_api_healthz(struct http_exchange *x, const char *id);
 void http_api_readyz(struct http_exchange *x, const char *id);
+/* http_actions.c */
+void http_action(struct http_exchange *x, const char *id);
 /* http_page.c */
 void http_page_index(struct http_exchange *x, const char *id);
 void http_page_script(struct http_exchange *x, const char *id);

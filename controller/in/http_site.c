@@ -89,6 +89,26 @@ static void free_orphans(struct http_site *s, bool all)
         }
 }
 
+uint64_t http_site_stopped(struct http_site *s)
+{
+        const struct audit_row *row;
+
+        while ((row = shell_audit_after(s->shell, s->audited))) {
+                s->audited = row->seq;
+                s->stopped += row->at.us >= s->started.us && strcmp(row->what, "stopped") == 0 &&
+                              idle_rule_of_reason(row->detail) != IDLE_RULE_NONE;
+        }
+        return s->stopped;
+}
+
+/* Looked at while the rows are there: the shell keeps only the newest. */
+static void on_change(void *ctx, const char *workspace, const char *task)
+{
+        (void)workspace;
+        (void)task;
+        (void)http_site_stopped(ctx);
+}
+
 int http_site_new(struct loop *l, struct shell *sh, const struct http_config *config,
                   http_answer_fn on_answer, void *ctx, struct http_site **ret_site)
 {
@@ -109,6 +129,7 @@ int http_site_new(struct loop *l, struct shell *sh, const struct http_config *co
                 .links = {config->public_scheme, config->host_suffix, config->keys},
                 .on_answer = on_answer,
                 .ctx = ctx,
+                .started = loop_utc(l),
         };
         STR_CUT(s->public_host, config->host_suffix);
         colon = strrchr(s->public_host, ':');
@@ -125,6 +146,7 @@ int http_site_new(struct loop *l, struct shell *sh, const struct http_config *co
                 http_site_free(s);
                 return r;
         }
+        shell_watch(sh, on_change, s);
         *ret_site = s;
         return 0;
 }
@@ -223,8 +245,9 @@ void http_answer_error(struct http_exchange *x, const struct view_error *e)
             num_parse_u64(x->req.try_next, 400, 599, &try_next) == 0)
                 status = (int)try_next;
         buf_clear(&x->res.body);
-        x->res.content_type = "application/problem+json";
-        if (view_problem_json(e, status, x->request_id, &x->res.body) < 0)
+        x->res.content_type = x->action ? "application/json" : "application/problem+json";
+        if ((x->action ? view_action_error(e, x->request_id, &x->res.body)
+                       : view_problem_json(e, status, x->request_id, &x->res.body)) < 0)
                 x->res.content_type = NULL;
         if (status == 503 || e->id == VIEW_ERROR_KEY_RUNNING)
                 x->res.retry_after_s = retry_after_s(e->id);
@@ -467,16 +490,16 @@ static int check_access(struct http_exchange *x)
 }
 
 /* The token is right; is it good for this? */
-static int check_role(struct http_exchange *x, unsigned roles)
+bool http_role_missing(struct http_exchange *x, unsigned roles)
 {
         char needed[64];
 
         if (!roles || x->roles & roles)
-                return 0;
+                return false;
         http_roles_text(roles, needed, sizeof(needed));
         site_refuse(x, VIEW_ERROR_FORBIDDEN, "the token \"%s\" has not the role for this: %s",
                     x->actor, needed);
-        return 1;
+        return true;
 }
 
 static bool is_json(const char *content_type)
@@ -579,11 +602,12 @@ void http_site_take(struct http_site *s, struct http_exchange *x)
         free_orphans(s, false);
         x->site = s;
         x->started = loop_now(s->loop);
+        x->action = strcmp(x->req.path, "/v1/actions") == 0;
         name_request(x);
         if (check_framing(x) > 0 || check_access(x) > 0)
                 return;
         route = find_route(x, id, sizeof(id));
-        if (!route || check_role(x, route->roles) > 0)
+        if (!route || http_role_missing(x, route->roles))
                 return;
         if (route->json_body && !is_json(x->req.content_type)) {
                 site_refuse(x, VIEW_ERROR_BAD_MEDIA_TYPE, "Content-Type must be application/json");

@@ -232,6 +232,7 @@ static void replace(struct http_tokens *t, struct http_token *fresh, size_t n)
                                 continue;
                         fresh[i].left = t->tokens[k].left;
                         fresh[i].left_at = t->tokens[k].left_at;
+                        fresh[i].stopped_told = t->tokens[k].stopped_told;
                 }
         }
         memcpy(&t->tokens[1], fresh, n * sizeof(*fresh));
@@ -386,13 +387,13 @@ int http_tokens_take(const struct http_tokens *t, struct http_token *token, uint
         return 0;
 }
 
-bool http_tokens_has(const struct http_tokens *t, const char *name, unsigned mask)
+struct http_token *http_tokens_named(struct http_tokens *t, const char *name)
 {
         for (size_t i = 0; i < t->n; i++) {
                 if (strcmp(t->tokens[i].name, name) == 0)
-                        return (t->tokens[i].roles & mask) != 0;
+                        return &t->tokens[i];
         }
-        return false;
+        return NULL;
 }
 
 uint64_t http_tokens_version(const struct http_tokens *t)

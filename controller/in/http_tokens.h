@@ -39,6 +39,7 @@ struct http_token {
         uint8_t digest[32];
         double left; /* requests that it may make at once, as of `left_at` */
         mono_t left_at;
+        uint64_t stopped_told; /* http_site_stopped() as it was told last (POST /v1/actions) */
 };
 
 struct http_tokens;
@@ -53,11 +54,11 @@ struct http_tokens *http_tokens_free(struct http_tokens *t);
  * on which one it is or where they differ. Valid until the next turn of the loop.
  */
 struct http_token *http_tokens_find(struct http_tokens *t, const char *token);
+/* NULL when it is not there any more. */
+struct http_token *http_tokens_named(struct http_tokens *t, const char *name);
 /* Count a request. 0, or > 0: it is one too many; *ret_s seconds later there is room for one. */
 NODISCARD int http_tokens_take(const struct http_tokens *t, struct http_token *token,
                                uint32_t *ret_s);
-/* Has this name these roles still? For what lasts longer than a request. */
-bool http_tokens_has(const struct http_tokens *t, const char *name, unsigned roles);
 /* Grows with each change that was taken. */
 uint64_t http_tokens_version(const struct http_tokens *t);
 

@@ -63,6 +63,17 @@ struct view_launch {
 NODISCARD int view_launch_parse(const char *text, size_t len, struct view_launch *ret_launch,
                                 struct view_error *ret_error);
 
+/* What the events of the first design ask for. */
+struct view_action {
+        enum { VIEW_ACTION_LAUNCH, VIEW_ACTION_MONITOR, VIEW_ACTION_TERMINATE } kind;
+        struct view_launch launch; /* when LAUNCH */
+        char task_arn[256];        /* when TERMINATE */
+};
+
+/* {"action":"launch","user_id":42,"workspace_type":"vscode"}; user_id may be a number here. */
+NODISCARD int view_action_parse(const char *text, size_t len, struct view_action *ret_action,
+                                struct view_error *ret_error);
+
 /* An operator's mode (core/mode.def). */
 struct view_mode {
         enum core_mode mode;
@@ -146,6 +157,15 @@ NODISCARD int view_error_json(const struct view_error *e, struct buf *out);
  */
 NODISCARD int view_problem_json(const struct view_error *e, int status, const char *instance,
                                 struct buf *out);
+/* {"status":"ready","url":…,"startup_time":0.3,"task_arn":…,"workspace":…} */
+NODISCARD int view_action_launched(const struct view *v, const struct workspace_row *w,
+                                   int64_t waited_ms, struct buf *out);
+/* {"terminated":2,"active":17} */
+NODISCARD int view_action_monitored(const struct view *v, uint64_t terminated, struct buf *out);
+/* {"status":"terminated"} */
+NODISCARD int view_action_status(const char *status, struct buf *out);
+/* {"status":"error","error":"the message","code":…,"hint":…,"instance":…} */
+NODISCARD int view_action_error(const struct view_error *e, const char *instance, struct buf *out);
 /* What `wsctl nginx-config` needs. */
 NODISCARD int view_gateway(const char *controller, const char *host_suffix, const char *scheme,
                            const char *gateway_key, struct buf *out);

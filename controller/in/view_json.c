@@ -599,62 +599,6 @@ int view_status(const struct view *v, bool writable, const struct shell_lead *le
         return print_to(o, out);
 }
 
-static void add_error_rest(cJSON *o, const struct view_error *e)
-{
-        add_str(o, "hint", view_error_hint(e->id));
-        if (e->place)
-                add_count(o, "place", e->place);
-        if (e->retry_s)
-                add_count(o, "retry_s", e->retry_s);
-        if (e->leader[0])
-                add_str(o, "leader", e->leader);
-}
-
-static void add_error(cJSON *o, const struct view_error *e)
-{
-        cJSON *err = cJSON_AddObjectToObject(o, "error");
-
-        add_str(err, "code", view_error_code(e->id));
-        add_str(err, "message", e->message);
-        add_error_rest(err, e);
-}
-
-int view_error_json(const struct view_error *e, struct buf *out)
-{
-        AUTO_JSON *o = cJSON_CreateObject();
-
-        add_error(o, e);
-        return print_to(o, out);
-}
-
-/* "bad-field" -> "Bad field" */
-static void title_of(const char *code, char *dst, size_t size)
-{
-        str_copy_cut(dst, size, code);
-        for (char *p = dst; *p; p++)
-                *p = *p == '-' ? ' ' : *p;
-        dst[0] = (char)(dst[0] >= 'a' && dst[0] <= 'z' ? dst[0] - 'a' + 'A' : dst[0]);
-}
-
-int view_problem_json(const struct view_error *e, int status, const char *instance, struct buf *out)
-{
-        AUTO_JSON *o = cJSON_CreateObject();
-        const char *code = view_error_code(e->id);
-        char text[64];
-
-        (void)snprintf(text, sizeof(text), "urn:workspaces:problem:%s", code);
-        add_str(o, "type", text);
-        title_of(code, text, sizeof(text));
-        add_str(o, "title", text);
-        cJSON_AddNumberToObject(o, "status", status);
-        add_str(o, "detail", e->message);
-        add_str(o, "instance", instance);
-        add_str(o, "code", code);
-        add_error_rest(o, e);
-        add_error(o, e);
-        return print_to(o, out);
-}
-
 int view_gateway(const char *controller, const char *host_suffix, const char *scheme,
                  const char *gateway_key, struct buf *out)
 {

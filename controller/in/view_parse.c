@@ -1,5 +1,6 @@
 #include "in/view.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -205,6 +206,63 @@ int view_launch_parse(const char *text, size_t len, struct view_launch *ret_laun
         AUTO_JSON *obj = parse_object(text, len, ret_error);
 
         return obj ? launch_from(obj, ret_launch, ret_error) : 1;
+}
+
+/* A platform's number of a person is a name as well. */
+static void name_number(cJSON *obj, const char *field)
+{
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(obj, field);
+        double v = cJSON_IsNumber(item) ? item->valuedouble : -1;
+        char text[24];
+
+        if (!(v >= 0 && v <= 9007199254740992.0) || (double)(uint64_t)v != v)
+                return;
+        (void)snprintf(text, sizeof(text), "%llu", (unsigned long long)v);
+        cJSON_ReplaceItemInObjectCaseSensitive(obj, field, cJSON_CreateString(text));
+}
+
+static int take_arn(const cJSON *obj, char *dst, size_t size, struct view_error *ret_error)
+{
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(obj, "task_arn");
+
+        if (cJSON_IsString(item) && item->valuestring[0] &&
+            str_copy(dst, size, item->valuestring) == 0)
+                return 0;
+        view_error_set(ret_error, VIEW_ERROR_BAD_FIELD,
+                       "task_arn: must be a text of 1 to %zu bytes", size - 1);
+        return 1;
+}
+
+int view_action_parse(const char *text, size_t len, struct view_action *ret_action,
+                      struct view_error *ret_error)
+{
+        AUTO_JSON *obj = parse_object(text, len, ret_error);
+        struct view_action a = {0};
+        char action[24];
+        int r;
+
+        if (!obj)
+                return 1;
+        r = take_name(obj, "action", NULL, action, sizeof(action), ret_error);
+        if (r != 0)
+                return r;
+        if (strcmp(action, "launch") == 0) {
+                a.kind = VIEW_ACTION_LAUNCH;
+                name_number(obj, "user_id");
+                r = launch_from(obj, &a.launch, ret_error);
+        } else if (strcmp(action, "monitor") == 0) {
+                a.kind = VIEW_ACTION_MONITOR;
+        } else if (strcmp(action, "terminate") == 0) {
+                a.kind = VIEW_ACTION_TERMINATE;
+                r = take_arn(obj, a.task_arn, sizeof(a.task_arn), ret_error);
+        } else {
+                view_error_set(ret_error, VIEW_ERROR_BAD_FIELD,
+                               "action: is none of launch, monitor, terminate");
+                r = 1;
+        }
+        if (r == 0)
+                *ret_action = a;
+        return r;
 }
 
 /* A bool into *ret_value, which stays as it is when the field is absent. */

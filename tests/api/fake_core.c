@@ -467,8 +467,8 @@ static bool command_on(struct shell *s, size_t i, const char *verb, const char *
                         STR_CUT(s->core.ws[i].reason, rest);
         } else if (strcmp(verb, "task") == 0 && task_state_parse(word, &task)) {
                 s->core.tasks[i].state = task;
-        } else if (strcmp(verb, "stopping") == 0) {
-                audit(s, s->core.ws[i].id, "core", "stopping");
+        } else if (strcmp(verb, "stopping") == 0 || strcmp(verb, "stopped") == 0) {
+                audit(s, s->core.ws[i].id, "core", verb);
                 (void)snprintf(s->audit[s->n_audit - 1].detail, CORE_REASON_SIZE, "%s %s", word,
                                rest ? rest : "");
         } else if (strcmp(verb, "addr") == 0) {
