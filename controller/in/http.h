@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/macro.h"
@@ -21,6 +22,10 @@ struct http_config {
         const char *public_scheme; /* "http" or "https": how browsers reach the gateway */
         const char *host_suffix;   /* "localhost:8080": what follows "<workspace>." in a browser */
         const struct keys *keys;
+        /* Told of each answer: for metrics. `waited`: for a workspace or the core's reply. Or NULL
+         */
+        void (*observed)(void *ctx, const char *path, int status, bool waited, int64_t us);
+        void *observed_ctx;
         const char *web_dir; /* the page's files from here instead of the built-in ones, or NULL */
 };
 

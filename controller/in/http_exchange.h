@@ -84,6 +84,8 @@ struct http_site;
 struct http_exchange {
         struct http_request req;
         struct http_response res;
+        mono_t began; /* when its head was there */
+        bool waited;  /* for a workspace or the core's reply */
         bool answered;
         bool close; /* do not keep the connection: the request was not read to its end */
         struct pending pending;
@@ -92,7 +94,6 @@ struct http_exchange {
         bool bad_key;                                   /* it was sent, and does not fit */
         uint64_t ticket; /* where the answer is kept for who asks again; 0: nowhere */
         bool replayed;
-        mono_t started;
         char actor[CORE_NAME_SIZE]; /* whose token it came with; "" without one */
         unsigned roles;             /* of that token (enum http_role) */
         bool action;                /* errors in the shape that a caller of /v1/actions expects */

@@ -291,6 +291,7 @@ static int begin_request(struct http *h, struct lws *wsi, struct session *s)
         session_end(h, s);
         if (http_exchange_new(s, &s->x) < 0)
                 return -1;
+        s->x->began = loop_clock(h->loop);
         s->wsi = wsi;
         s->http = h;
         s->sent = 0;

@@ -191,7 +191,7 @@ static const char *method_name(enum http_method m)
 static void log_answer(const struct http_exchange *x)
 {
         bool looks = x->req.method == HTTP_GET || x->req.method == HTTP_HEAD;
-        int64_t ms = mono_diff_ms(x->started, loop_now(x->site->loop));
+        int64_t ms = mono_diff_ms(x->began, loop_now(x->site->loop));
 
         if (!str_starts(x->req.path, "/v1/") || (looks && !log_enabled(LOG_DEBUG_LEVEL)))
                 return;
@@ -220,13 +220,18 @@ static void keep_answer(struct http_exchange *x)
 
 void http_answer(struct http_exchange *x, int status)
 {
+        const struct http_site *s = x->site;
+
         x->res.status = status;
         x->answered = true;
+        if (s->config.observed)
+                s->config.observed(s->config.observed_ctx, x->req.path, status, x->waited,
+                                   loop_clock(s->loop).us - x->began.us);
         log_answer(x);
         if (x->ticket)
                 keep_answer(x);
         if (x->owner)
-                x->site->on_answer(x->site->ctx, x);
+                s->on_answer(s->ctx, x);
 }
 
 static uint32_t retry_after_s(enum view_error_id id)
@@ -290,6 +295,7 @@ void http_wait(struct http_exchange *x, pending_fn done)
 {
         struct view_error e;
 
+        x->waited = true;
         x->pending.done = done;
         if (pending_start(x->site->pendings, &x->pending, &e) > 0)
                 http_answer_error(x, &e);
@@ -557,7 +563,7 @@ static int check_replay(struct http_exchange *x)
                 site_refuse(x, VIEW_ERROR_BUSY, "the controller is short of memory");
                 return 1;
         }
-        switch (http_replay_begin(x->site->replay, x->started, x->actor, key, digest, &x->ticket,
+        switch (http_replay_begin(x->site->replay, x->began, x->actor, key, digest, &x->ticket,
                                   &known)) {
         case HTTP_REPLAY_NEW:
                 return 0;
@@ -601,7 +607,6 @@ void http_site_take(struct http_site *s, struct http_exchange *x)
 
         free_orphans(s, false);
         x->site = s;
-        x->started = loop_now(s->loop);
         x->action = strcmp(x->req.path, "/v1/actions") == 0;
         name_request(x);
         if (check_framing(x) > 0 || check_access(x) > 0)
