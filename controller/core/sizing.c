@@ -150,8 +150,12 @@ static uint32_t plain_size(const struct core *c, uint32_t type, const char **ret
 {
         const struct pool *p = &c->pools[type];
 
-        *ret_why = p->sized ? p->size_why : p->sizer ? p->sizer->size.why : NULL;
-        return p->sized   ? p->size
+        *ret_why = p->set     ? p->set_why
+                   : p->sized ? p->size_why
+                   : p->sizer ? p->sizer->size.why
+                              : NULL;
+        return p->set     ? p->set_size
+               : p->sized ? p->size
                : p->sizer ? p->sizer->size.size
                           : c->config.types[type].pool_size;
 }
@@ -189,7 +193,7 @@ uint32_t sizing_stop(struct core *c, uint32_t type, uint32_t target, uint32_t st
 
         if (c->draining || modes_get(c, MODE_DRAIN, type))
                 return stop;
-        if (p->sizer && !p->sized)
+        if (p->sizer && !p->sized && !p->set)
                 stop = MIN(stop,
                            scalein_stop(&p->scalein, c->now, warm, warm + p->n[CLASS_LAUNCHING],
                                         target, sizer_rate(p->sizer, c->utc),

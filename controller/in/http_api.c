@@ -195,6 +195,38 @@ void http_api_stop(struct http_exchange *x, const char *id)
                 http_wait_for(x, PENDING_STOP, id, NULL, on_stopped);
 }
 
+static void on_restarted(struct pending *p, enum pending_end end)
+{
+        struct http_exchange *x = container_of(p, struct http_exchange, pending);
+
+        if (!http_refused(x, end, p->workspace))
+                answer_workspace(x, end == PENDING_REACHED ? 200 : 202, p->workspace);
+}
+
+void http_api_restart(struct http_exchange *x, const char *id)
+{
+        const struct workspace_row *w = row_or_404(x, id);
+
+        if (!w)
+                return;
+        x->pending.generation = w->generation;
+        http_wait_for(x, PENDING_RESTART, id, NULL, on_restarted);
+}
+
+static void on_kept(struct pending *p, enum pending_end end)
+{
+        struct http_exchange *x = container_of(p, struct http_exchange, pending);
+
+        if (!http_refused(x, end, p->workspace))
+                answer_workspace(x, 200, p->workspace);
+}
+
+void http_api_keep(struct http_exchange *x, const char *id)
+{
+        if (row_or_404(x, id))
+                http_wait_for(x, PENDING_KEEP, id, NULL, on_kept);
+}
+
 static void on_deleted(struct pending *p, enum pending_end end)
 {
         struct http_exchange *x = container_of(p, struct http_exchange, pending);
@@ -283,6 +315,29 @@ void http_api_pools(struct http_exchange *x, const char *id)
 
         (void)id;
         http_answer_json(x, 200, view_pools(&v, &x->res.body));
+}
+
+static void on_pool(struct pending *p, enum pending_end end)
+{
+        struct http_exchange *x = container_of(p, struct http_exchange, pending);
+        const char *type = http_param(&x->req, "workspace_type");
+
+        if (!http_refused(x, end, type ? type : ""))
+                http_api_pools(x, "");
+}
+
+void http_api_pool(struct http_exchange *x, const char *id)
+{
+        struct view_pool_size pool;
+        struct view_error e;
+
+        if (view_pool_parse(id, (const char *)x->req.body.data, x->req.body.len, &pool, &e) != 0) {
+                http_answer_error(x, &e);
+                return;
+        }
+        http_keep_type(x, pool.type);
+        x->pending.pool = &pool;
+        http_wait_for(x, PENDING_POOL, "", NULL, on_pool);
 }
 
 void http_api_tasks(struct http_exchange *x, const char *id)

@@ -85,6 +85,19 @@ struct view_mode {
 /* Body of PUT /v1/modes/MODE: {"on":true,"hard":false,"workspace_type":"…","reason":"…"}. */
 NODISCARD int view_mode_parse(const char *mode, const char *text, size_t len,
                               struct view_mode *ret_mode, struct view_error *ret_error);
+/* A size that an operator sets for the pool of a type. */
+struct view_pool_size {
+        char type[CORE_TYPE_SIZE];
+        bool set; /* false: as its policy says */
+        uint32_t size;
+        char reason[CORE_REASON_SIZE];
+};
+
+#define VIEW_POOL_SIZE_MAX 4096
+
+/* Body of PUT /v1/pools/TYPE: {"size":5,"reason":"…"} or {"size":null}. */
+NODISCARD int view_pool_parse(const char *type, const char *text, size_t len,
+                              struct view_pool_size *ret_pool, struct view_error *ret_error);
 /* Body of an abandon: {"reason":"…"}, which is needed. */
 NODISCARD int view_reason_parse(const char *text, size_t len,
                                 char ret_reason[static CORE_REASON_SIZE],

@@ -367,6 +367,37 @@ static int take_count(const cJSON *obj, const char *field, uint64_t max, uint64_
         return 0;
 }
 
+int view_pool_parse(const char *type, const char *text, size_t len, struct view_pool_size *ret_pool,
+                    struct view_error *ret_error)
+{
+        AUTO_JSON *obj = parse_object(text, len, ret_error);
+        const cJSON *size = cJSON_GetObjectItemCaseSensitive(obj, "size");
+        struct view_pool_size p = {.set = !cJSON_IsNull(size)};
+        bool given = false;
+        uint64_t n = 0;
+        int r;
+
+        if (!obj)
+                return 1;
+        if (STR_SET(p.type, type) < 0 || !name_valid(type, sizeof(p.type) - 1)) {
+                view_error_set(ret_error, VIEW_ERROR_UNKNOWN_TYPE,
+                               "workspace_type: there is no type \"%.64s\"", type);
+                return 1;
+        }
+        r = p.set ? take_count(obj, "size", VIEW_POOL_SIZE_MAX, &n, &given, ret_error) : 0;
+        if (r == 0 && p.set && !given) {
+                view_error_set(ret_error, VIEW_ERROR_BAD_FIELD,
+                               "size: is missing; give a number, or null for what the policy says");
+                r = 1;
+        }
+        if (r == 0)
+                r = take_reason(obj, p.set, p.reason, sizeof(p.reason), ret_error);
+        p.size = (uint32_t)n;
+        if (r == 0)
+                *ret_pool = p;
+        return r;
+}
+
 static int take_prefix(const cJSON *obj, char *dst, size_t size, struct view_error *ret_error)
 {
         const cJSON *item = cJSON_GetObjectItemCaseSensitive(obj, "workspace");
