@@ -183,6 +183,9 @@ static int start_http(struct edges *e)
         struct http_config config = {
                 .address = e->http_address,
                 .api_token = e->c.token,
+                .token_file = config_text(e->c.config, CONFIG_TOKEN_FILE),
+                .rate = (double)config_num(e->c.config, CONFIG_API_RATE),
+                .burst = (double)config_num(e->c.config, CONFIG_API_BURST),
                 .public_scheme = config_text(e->c.config, CONFIG_PUBLIC_SCHEME),
                 .host_suffix = config_text(e->c.config, CONFIG_PUBLIC_HOST),
                 .keys = e->c.keys,

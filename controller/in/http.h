@@ -14,9 +14,11 @@
 #include "shell.h"
 
 struct http_config {
-        const char *address; /* "127.0.0.1"; "0.0.0.0" or "" for every address */
-        uint16_t port;       /* 0: the kernel chooses, see http_port */
-        const char *api_token;
+        const char *address;    /* "127.0.0.1"; "0.0.0.0" or "" for every address */
+        uint16_t port;          /* 0: the kernel chooses, see http_port */
+        const char *api_token;  /* of the token made at the first start: every role */
+        const char *token_file; /* further tokens (http_tokens.h), or NULL */
+        double rate, burst;     /* requests of /v1/ that a token may make a second, and at once */
         const char *public_scheme; /* "http" or "https": how browsers reach the gateway */
         const char *host_suffix;   /* "localhost:8080": what follows "<workspace>." in a browser */
         const struct keys *keys;
