@@ -151,7 +151,7 @@ class World:
     def close(self):
         """Saves and stops the tasks, ends what was started here, removes the folder."""
         try:
-            if self.controller.poll() is None:
+            if self.procs and self.controller.poll() is None:
                 subprocess.run([f"{self.bin}/wsctl", "--state-dir", self.state, "shutdown", "--wait"],
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60, check=False)
         finally:
