@@ -84,6 +84,8 @@ add_test(NAME unit/config_man COMMAND ${here}/config_man
 set_tests_properties(unit/config_man PROPERTIES LABELS unit TIMEOUT 30)
 ws_test(test_core_sizing LABEL unit SOURCES ${here}/test_core_sizing.c ${here}/sizing_world.c
         USES controller_core controller_pool ws_base)
+ws_test(test_core_classes LABEL unit SOURCES ${here}/test_core_classes.c ${here}/sizing_world.c
+        USES controller_core controller_pool ws_base)
 ws_test(test_timetable_file LABEL unit SOURCES ${here}/test_timetable_file.c
         USES controller_timetable ws_base)
 ws_test(test_core_day LABEL unit SOURCES ${here}/test_core_day.c ${here}/sizing_world.c
