@@ -12,6 +12,8 @@
 #include "loop/loop.h"
 #include "shell.h"
 
+struct timetables;
+
 struct http_config {
         const char *address; /* "127.0.0.1"; "0.0.0.0" or "" for every address */
         uint16_t port;       /* 0: the kernel chooses, see http_port */
@@ -19,6 +21,7 @@ struct http_config {
         const char *public_scheme; /* "http" or "https": how browsers reach the gateway */
         const char *host_suffix;   /* "localhost:8080": what follows "<workspace>." in a browser */
         const struct keys *keys;
+        struct timetables *timetables; /* NULL: it has none */
         const char *web_dir; /* the page's files from here instead of the built-in ones, or NULL */
 };
 

@@ -14,6 +14,7 @@
 
 #define HTTP_TOKEN_EDGE 1
 #define HTTP_PENDING_MAX 200
+#define TIMETABLE_PATH "/v1/timetable"
 
 /* Nothing from elsewhere, no inline script, nobody may frame it. */
 static const char page_csp[] = "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -48,6 +49,8 @@ static const struct route {
         {HTTP_POST, "/v1/workspaces/*/abandon", ACCESS_TOKEN, true, http_api_abandon},
         {HTTP_GET, "/v1/modes", ACCESS_TOKEN, false, http_api_modes},
         {HTTP_PUT, "/v1/modes/*", ACCESS_TOKEN, true, http_api_mode},
+        {HTTP_GET, TIMETABLE_PATH, ACCESS_TOKEN, false, http_api_timetable},
+        {HTTP_PUT, TIMETABLE_PATH, ACCESS_TOKEN, false, http_api_timetable_put},
         {HTTP_GET, "/v1/pools", ACCESS_TOKEN, false, http_api_pools},
         {HTTP_GET, "/v1/tasks", ACCESS_TOKEN, false, http_api_tasks},
         {HTTP_GET, "/v1/events", ACCESS_TOKEN, false, http_api_events},
@@ -67,7 +70,7 @@ int http_exchange_new(void *owner, struct http_exchange **ret_exchange)
         if (!x)
                 return -ENOMEM;
         x->owner = owner;
-        x->req.body = BUF_INIT(HTTP_BODY_MAX + 1);
+        x->req.body = BUF_INIT(HTTP_TIMETABLE_MAX + 1);
         x->res.body = BUF_INIT(VIEW_ANSWER_MAX);
         *ret_exchange = x;
         return 0;
@@ -321,6 +324,14 @@ static const struct route *find_route(struct http_exchange *x, char *ret_id, siz
         return NULL;
 }
 
+/* More is kept for nobody who does not hold the token. */
+size_t http_body_max(const struct http_site *s, const struct http_request *q)
+{
+        bool timetable = q->method == HTTP_PUT && strcmp(q->path, TIMETABLE_PATH) == 0;
+
+        return timetable && token_right(s, q) ? HTTP_TIMETABLE_MAX : HTTP_BODY_MAX;
+}
+
 /* 0 good; > 0 answered. */
 static int check_framing(struct http_exchange *x)
 {
@@ -341,10 +352,10 @@ static int check_framing(struct http_exchange *x)
                 site_refuse(x, VIEW_ERROR_BAD_REQUEST, "Content-Length is not one number");
                 return 1;
         }
-        if (length > HTTP_BODY_MAX) {
+        if (length > http_body_max(x->site, q)) {
                 site_refuse(x, VIEW_ERROR_TOO_LARGE,
-                            "the body has %llu bytes, at most %u are taken",
-                            (unsigned long long)length, HTTP_BODY_MAX);
+                            "the body has %llu bytes, at most %zu are taken",
+                            (unsigned long long)length, http_body_max(x->site, q));
                 return 1;
         }
         if (q->too_long) {

@@ -18,13 +18,14 @@
 #include "shell.h"
 
 enum pending_kind {
-        PENDING_LAUNCH,   /* goal: ready */
-        PENDING_STOP,     /* goal: stopped */
-        PENDING_DELETE,   /* goal: accepted */
-        PENDING_ABANDON,  /* goal: accepted */
-        PENDING_MODE,     /* goal: accepted */
-        PENDING_SHUTDOWN, /* goal: accepted */
-        PENDING_EVENTS,   /* goal: an audit row behind `after` */
+        PENDING_LAUNCH,    /* goal: ready */
+        PENDING_STOP,      /* goal: stopped */
+        PENDING_DELETE,    /* goal: accepted */
+        PENDING_ABANDON,   /* goal: accepted */
+        PENDING_MODE,      /* goal: accepted */
+        PENDING_TIMETABLE, /* goal: accepted */
+        PENDING_SHUTDOWN,  /* goal: accepted */
+        PENDING_EVENTS,    /* goal: an audit row behind `after` */
 };
 
 enum pending_end {
@@ -34,6 +35,7 @@ enum pending_end {
         PENDING_NO_STORE, /* the decision could not be stored in time */
 };
 
+struct timetables;
 struct pending;
 typedef void (*pending_fn)(struct pending *p, enum pending_end end);
 
@@ -45,6 +47,10 @@ struct pending {
         const struct view_launch *launch; /* for a launch by key; else NULL. Read in start only. */
         const struct view_mode *mode;     /* for MODE. Read in start only. */
         const char *reason;               /* of an operator, or NULL. Read in start only. */
+        /* For TIMETABLE: one that was checked (timetable_api.h). Read in start only. */
+        struct timetables *timetables;
+        const char *text;
+        size_t text_len;
         int64_t wait_ms;
         uint64_t after;
         pending_fn done;
