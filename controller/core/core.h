@@ -394,6 +394,7 @@ const struct task_row *core_next_task(const struct core *c, size_t *pos);
 /* When, and by which limit, a running workspace is stopped if nothing comes. */
 struct core_idle {
         struct idle_limits limits; /* that apply to it */
+        const char *idle_why;      /* of limits.idle_ms where it is learned, or "" */
         struct idle_facts facts;
         struct idle_stop stop; /* what the rule says */
         mono_t due;            /* not before this in any case; NEVER: not at all */
@@ -415,6 +416,8 @@ struct pool_view {
         const char *policy;    /* who sizes it: "fixed", "forecast", "plan" (from outside) */
         utc_t next_change;     /* of the size, as far as known beforehand; INT64_MAX: none is */
         int64_t spent;         /* today, in millionths of a dollar; -1: not counted */
+        int64_t idle_ms;       /* its idle limit in force; 0: never */
+        const char *idle_why;  /* where that is learned, or "" */
         const char *limit;     /* what keeps the size below the wanted: "pool_max", "budget", "" */
 };
 

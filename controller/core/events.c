@@ -73,6 +73,7 @@ static void boot_done(struct core *c, const struct core_event *ev)
                 fx_audit(c, "", "", "core", "leading", text);
         }
         learned_booted(c);
+        adaptive_booted(c);
 }
 
 /*

@@ -10,6 +10,7 @@
 #include "core/index.h"
 #include "core/timers.h"
 #include "pool/budget.h"
+#include "pool/idlelimit.h"
 #include "pool/pool.h"
 #include "pool/scalein.h"
 #include "pool/sizer.h"
@@ -124,6 +125,7 @@ struct workspace {
         utc_t attention_at;             /* since when */
         uint32_t tries;
         utc_t active_stored;
+        utc_t back_at; /* asked for last while it did not run; 0 not since the start */
         struct pending_save save;
 };
 
@@ -191,12 +193,18 @@ union learned_image {
         uint8_t bytes[LEARNED_PIECES * LEARNED_PIECE];
 };
 
+#define ADAPTIVE_VERSION 1
+#define ADAPTIVE_MS 60000 /* from a gap that was seen to what follows of it */
+#define ADAPTIVE_PIECE 64 /* bytes in a row */
+
 struct pool {
         uint32_t n[CLASS_MAX];    /* tasks by class */
         struct task_list warm;    /* those that can be given away */
         struct task_list claimed; /* those whose claim runs */
         struct mode modes[MODE_MAX];
-        int64_t lead_ms; /* from launch to warm, as it was lately; 0 not known */
+        int64_t lead_ms;           /* from launch to warm, as it was lately; 0 not known */
+        int64_t ready_ms;          /* from claim to ready */
+        struct adaptive *adaptive; /* NULL: its idle limit is fixed */
         struct pool_breaker breaker;
         struct pool_backoff backoff;
         uint32_t wait_head, wait_tail;
@@ -399,6 +407,23 @@ uint32_t sizing_size(const struct core *c, uint32_t type, const char **ret_why);
 const char *sizing_limit(const struct core *c, uint32_t type);
 /* Of `stop` warm tasks above `target`, how many are to be ended now; and outdated ones. */
 uint32_t sizing_stop(struct core *c, uint32_t type, uint32_t target, uint32_t stop);
+
+/* ---- adaptive.c: an idle limit that is learned ---- */
+
+int adaptive_new(struct core *c);
+void adaptive_free(struct core *c);
+/* False: it is not about that, or of no use. */
+bool adaptive_boot(struct core *c, const struct setting_row *row);
+/* All rows were given. */
+void adaptive_booted(struct core *c);
+/* Time goes on. */
+void adaptive_run(struct core *c);
+/* The idle limit of a type in force; `*ret_why` is "" where it is fixed. */
+int64_t adaptive_idle_ms(const struct core *c, uint32_t type, const char **ret_why);
+/* Somebody was away for so long, and is back. */
+void adaptive_gap(struct core *c, uint32_t type, int64_t ms);
+/* Somebody asks for this workspace. */
+void adaptive_back(struct core *c, struct workspace *w);
 
 /* ---- classes.c: classes that are known beforehand ---- */
 

@@ -119,6 +119,12 @@ static void list_remove(struct core *c, struct task_list *l, const struct task *
                 c->tasks[t->list_next].list_prev = t->list_prev;
 }
 
+/* 0: none was seen yet. */
+static void average(int64_t *average_ms, int64_t ms)
+{
+        *average_ms = *average_ms ? (3 * *average_ms + ms) / 4 : ms;
+}
+
 static void reclass(struct core *c, struct task *t, enum task_class class)
 {
         struct pool *p = &c->pools[t->type];
@@ -127,6 +133,8 @@ static void reclass(struct core *c, struct task *t, enum task_class class)
 
         if (t->class == class)
                 return;
+        if (t->class == CLASS_CLAIMED && t->row.state == TASK_READY)
+                average(&p->ready_ms, mono_diff_ms(t->live.claimed_at, c->now));
         if (from)
                 list_remove(c, from, t);
         if (t->class == CLASS_LAUNCHING)
@@ -200,7 +208,7 @@ void pools_launch_succeeded(struct core *c, uint32_t type, int64_t lead_ms)
         pool_breaker_succeeded(&p->breaker);
         if (p->sizer)
                 sizer_lead_seen(p->sizer, lead_ms);
-        p->lead_ms = p->lead_ms ? (3 * p->lead_ms + lead_ms) / 4 : lead_ms;
+        average(&p->lead_ms, lead_ms);
         c->pool_dirty = true;
 }
 
@@ -418,6 +426,7 @@ void pools_run(struct core *c)
         if (!c->open)
                 return;
         sizing_run(c);
+        adaptive_run(c);
         if (!c->draining) {
                 for (uint32_t i = 0; i < c->config.n_types; i++)
                         serve_waiting(c, i);

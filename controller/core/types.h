@@ -126,6 +126,13 @@ struct core_sizing {
         int64_t task_hour, day_max, month_max;
 };
 
+/* The idle limit, where it is learned: pool/idlelimit.h. Keeping costs sizing.task_hour. */
+struct core_adaptive {
+        bool on; /* false: limits.idle_ms, and nothing of the rest; true: in its place */
+        int64_t idle_ms_min, idle_ms_max;
+        int64_t value_of_time; /* millionths of a dollar: an hour of a student who waits */
+};
+
 struct core_type {
         char name[CORE_TYPE_SIZE];
         uint32_t pool_size; /* warm tasks to keep */
@@ -133,6 +140,7 @@ struct core_type {
         int64_t warm_age_ms;       /* a warm task is replaced when it is older; 0: never */
         uint32_t queue_max;        /* people who may wait; more are refused. 0: no limit */
         struct idle_limits limits; /* after which it is stopped */
+        struct core_adaptive adaptive;
         int64_t launch_timeout_ms; /* launch to warm */
         int64_t claim_timeout_ms;  /* claim to ready */
         int64_t stop_timeout_ms;   /* prepare-stop to saved, then attention */

@@ -361,12 +361,16 @@ bool script_setting(const char *line, struct core_config *config)
         t->sizing.day_max = (int64_t)number(&w, "budget_day", (uint64_t)t->sizing.day_max);
         config->launch_rate = (double)number(&w, "launch_rate", (uint64_t)config->launch_rate);
         config->launch_burst = (double)number(&w, "launch_burst", (uint64_t)config->launch_burst);
+        t->adaptive.on |= flag(&w, "adaptive");
+        t->adaptive.value_of_time = number(&w, "value_of_time", t->adaptive.value_of_time);
         if (flag(&w, "second_type")) {
                 config->types[1] = config->types[0];
                 STR_CUT(config->types[1].name, "lab");
                 config->n_types = 2;
         }
         return setting_ms(&w, "idle", &t->limits.idle_ms) &&
+               setting_ms(&w, "idle_min", &t->adaptive.idle_ms_min) &&
+               setting_ms(&w, "idle_max", &t->adaptive.idle_ms_max) &&
                setting_ms(&w, "never_connected", &t->limits.never_connected_ms) &&
                setting_ms(&w, "disconnected", &t->limits.disconnected_ms) &&
                setting_ms(&w, "job", &t->limits.job_ms) &&
