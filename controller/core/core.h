@@ -83,6 +83,8 @@ enum reply_status {
         REPLY_CLOSED,        /* its type, or everything, is drained by an operator */
         REPLY_USER_LIMIT,    /* this person has as many workspaces running as one may have */
         REPLY_QUEUE_FULL,    /* too many wait for this type already; reply.place says how many */
+        REPLY_NOT_RUNNING,   /* only what runs can be kept alive or restarted */
+        REPLY_KEPT_LONG,     /* kept alive as long as may be without a person */
         REPLY_NOT_ATTENTION, /* only a workspace in attention can be abandoned */
         REPLY_STATUS_MAX,
 };
@@ -140,6 +142,7 @@ struct core_event {
                         char id[CORE_ID_SIZE];
                         char actor[CORE_NAME_SIZE];
                         char reason[CORE_REASON_SIZE];
+                        bool again; /* of a stop: launch it anew once it is stopped */
                 } req_workspace;
                 struct {
                         uint64_t token;
@@ -154,6 +157,14 @@ struct core_event {
                         char actor[CORE_NAME_SIZE];
                         char reason[CORE_REASON_SIZE];
                 } req_mode;
+                struct {
+                        uint64_t token;
+                        char type[CORE_TYPE_SIZE];
+                        bool set; /* false: as its policy says */
+                        uint32_t size;
+                        char actor[CORE_NAME_SIZE];
+                        char reason[CORE_REASON_SIZE];
+                } req_pool;
                 /*
                  * A plan or a forecast outside of the core sizes the pool, in place of the
                  * configured size, until the next such event. Not stored: whoever sends it sends it
@@ -413,7 +424,7 @@ struct pool_view {
         const char *reason;    /* why the target is what it is */
         mono_t breaker_until;  /* launches pause until then after repeated failures; NEVER: no */
         int64_t lead_ms;       /* from launch to warm, as it was lately; 0 not known */
-        const char *policy;    /* who sizes it: "fixed", "forecast", "plan" (from outside) */
+        const char *policy;    /* who sizes it: "fixed", "forecast", "plan" (from outside), "set" */
         utc_t next_change;     /* of the size, as far as known beforehand; INT64_MAX: none is */
         int64_t spent;         /* today, in millionths of a dollar; -1: not counted */
         int64_t idle_ms;       /* its idle limit in force; 0: never */

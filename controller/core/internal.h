@@ -35,6 +35,9 @@
 #define END_PATIENCE_MS 120000
 /* After an agent declined, or a person came back, idleness is not looked at for this long. */
 #define DECLINE_HOLD_MS 60000
+/* So long after the last person of any other source a platform may say that somebody is there. */
+#define KEEP_MAX_MS INT64_C(14400000)
+#define KEEP_SOURCE "api"
 /* active_at is stored at most this often. */
 #define ACTIVE_STORE_MS 60000
 /* The same alert about the same task is written at most this often. */
@@ -115,7 +118,8 @@ struct workspace {
         bool resume;        /* it comes from the store and was not looked at yet */
         bool erasing;       /* ERASE was asked for */
         mono_t requested_at;
-        mono_t person_at;                 /* last evidence of a person, or what counts as such */
+        mono_t human_at;  /* last evidence that is not by KEEP_SOURCE; the claim counts */
+        mono_t person_at; /* last evidence of a person, or what counts as such */
         char person_by[CORE_SOURCE_SIZE]; /* its source; "" not known */
         mono_t hold_until;                /* not stopped for idleness before this */
         const char *hold_why;             /* static */
@@ -211,6 +215,9 @@ struct pool {
         uint32_t waiting;
         uint64_t hits, misses;
         uint32_t target;
+        bool set; /* by an operator, who goes before everything else */
+        uint32_t set_size;
+        char set_why[POOL_WHY_SIZE];
         bool sized; /* by POOL_TARGET, and why; otherwise by the configuration */
         uint32_t size;
         char size_why[POOL_WHY_SIZE];
@@ -466,6 +473,11 @@ bool pools_has_warm(const struct core *c, uint32_t type);
 const struct mode *modes_get(const struct core *c, enum core_mode mode, uint32_t type);
 /* Also what runs is to be stopped. */
 bool modes_hard_drain(const struct core *c, uint32_t type);
+/* keep.c, pool_set.c */
+void requests_keep(struct core *c, const struct core_event *ev);
+void pool_set_request(struct core *c, const struct core_event *ev);
+/* True: it was a size of a pool. */
+bool pool_set_boot(struct core *c, const struct setting_row *row);
 void modes_boot(struct core *c, const struct core_event *ev);
 void modes_request(struct core *c, const struct core_event *ev);
 
