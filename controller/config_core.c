@@ -83,6 +83,8 @@ void config_core(const struct config *c, struct core_config *ret_core)
                 STR_CUT(t->name, c->types[i].name);
                 t->pool_size = (uint32_t)config_type_num(c, i, CONFIG_TYPE_POOL);
                 core_sizing(c, i, &t->sizing);
+                STR_CUT(t->version, config_type_text(c, i, CONFIG_TYPE_VERSION));
+                t->refill_per_min = (double)config_type_num(c, i, CONFIG_TYPE_POOL_REFILL_RATE);
                 t->warm_age_ms = config_type_num(c, i, CONFIG_TYPE_WARM_AGE_MAX);
                 t->queue_max = (uint32_t)config_type_num(c, i, CONFIG_TYPE_QUEUE_MAX);
                 t->limits = core_limits(c, i);

@@ -53,7 +53,7 @@ static int config_check(const struct core_config *config)
                 if (!name_valid(t->name, CORE_TYPE_SIZE - 1) || !limits_valid(&t->limits))
                         return -EINVAL;
                 if (t->launch_timeout_ms <= 0 || t->claim_timeout_ms <= 0 ||
-                    t->stop_timeout_ms <= 0 || t->warm_age_ms < 0)
+                    t->stop_timeout_ms <= 0 || t->warm_age_ms < 0 || t->refill_per_min < 0)
                         return -EINVAL;
                 if (!sizing_valid(&t->sizing) || !adaptive_valid(t))
                         return -EINVAL;
@@ -479,6 +479,7 @@ bool core_pool(const struct core *c, uint32_t i, struct pool_view *ret_view)
                                    .spent = p->sizer ? (int64_t)p->budget.day_spent : -1,
                                    .limit = sizing_limit(c, i),
                                    .idle_ms = idle_ms,
+                                   .outdated = sizing_outdated(c, i),
                                    .idle_why = idle_why,
                                    .type = c->config.types[i].name,
                                    .target = p->target,

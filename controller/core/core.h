@@ -183,6 +183,10 @@ struct core_event {
                         uint32_t roster; /* students; 0: it is not held */
                 } class_set;
                 struct {
+                        char type[CORE_TYPE_SIZE];
+                        char version[CORE_VERSION_SIZE]; /* "" is ignored */
+                } version_set;
+                struct {
                         char task[CORE_ID_SIZE];
                         bool ok;
                         char reason[CORE_REASON_SIZE]; /* when not ok */
@@ -420,6 +424,7 @@ bool core_idle(const struct core *c, const char *workspace, mono_t now, struct c
 struct pool_view {
         const char *type;
         uint32_t target, warm, launching, claimed, waiting;
+        uint32_t outdated;     /* warm ones that are replaced: of another version, or too old */
         uint64_t hits, misses; /* launches since start that found (did not find) a warm task */
         const char *reason;    /* why the target is what it is */
         mono_t breaker_until;  /* launches pause until then after repeated failures; NEVER: no */

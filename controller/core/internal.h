@@ -201,6 +201,8 @@ union learned_image {
 #define ADAPTIVE_MS 60000 /* from a gap that was seen to what follows of it */
 #define ADAPTIVE_PIECE 64 /* bytes in a row */
 
+#define POOL_REPLACED_SIZE 32 /* ", replacing 3 old" within a pool's reason */
+
 struct pool {
         uint32_t n[CLASS_MAX];    /* tasks by class */
         struct task_list warm;    /* those that can be given away */
@@ -228,11 +230,15 @@ struct pool {
         struct scalein scalein;
         mono_t size_due;    /* time goes on for what is above; NEVER: nothing of it changes */
         mono_t learned_due; /* it is stored again */
-        union learned_image *stored;    /* as it is in the store */
-        bool has_stored;                /* read at the start */
-        bool rate_held;                 /* more would be launched, if the provider took more */
-        char failure[CORE_REASON_SIZE]; /* of the last launch that failed */
-        char reason[POOL_REASON_SIZE + CORE_REASON_SIZE + 2]; /* ": " between them */
+        union learned_image *stored;     /* as it is in the store */
+        bool has_stored;                 /* read at the start */
+        bool rate_held;                  /* more would be launched, if the provider took more */
+        struct bucket refill;            /* the operator's limit */
+        bool refill_held;                /* more would be launched without it */
+        char version[CORE_VERSION_SIZE]; /* of its image; "" not known */
+        uint64_t version_from;           /* tasks up to this number are of another version */
+        char failure[CORE_REASON_SIZE];  /* of the last launch that failed */
+        char reason[POOL_REASON_SIZE + POOL_REPLACED_SIZE + CORE_REASON_SIZE + 2];
 };
 
 struct core {
@@ -412,6 +418,9 @@ void sizing_arrived(struct core *c, uint32_t type);
 uint32_t sizing_size(const struct core *c, uint32_t type, const char **ret_why);
 /* What keeps it below what is wanted: "pool_max", "budget", or "". */
 const char *sizing_limit(const struct core *c, uint32_t type);
+/* Is this warm task of another version, or too old? And how many of a type are. */
+bool sizing_replaces(const struct core *c, const struct task *t);
+uint32_t sizing_outdated(const struct core *c, uint32_t type);
 /* Of `stop` warm tasks above `target`, how many are to be ended now; and outdated ones. */
 uint32_t sizing_stop(struct core *c, uint32_t type, uint32_t target, uint32_t stop);
 
@@ -466,6 +475,16 @@ void pools_launch_refused(struct core *c, uint32_t type, const char *reason);
 /* Place in the queue, 0 when it does not wait or a warm task is there for it. */
 uint32_t pools_place(const struct core *c, const struct workspace *w);
 bool pools_has_warm(const struct core *c, uint32_t type);
+
+/* ---- versions.c: images that change ---- */
+
+/* False: it is not about that, or of no use. */
+bool versions_boot(struct core *c, const struct setting_row *row);
+/* All rows were given. */
+void versions_booted(struct core *c);
+void versions_set(struct core *c, const struct core_event *ev);
+/* Is it of another version than what is launched now? */
+bool versions_outdated(const struct core *c, const struct task *t);
 
 /* ---- modes.c: what operators have set ---- */
 

@@ -179,6 +179,8 @@ static void add_plan(struct text *x, const struct core_event *ev)
 {
         if (ev->type == EV_POOL_TARGET)
                 add_target(x, ev);
+        else if (ev->type == EV_VERSION_SET)
+                add(x, " %s version=%s", ev->version_set.type, ev->version_set.version);
         else
                 add_class(x, ev);
 }
@@ -263,6 +265,7 @@ static void add_event(struct text *x, const struct core_event *ev)
                 break;
         case EV_POOL_TARGET:
         case EV_CLASS_SET:
+        case EV_VERSION_SET:
                 add_plan(x, ev);
                 break;
         case EV_REQ_SHUTDOWN:

@@ -311,6 +311,7 @@ static void add_pools(const struct view *v, cJSON *o)
                 add_count(pool, "launching", p.launching);
                 add_count(pool, "claimed", p.claimed);
                 add_count(pool, "waiting", p.waiting);
+                add_count(pool, "outdated", p.outdated);
                 add_count(pool, "hits", p.hits);
                 add_count(pool, "misses", p.misses);
                 add_str(pool, "policy", p.policy);

@@ -195,6 +195,15 @@ static bool on_target(const struct words *w, struct core_event *ev)
         return true;
 }
 
+/* version code 2.1 */
+static bool on_version(const struct words *w, struct core_event *ev)
+{
+        ev->type = EV_VERSION_SET;
+        STR_CUT(ev->version_set.type, word(w, 1));
+        STR_CUT(ev->version_set.version, word(w, 2));
+        return true;
+}
+
 static bool on_notice(const struct words *w, struct core_event *ev)
 {
         ev->type = EV_TASK_NOTICE;
@@ -330,14 +339,14 @@ bool script_event(const char *line, struct core_event *ret_event)
                 const char *name;
                 bool (*fn)(const struct words *, struct core_event *);
         } table[] = {
-                {"launch", on_launch},       {"stop", on_request},      {"delete", on_request},
-                {"erased", on_request},      {"shutdown", on_shutdown}, {"seen", on_seen},
-                {"inventory", on_inventory}, {"launched", on_launched}, {"ended", on_ended},
-                {"hello", on_hello},         {"report", on_report},     {"saved", on_saved},
-                {"verified", on_verified},   {"salvaged", on_salvaged}, {"pause", on_mode},
-                {"maintenance", on_mode},    {"drain", on_mode},        {"notice", on_notice},
-                {"abandon", on_request},     {"target", on_target},     {"keep", on_request},
-                {"restart-it", on_request},  {"size", on_size},
+                {"launch", on_launch},       {"stop", on_request},       {"delete", on_request},
+                {"erased", on_request},      {"shutdown", on_shutdown},  {"seen", on_seen},
+                {"inventory", on_inventory}, {"launched", on_launched},  {"ended", on_ended},
+                {"hello", on_hello},         {"report", on_report},      {"saved", on_saved},
+                {"verified", on_verified},   {"salvaged", on_salvaged},  {"pause", on_mode},
+                {"maintenance", on_mode},    {"drain", on_mode},         {"notice", on_notice},
+                {"abandon", on_request},     {"target", on_target},      {"version", on_version},
+                {"keep", on_request},        {"restart-it", on_request}, {"size", on_size},
         };
         struct words w;
 

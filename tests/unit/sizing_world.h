@@ -46,4 +46,6 @@ void sizing_reopen(struct sizing_world *w, int64_t s);
 /* A class is announced for `start_s` seconds after the start of the world. */
 void sizing_class(struct sizing_world *w, const char *id, const char *course, int64_t start_s,
                   uint32_t roster);
+/* The image of "code" is of this version now. */
+void sizing_version(struct sizing_world *w, const char *version);
 void sizing_close(struct sizing_world *w);

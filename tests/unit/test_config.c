@@ -170,6 +170,14 @@ static void test_adaptive(void)
         CHECK_INT(core.types[0].limits.idle_ms, 60 * 60000);
         CHECK_INT(core.types[1].limits.idle_ms, 30 * 60000);
         c = config_free(c);
+        (void)snprintf(text, sizeof(text),
+                       "[type a]\nprofile=%s\nversion=2026-11\npool_refill_rate=30\n", profile);
+        write_file(file, text);
+        CHECK_INT(load(&c, no_env, ARGS("--config", file)), 0);
+        config_core(c, &core);
+        CHECK_STR(core.types[0].version, "2026-11");
+        CHECK(core.types[0].refill_per_min > 29.9 && core.types[0].refill_per_min < 30.1);
+        c = config_free(c);
 }
 
 static void test_addr(void)

@@ -248,6 +248,7 @@ static const struct {
         {"POOL_TARGET", {.type = EV_POOL_TARGET, .pool_target = {"code", 1, "a class"}}},
         {"CLASS_SET",
          {.type = EV_CLASS_SET, .class_set = {.id = "m", .type = "code", .roster = 9}}},
+        {"VERSION_SET", {.type = EV_VERSION_SET, .version_set = {"code", "2"}}},
         {"REQ_SHUTDOWN", {.type = EV_REQ_SHUTDOWN, .req_plain = {.token = 1}}},
         {"TASK_LAUNCHED ok", LAUNCHED(.ok = true)},
         {"TASK_LAUNCHED broken", LAUNCHED(.failure = LAUNCH_BROKEN), .sure = true},
