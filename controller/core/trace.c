@@ -192,6 +192,8 @@ static void add_plan(struct text *x, const struct core_event *ev)
                 add(x, " %u bytes=%zu", ev->timetable_piece.i, strlen(ev->timetable_piece.text));
         else if (ev->type == EV_TIMETABLE_SET)
                 add(x, " pieces=%u", ev->timetable_set.n);
+        else if (ev->type == EV_VERSION_SET)
+                add(x, " %s version=%s", ev->version_set.type, ev->version_set.version);
         else
                 add_class(x, ev);
 }
@@ -276,6 +278,7 @@ static void add_event(struct text *x, const struct core_event *ev)
         case EV_CLASS_SET:
         case EV_TIMETABLE_PIECE:
         case EV_TIMETABLE_SET:
+        case EV_VERSION_SET:
                 add_plan(x, ev);
                 break;
         case EV_REQ_SHUTDOWN:

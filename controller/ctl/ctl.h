@@ -32,7 +32,7 @@ struct ctl {
 #undef FIELD
         } plan; /* the fields of a plan, as text */
         bool ascii, print_prices;
-        bool json, follow, wait, has_wait, hard, off;
+        bool json, follow, wait, has_wait, hard, off, wide;
         /* arguments behind the command */
         const char *argument; /* NULL for none */
         const char *file;     /* a second one */
