@@ -18,6 +18,8 @@ struct sizing_world {
         int64_t lead_s;
         const char *courses[8]; /* of those who come, in turn; NULL: not said */
         uint32_t n_courses;
+        int64_t claim_s;   /* from a claim to ready */
+        bool own_machines; /* of the provider */
         /* What happened. */
         struct core *core;
         int64_t now_us;
