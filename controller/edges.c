@@ -32,11 +32,11 @@ struct edges {
         char ops_url[STATE_PATH_SIZE + 8];
         struct process_type types[CORE_TYPES_MAX];
         struct loop_timer strays;
+        struct timetables *timetables;
         struct metrics_watch *metrics;
         struct metrics_serve *metrics_serve; /* or NULL */
         struct emf *emf;                     /* or NULL */
         char metrics_address[CONFIG_TEXT_SIZE];
-        struct timetables *timetables;
         struct storage *storage;
         struct storage_proc *storage_proc;
         struct agents *agents;
@@ -190,9 +190,9 @@ static int start_http(struct edges *e)
                 .host_suffix = config_text(e->c.config, CONFIG_PUBLIC_HOST),
                 .keys = e->c.keys,
                 .web_dir = web_dir[0] ? web_dir : NULL,
+                .timetables = e->timetables,
                 .observed = metrics_watch_http,
                 .observed_ctx = e->metrics,
-                .timetables = e->timetables,
         };
 
         config_addr(e->c.config, CONFIG_LISTEN_HTTP, e->http_address, sizeof(e->http_address),

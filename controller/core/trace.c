@@ -98,12 +98,6 @@ static const char *reply_name(enum reply_status s)
         return (size_t)s < ARRAY_LEN(names) ? names[s] : "?";
 }
 
-static void add_hello(struct text *x, const struct core_event *ev)
-{
-        add(x, " %s nonce=%s", ev->hello.task, ev->hello.nonce);
-        add_u64(x, "gen", ev->hello.generation);
-}
-
 static void add_report(struct text *x, const struct core_event *ev)
 {
         add(x, " %s %s", ev->report.task, agent_phase_name(ev->report.phase));
@@ -240,6 +234,12 @@ static void add_salvaged(struct text *x, const struct core_event *ev)
         add(x, " %s gen=%llu result=%d", ev->salvaged.workspace,
             (unsigned long long)ev->salvaged.generation, ev->salvaged.result);
         add_save(x, "found", &ev->salvaged.found);
+}
+
+static void add_hello(struct text *x, const struct core_event *ev)
+{
+        add(x, " %s nonce=%s", ev->hello.task, ev->hello.nonce);
+        add_u64(x, "gen", ev->hello.generation);
 }
 
 static void add_event(struct text *x, const struct core_event *ev)
