@@ -232,6 +232,7 @@ void http_action(struct http_exchange *x, const char *id);
 /* http_page.c */
 void http_page_index(struct http_exchange *x, const char *id);
 void http_page_script(struct http_exchange *x, const char *id);
+void http_page_openapi(struct http_exchange *x, const char *id);
 void http_page_style(struct http_exchange *x, const char *id);
 /* http_gateway.c */
 void http_gateway_resolve(struct http_exchange *x, const char *id);

@@ -119,6 +119,7 @@ void http_lws_head(struct lws *wsi, struct http_exchange *x)
         read_head(wsi, &x->req);
         copy_custom(wsi, "last-event-id:", x->last_event_id, sizeof(x->last_event_id), &bad);
         copy_custom(wsi, "x-request-id:", x->request_id, sizeof(x->request_id), &bad);
+        x->bad_key = lws_hdr_custom_length(wsi, "idempotency-key:", 16) == 0;
         copy_custom(wsi, "idempotency-key:", x->idempotency_key, sizeof(x->idempotency_key),
                     &x->bad_key);
 }
