@@ -236,16 +236,19 @@ void shell_watch(struct shell *s, change_fn fn, void *ctx)
 
 const struct audit_row *shell_audit_after(const struct shell *s, uint64_t after_seq)
 {
-        return after_seq < s->n_audit ? &s->audit[after_seq] : NULL;
+        uint64_t oldest = s->n_audit > EVENTS_MAX ? s->n_audit - EVENTS_MAX + 1 : 1;
+        uint64_t seq = MAX(after_seq + 1, oldest);
+
+        return seq <= s->n_audit ? &s->audit[seq % EVENTS_MAX] : NULL;
 }
 
 static void audit(struct shell *s, const char *ws, const char *actor, const char *what)
 {
         struct audit_row *a;
 
-        if (s->n_audit == EVENTS_MAX)
-                return;
-        a = &s->audit[s->n_audit++];
+        s->n_audit++;
+        a = &s->audit[s->n_audit % EVENTS_MAX];
+        memset(a, 0, sizeof(*a));
         a->seq = s->n_audit;
         a->at = loop_utc(s->loop);
         STR_CUT(a->workspace, ws);
@@ -557,8 +560,8 @@ static bool command_on(struct shell *s, size_t i, const char *verb, const char *
                 s->core.tasks[i].state = task;
         } else if (strcmp(verb, "stopping") == 0 || strcmp(verb, "stopped") == 0) {
                 audit(s, s->core.ws[i].id, "core", verb);
-                (void)snprintf(s->audit[s->n_audit - 1].detail, CORE_REASON_SIZE, "%s %s", word,
-                               rest ? rest : "");
+                (void)snprintf(s->audit[s->n_audit % EVENTS_MAX].detail, CORE_REASON_SIZE, "%s %s",
+                               word, rest ? rest : "");
         } else if (strcmp(verb, "addr") == 0) {
                 STR_CUT(s->core.tasks[i].addr, word);
         } else {
@@ -593,7 +596,7 @@ bool fake_command(struct shell *s, char *line)
         else if (strcmp(verb, "drain") == 0)
                 s->core.draining = on;
         else if (strcmp(verb, "event") == 0)
-                audit(s, "", "core", one);
+                audit(s, "", "core", one), s->changed = true;
         else
                 return false;
         return true;

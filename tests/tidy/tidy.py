@@ -36,7 +36,7 @@ BANNED = {
 FOREIGN = {
     r"nng/": [r"agent/link/nng\.c", r"controller/in/agents[a-z_]*\.c", r"controller/in/ops[a-z_]*\.c",
               r"controller/ctl/[a-z_]+\.c"],
-    r"libwebsockets\.h": [r"controller/in/http_lws\.c"],
+    r"libwebsockets\.h": [r"controller/in/http_lws[a-z_]*\.c"],
     r"curl/": [r"agent/save/transfer\.c", r"controller/ctl/[a-z_]+\.c"],
     r"sqlite3\.h": [r"controller/store/sqlite[a-z_]*\.c"],
     r"libpq-fe\.h": [r"controller/store/postgres\.c"],
