@@ -79,5 +79,7 @@ enum ctl_exit command_shutdown(const struct ctl *c);
 enum ctl_exit command_timetable(const struct ctl *c);
 /* plan.c */
 enum ctl_exit command_plan(const struct ctl *c);
+/* letters.c */
+enum ctl_exit command_dead_letters(const struct ctl *c);
 /* nginx.c */
 enum ctl_exit command_nginx_config(const struct ctl *c);

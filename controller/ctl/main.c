@@ -163,6 +163,8 @@ static const struct command {
          timetable_options, command_timetable},
         {"plan", "[FILE]", "what a pool would cost, and how long people would wait", plan_options,
          command_plan},
+        {"dead-letters", NULL, "notifications that could not be delivered", no_options,
+         command_dead_letters},
         {"nginx-config", NULL, "print the gateway's configuration", nginx_options,
          command_nginx_config},
 };
