@@ -118,6 +118,8 @@ struct blob_restore_result {
         /* when ok; seq 0: there was nothing to restore */
         uint64_t generation, seq;
         uint64_t files, bytes, ms;
+        uint64_t left;  /* bytes of parts that `restore --rest` has to bring; 0: all is there */
+        uint64_t at_ms; /* of the save, ms since 1970 UTC; 0 not told */
         bool fell_back; /* an older save than the newest was restored; message says why */
         /* when not ok */
         char code[BLOB_CODE_SIZE];
