@@ -12,8 +12,8 @@
 #define STEPS_MAX 20000 /* of one match; an ordinary one takes some dozens */
 
 struct ignore_rule {
-        char *pattern; /* owned; without "!" and the trailing "/" */
-        char *base;    /* owned; the folder of its file, "" the root */
+        char *pattern;  /* owned; without "!" and the trailing "/" */
+        char *base;     /* owned; the folder of its file, "" the root */
         size_t literal; /* bytes at its start without wildcards */
         bool negated, only_dirs;
         bool basename; /* no "/" in it: any depth, only the last name counts */

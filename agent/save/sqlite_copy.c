@@ -64,7 +64,8 @@ int sqlite_copy(const char *path, const char *scratch, char error[static SQLITE_
                                SQLITE_OPEN_READONLY | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX,
                                NULL);
         if (code == SQLITE_OK)
-                code = sqlite3_open_v2(temp, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+                code = sqlite3_open_v2(temp, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                                       NULL);
         r = code == SQLITE_OK ? copy_pages(from, to, error)
                               : fault(code, sqlite3_errstr(code), error);
         (void)sqlite3_close(from);

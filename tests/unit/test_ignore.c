@@ -47,7 +47,9 @@ static const struct {
         {"[[:bogus:]]x", "7x", false, false},
         {"[a", "[a", false, false},
         {"a\\", "a\\", false, false},
-        {"\xef\xbb\xbf" "a", "a", false, true},
+        {"\xef\xbb\xbf"
+         "a",
+         "a", false, true},
         {"!", "!", false, false},
         {"/", "a", true, false},
         {"*", "\xff\n", false, true},
