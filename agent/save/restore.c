@@ -435,7 +435,8 @@ static int restore_rest(struct restore *s)
 
         s->result.generation = which.generation;
         s->result.seq = which.seq;
-        if (state == INDEX_WHOLE || (state == INDEX_NONE && s->request.n_saves == 0))
+        /* A workspace that began empty has nothing to wait for, whatever was saved since. */
+        if (state == INDEX_WHOLE || state == INDEX_NONE)
                 return 0;
         if (state != INDEX_REST)
                 return refuse(s, BLOB_CODE_INTERNAL, "there is no restore whose rest this is");
