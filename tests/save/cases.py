@@ -382,6 +382,8 @@ def rest_needs_no_more_than_an_address(bench):
     check(status == 0 and r["left"] > 2000000 and r["at_ms"] > 0, f"{r}")
     total = bench.progress[-1][1] if bench.progress else 0
     check(bench.progress and bench.progress[-1] == (total, total), f"progress {bench.progress}")
+    check(bench.progress == sorted(bench.progress), f"it goes back: {bench.progress}")
+    check(len(bench.progress) > 1, f"within an archive nothing is said: {bench.progress}")
     check(not os.path.exists(f"{fresh}/workspace/node_modules/big/1"), "it came at once")
     for saves in ([], [(2, 9, 1234, "ab" * 32)]):
         status, r, log = bench.run(["restore", "--rest"], bench.restore_request(saves), fresh,
