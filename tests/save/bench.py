@@ -139,8 +139,11 @@ class Bench:
         self.stop_server()
         for mount in reversed(self.mounts):
             subprocess.run(["umount", mount], check=True)
+        if os.environ.get("SAVE_KEEP"):
+            print(f"kept: {self.dir}", flush=True)
+            return
         subprocess.run(["chmod", "-R", "u+rwx", self.dir], stderr=subprocess.DEVNULL)
-        shutil.rmtree(self.dir, ignore_errors=True)
+        subprocess.run(["rm", "-rf", self.dir])
 
     def make_dir(self, name, mode=0o700):
         path = os.path.join(self.dir, name)
