@@ -452,20 +452,26 @@ def bandwidth(t):
     t.bench.start_server(["--bandwidth", str(rate)])
     done = []
 
+    bodies = [os.urandom(size) for _ in range(n)]
+    granted = [t.bench.granted(t.bench.grant("put", 1, seq + 1, max_bytes=size), [
+        {"name": "0-00000.tar.zst", "length": size, "sha256": hashlib.sha256(body).hexdigest()}])
+        for seq, body in enumerate(bodies)]
+    start = threading.Barrier(n + 1)
+
     def put(seq):
-        body = os.urandom(size)
-        wanted = {"name": "0-00000.tar.zst", "length": size,
-                  "sha256": hashlib.sha256(body).hexdigest()}
-        o = t.bench.granted(t.bench.grant("put", 1, seq, max_bytes=size), [wanted])[1][0]
+        o = granted[seq][1][0]
         conn = http.client.HTTPConnection("127.0.0.1", t.bench.port, timeout=60)
-        conn.request("PUT", o["url"].split(str(t.bench.port), 1)[1], body=body,
+        conn.connect()
+        start.wait()
+        conn.request("PUT", o["url"].split(str(t.bench.port), 1)[1], body=bodies[seq],
                      headers=dict(h.split(": ", 1) for h in o["headers"]))
         check(conn.getresponse().status == 201, "put")
         done.append(time.monotonic() - began)
-    began = time.monotonic()
-    threads = [threading.Thread(target=put, args=(i + 1,)) for i in range(n)]
+    threads = [threading.Thread(target=put, args=(i,)) for i in range(n)]
     for thread in threads:
         thread.start()
+    began = time.monotonic()
+    start.wait()
     for thread in threads:
         thread.join()
     took = n * size / rate
