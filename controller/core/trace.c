@@ -177,7 +177,9 @@ static void add_class(struct text *x, const struct core_event *ev)
 
 static void add_plan(struct text *x, const struct core_event *ev)
 {
-        if (ev->type == EV_POOL_TARGET)
+        if (ev->type == EV_REQ_POOL)
+                add_size(x, ev);
+        else if (ev->type == EV_POOL_TARGET)
                 add_target(x, ev);
         else
                 add_class(x, ev);
@@ -227,6 +229,12 @@ static void add_salvaged(struct text *x, const struct core_event *ev)
         add_save(x, "found", &ev->salvaged.found);
 }
 
+static void add_hello(struct text *x, const struct core_event *ev)
+{
+        add(x, " %s nonce=%s", ev->hello.task, ev->hello.nonce);
+        add_u64(x, "gen", ev->hello.generation);
+}
+
 static void add_event(struct text *x, const struct core_event *ev)
 {
         switch (ev->type) {
@@ -259,8 +267,6 @@ static void add_event(struct text *x, const struct core_event *ev)
                 add_mode(x, ev);
                 break;
         case EV_REQ_POOL:
-                add_size(x, ev);
-                break;
         case EV_POOL_TARGET:
         case EV_CLASS_SET:
                 add_plan(x, ev);
@@ -284,8 +290,7 @@ static void add_event(struct text *x, const struct core_event *ev)
                 add_salvaged(x, ev);
                 break;
         case EV_AGENT_HELLO:
-                add(x, " %s nonce=%s", ev->hello.task, ev->hello.nonce);
-                add_u64(x, "gen", ev->hello.generation);
+                add_hello(x, ev);
                 break;
         case EV_AGENT_REPORT:
                 add_report(x, ev);
