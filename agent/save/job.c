@@ -112,6 +112,12 @@ int job_temp_file(const struct job *j)
         return fd;
 }
 
+void job_progress(const struct job *j, uint64_t done, uint64_t total)
+{
+        (void)j;
+        log_debug("progress", LOG_INT("done", done), LOG_INT("total", total));
+}
+
 void job_answer(const struct buf *result)
 {
         int r = fd_write_all(ROLE_FD_RESULT, result->data, result->len);

@@ -14,7 +14,7 @@
 struct job {
         char home[1024];      /* $WS_HOME; also the current folder */
         char workspace[1024]; /* $WS_WORKSPACE */
-        char scratch[1024];   /* $WS_RUN_DIR/save: temporary files and fingerprints */
+        char scratch[1024];   /* $WS_RUN_DIR/save: temporary files and indexes */
         int home_fd;
         mono_t began;
         struct buf request;
@@ -32,6 +32,8 @@ void job_deinit(struct job *j);
 int64_t job_ms(const struct job *j);
 /* A file without a name in the scratch folder: it is gone with its descriptor. -errno. */
 NODISCARD int job_temp_file(const struct job *j);
+/* How far the work is, in bytes; `total` 0: not known. For who shows it to a person. */
+void job_progress(const struct job *j, uint64_t done, uint64_t total);
 /* The encoded result to ROLE_FD_RESULT. Logged when that fails. */
 void job_answer(const struct buf *result);
 
