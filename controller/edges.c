@@ -11,12 +11,15 @@
 #include "in/agents.h"
 #include "in/http.h"
 #include "in/ops.h"
+#include "metrics/emf.h"
+#include "metrics/serve.h"
 #include "out/providers/process.h"
 #include "out/storage.h"
 #include "state_dir.h"
 #include "timetable_file.h"
 
 #define STORAGE_URL_TTL_S 86400
+#define STORAGE_SWEEP_BATCH 8
 /* A controller that was frozen may have launched something when it awoke. */
 #define STRAYS_MS INT64_C(15000)
 
@@ -31,6 +34,10 @@ struct edges {
         struct process_type types[CORE_TYPES_MAX];
         struct loop_timer strays;
         struct timetable_file *timetable; /* or NULL */
+        struct metrics_watch *metrics;
+        struct metrics_serve *metrics_serve; /* or NULL */
+        struct emf *emf;                     /* or NULL */
+        char metrics_address[CONFIG_TEXT_SIZE];
         struct storage *storage;
         struct storage_proc *storage_proc;
         struct agents *agents;
@@ -63,36 +70,96 @@ const char *edges_http_url(const struct config *c, char dst[static EDGES_URL_SIZ
 
 /* ---- each edge ---- */
 
+/* The bucket, or NULL where saves are kept in a folder. */
+static const char *bucket(const struct config *c)
+{
+        const char *storage = config_text(c, CONFIG_STORAGE);
+
+        return strcmp(storage, "file") == 0 ? NULL : storage;
+}
+
 static int spawn_storage(struct edges *e, const char *root)
 {
+        const struct config *c = e->c.config;
         char self[STATE_PATH_SIZE];
         char key[STATE_PATH_SIZE];
+        const struct storage_server_options options = {
+                .listen = config_text(c, CONFIG_LISTEN_STORAGE),
+                .root = root,
+                .key_file = path_of(e, "master.key", key),
+                .s3 = bucket(c),
+                .endpoint = config_text(c, CONFIG_STORAGE_ENDPOINT),
+                .region = config_text(c, CONFIG_STORAGE_REGION),
+                .credentials = config_text(c, CONFIG_STORAGE_CREDENTIALS),
+                .path_style = strcmp(config_text(c, CONFIG_STORAGE_PATH_STYLE), "on") == 0,
+                .bandwidth = (uint64_t)config_num(c, CONFIG_STORAGE_BANDWIDTH),
+        };
         ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
         if (n < 0)
                 return -errno;
         self[n] = 0;
-        return storage_spawn(e->loop, self, config_text(e->c.config, CONFIG_LISTEN_STORAGE), root,
-                             path_of(e, "master.key", key), &e->storage_proc);
+        return storage_spawn(e->loop, self, &options, &e->storage_proc);
+}
+
+static int start_metrics(struct edges *e)
+{
+        const struct config *c = e->c.config;
+        struct metrics_serve_config serve = {.address = e->metrics_address,
+                                             .token_file =
+                                                     config_text(c, CONFIG_METRICS_TOKEN_FILE)};
+        int r = metrics_watch_new(e->loop, e->shell, e->c.core, &e->metrics);
+
+        if (r == 0 && config_text(c, CONFIG_LISTEN_METRICS)[0]) {
+                config_addr(c, CONFIG_LISTEN_METRICS, e->metrics_address,
+                            sizeof(e->metrics_address), &serve.port);
+                r = metrics_serve_new(e->loop, e->metrics, &serve, &e->metrics_serve);
+        }
+        if (r == 0 && strcmp(config_text(c, CONFIG_EMF), "on") == 0)
+                r = emf_new(e->loop, e->metrics, config_text(c, CONFIG_PUBLIC_HOST), STDOUT_FILENO,
+                            EMF_EVERY_MS, &e->emf);
+        return r;
+}
+
+static int check_bucket(const struct config *c)
+{
+        const char *url = bucket(c);
+
+        if (!url || s3_url_valid(url))
+                return 0;
+        log_error("storage is neither file nor s3://BUCKET/PREFIX", LOG_STR("storage", url));
+        return -EINVAL;
 }
 
 static int start_storage(struct edges *e)
 {
-        const char *elsewhere = config_text(e->c.config, CONFIG_STORAGE_URL);
+        const struct config *c = e->c.config;
+        const char *elsewhere = config_text(c, CONFIG_STORAGE_URL);
         char root[STATE_PATH_SIZE];
         char url[EDGES_URL_SIZE];
+        const struct s3_config s3 = {
+                .url = bucket(c),
+                .endpoint = config_text(c, CONFIG_STORAGE_ENDPOINT),
+                .region = config_text(c, CONFIG_STORAGE_REGION),
+                .path_style = strcmp(config_text(c, CONFIG_STORAGE_PATH_STYLE), "on") == 0,
+                .credentials_file = config_text(c, CONFIG_STORAGE_CREDENTIALS),
+        };
         struct storage_config config = {
                 .root = path_of(e, "storage", root),
+                .s3 = s3.url ? &s3 : NULL,
                 .url = elsewhere[0] ? elsewhere : url,
                 .keys = e->c.keys,
-                .max_bytes = (uint64_t)config_num(e->c.config, CONFIG_STORAGE_MAX_BYTES),
+                .max_bytes = (uint64_t)config_num(c, CONFIG_STORAGE_MAX_BYTES),
                 .url_ttl_s = STORAGE_URL_TTL_S,
+                .retention = {(uint32_t)config_num(c, CONFIG_SAVE_KEEP_LAST),
+                              (uint32_t)config_num(c, CONFIG_SAVE_KEEP_DAYS)},
+                .sweep_batch = STORAGE_SWEEP_BATCH,
         };
-        int r;
+        int r = check_bucket(c);
 
-        (void)snprintf(url, sizeof(url), "http://%s",
-                       config_text(e->c.config, CONFIG_LISTEN_STORAGE));
-        r = storage_new(e->loop, e->shell, &config, &e->storage);
+        (void)snprintf(url, sizeof(url), "http://%s", config_text(c, CONFIG_LISTEN_STORAGE));
+        if (r == 0)
+                r = storage_new(e->loop, e->shell, &config, &e->storage);
         return r < 0 || elsewhere[0] ? r : spawn_storage(e, root);
 }
 
@@ -158,10 +225,15 @@ static int start_http(struct edges *e)
         struct http_config config = {
                 .address = e->http_address,
                 .api_token = e->c.token,
+                .token_file = config_text(e->c.config, CONFIG_TOKEN_FILE),
+                .rate = (double)config_num(e->c.config, CONFIG_API_RATE),
+                .burst = (double)config_num(e->c.config, CONFIG_API_BURST),
                 .public_scheme = config_text(e->c.config, CONFIG_PUBLIC_SCHEME),
                 .host_suffix = config_text(e->c.config, CONFIG_PUBLIC_HOST),
                 .keys = e->c.keys,
                 .web_dir = web_dir[0] ? web_dir : NULL,
+                .observed = metrics_watch_http,
+                .observed_ctx = e->metrics,
         };
 
         config_addr(e->c.config, CONFIG_LISTEN_HTTP, e->http_address, sizeof(e->http_address),
@@ -190,11 +262,9 @@ static int start_all(struct edges *e)
         static const struct {
                 const char *name;
                 int (*start)(struct edges *e);
-        } parts[] = {{"storage", start_storage},
-                     {"agents", start_agents},
-                     {"provider", start_process},
-                     {"http", start_http},
-                     {"ops", start_ops}};
+        } parts[] = {{"metrics", start_metrics}, {"storage", start_storage},
+                     {"agents", start_agents},   {"provider", start_process},
+                     {"http", start_http},       {"ops", start_ops}};
 
         for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
                 int r = parts[i].start(e);
@@ -254,6 +324,9 @@ struct edges *edges_free(struct edges *e)
         agents_free(e->agents);
         storage_proc_free(e->storage_proc);
         storage_free(e->storage);
+        emf_free(e->emf);
+        metrics_serve_free(e->metrics_serve);
+        metrics_watch_free(e->metrics);
         free(e);
         return NULL;
 }

@@ -163,10 +163,12 @@ class Bench:
 
     # ---- the server ----
 
-    def start_server(self):
+    def start_server(self, options=(), env=None):
+        """On the folder, or on what the options name."""
+        root = [] if "--s3" in options else ["--root", self.root]
         self.server = subprocess.Popen(
-            [self.tool, "storage", "--listen", f"127.0.0.1:{self.port}", "--root", self.root,
-             "--key-file", self.key])
+            [self.tool, "storage", "--listen", f"127.0.0.1:{self.port}", *root,
+             "--key-file", self.key, *options], env=env)
         wait_until("the storage answers", self.answers)
 
     def answers(self):

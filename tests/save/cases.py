@@ -810,7 +810,7 @@ def server_semantics(bench):
 @case
 def server_idle_connections(bench):
     bench.start_server()
-    idle = [socket.create_connection(("127.0.0.1", bench.port)) for _ in range(70)]
+    idle = [socket.create_connection(("127.0.0.1", bench.port)) for _ in range(100)]
     check(request(bench, "GET", "/healthz")[0] == 200, "idle connections shut others out")
     for s in idle:
         s.close()
