@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import tempfile
 import time
@@ -245,6 +246,10 @@ class Bench:
     def finish(self, p, result_r):
         with os.fdopen(result_r, "rb") as f:
             text = f.read()
+        self.progress = []  # (done, total); roles.h, struct role_progress
+        while text.startswith(b"\1progres"):
+            self.progress.append(struct.unpack("=QQ", text[8:24]))
+            text = text[24:]
         log = p.stderr.read().decode(errors="replace")
         status = p.wait()
         p.stderr.close()

@@ -368,6 +368,44 @@ def all_corrupt(bench):
 
 
 @case
+def rest_needs_no_more_than_an_address(bench):
+    """Later requests name newer saves; what this task restored is known here. Twice does no harm."""
+    bench.start_server()
+    bench.set_profile({**PROFILE, "save": {"include": ["."], "later": ["**/node_modules"]}})
+    home = small_home(bench)
+
+    def fill():
+        os.makedirs(f"{home}/workspace/node_modules/big")
+        for i in range(20):
+            write(f"{home}/workspace/node_modules/big/{i}", os.urandom(100000))
+    as_student(fill)
+    ref = bench.saved(home, 1)
+    want = snapshot(home)
+    run_dir = bench.make_dir("run-rest")
+    bench.make_dir("run-rest/save")
+    fresh = bench.new_home()
+    status, r, _ = bench.run(["restore"], bench.restore_request([ref]), fresh, run_dir=run_dir)
+    check(status == 0 and r["left"] > 2000000 and r["at_ms"] > 0, f"{r}")
+    total = bench.progress[-1][1] if bench.progress else 0
+    check(bench.progress and bench.progress[-1] == (total, total), f"progress {bench.progress}")
+    check(bench.progress == sorted(bench.progress), f"it goes back: {bench.progress}")
+    check(len(bench.progress) > 1, f"within an archive nothing is said: {bench.progress}")
+    check(not os.path.exists(f"{fresh}/workspace/node_modules/big/1"), "it came at once")
+    for saves in ([], [(2, 9, 1234, "ab" * 32)]):
+        status, r, log = bench.run(["restore", "--rest"], bench.restore_request(saves), fresh,
+                                   run_dir=run_dir)
+        check(status == 0 and r["ok"] and r["left"] == 0, f"{r} {log}")
+        lines = difference(want, snapshot(fresh))
+        check(not lines, "\n".join(lines[:5]))
+    # Where nothing was restored, nothing is left, whatever was saved since.
+    run_dir = bench.make_dir("run-new")
+    bench.make_dir("run-new/save")
+    status, r, log = bench.run(["restore", "--rest"], bench.restore_request([ref]), bench.new_home(),
+                               run_dir=run_dir)
+    check(status == 0 and r["ok"] and r["left"] == 0, f"{r} {log}")
+
+
+@case
 def missing_is_not_older(bench):
     bench.start_server()
     old, _, new = two_saves(bench)
