@@ -15,6 +15,7 @@
 #include "core/types.h"
 #include "keys.h"
 #include "loop/loop.h"
+#include "out/s3.h"
 #include "out/saves.h"
 #include "out/storage_proc.h"
 #include "out/storage_server.h"
@@ -24,7 +25,8 @@
 #define STORAGE_JOBS_MAX 256
 
 struct storage_config {
-        const char *root;        /* the folder that the storage server serves; made if missing */
+        const char *root;           /* the folder that the storage server serves; made if missing */
+        const struct s3_config *s3; /* in its place a bucket; or NULL */
         const char *url;         /* "http://127.0.0.1:7702", as agents reach the server; several of
                                     the same folder are separated by commas or spaces */
         const struct keys *keys; /* kept by pointer */

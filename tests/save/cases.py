@@ -92,6 +92,10 @@ def nasty_home(bench):
             f.truncate(300 << 20)
             f.seek(100 << 20)
             f.write(b"island" * 1000)
+        with open(deep + b"/sparse-at-a-long-path", "wb") as f:
+            f.truncate(50 << 20)
+            f.seek(20 << 20)
+            f.write(b"island" * 1000)
         with open(w + b"/all-hole", "wb") as f:
             f.truncate(10 << 20)
         os.mkdir(b + b"/.cache")
@@ -145,6 +149,8 @@ def round_trip(bench):
     check(not lines, "not as it was:\n" + "\n".join(lines[:20]))
     blocks = os.stat(f"{fresh}/workspace/sparse").st_blocks * 512
     check(blocks < 20 << 20, f"the holes were filled: {blocks} bytes")
+    deep = subprocess.run(["find", fresh, "-name", "sparse-at-a-long-path", "-printf", "%b"], capture_output=True)
+    check(0 < int(deep.stdout) * 512 < 5 << 20, f"the holes at a long path were filled: {deep}")
     check(not os.path.exists(f"{fresh}/.ws-restore"), "the staging folder was left")
     check(os.lstat(f"{fresh}/workspace/plain").st_uid == STUDENT, "owner")
 
@@ -842,7 +848,7 @@ def server_semantics(bench):
 @case
 def server_idle_connections(bench):
     bench.start_server()
-    idle = [socket.create_connection(("127.0.0.1", bench.port)) for _ in range(70)]
+    idle = [socket.create_connection(("127.0.0.1", bench.port)) for _ in range(100)]
     check(request(bench, "GET", "/healthz")[0] == 200, "idle connections shut others out")
     for s in idle:
         s.close()

@@ -567,11 +567,12 @@ static void test_server_process(void)
         struct storage_proc *p = NULL;
         uint16_t port = free_port();
         char listen[32];
+        struct storage_server_options o = {.listen = listen, .root = root, .key_file = key_path};
         pid_t first;
 
         loop_after(loop, NULL, NULL);
         (void)snprintf(listen, sizeof(listen), "127.0.0.1:%u", port);
-        CHECK_INT(storage_spawn(loop, SAVE_TOOL, listen, root, key_path, &p), 0);
+        CHECK_INT(storage_spawn(loop, SAVE_TOOL, &o, &p), 0);
         await_connection(port, true);
         first = child_pid();
         CHECK(first > 0 && kill(first, SIGKILL) == 0);
