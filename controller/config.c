@@ -725,6 +725,9 @@ void config_core(const struct config *c, struct core_config *ret_core)
                 .stops_per_min = (uint32_t)config_num(c, CONFIG_STOPS_PER_MINUTE),
                 .launch_rate = (double)config_num(c, CONFIG_LAUNCH_RATE),
                 .launch_burst = (double)config_num(c, CONFIG_LAUNCH_BURST),
+                .save_parallel = (uint32_t)config_num(c, CONFIG_SAVE_PARALLEL),
+                .stop_rate = (double)config_num(c, CONFIG_STOP_RATE),
+                .stop_burst = (double)config_num(c, CONFIG_STOP_BURST),
                 .user_running_max = (uint32_t)config_num(c, CONFIG_USER_RUNNING_MAX),
         };
 

@@ -400,6 +400,44 @@ struct core_idle {
 /* As of `now`. False when it is not running or not known: then nothing is planned. */
 bool core_idle(const struct core *c, const char *workspace, mono_t now, struct core_idle *ret_idle);
 
+/* ---- stops: how many last saves run at a time, and who waits for its turn ---- */
+
+/* Why a workspace waits to be stopped. */
+enum core_stop_kind {
+        STOP_NONE,    /* it does not wait; of an order: it cannot wait */
+        STOP_ASKED,   /* a person or an operator wants this one stopped: before the others */
+        STOP_ORDERED, /* a drain or a shutdown */
+        STOP_IDLE,    /* nobody is there; whoever comes back before its turn goes on */
+        STOP_KIND_MAX
+};
+
+/* "asked", "ordered", "idle"; "" for none. */
+const char *core_stop_kind_name(enum core_stop_kind k);
+
+struct core_stop {
+        enum core_stop_kind kind; /* it waits; NONE: its last save is under way */
+        uint32_t place;           /* 1 is next; 0 when it is under way */
+        mono_t since;             /* it should have been stopped then */
+        int64_t eta_ms;           /* until it is saved, as it looks now; -1 not known yet */
+        const char *why;          /* why it waits, for people; "" when it is under way */
+};
+
+/* Does it wait to be stopped, or is its last save under way? */
+bool core_stop(const struct core *c, const char *workspace, mono_t now, struct core_stop *ret_stop);
+
+struct core_stops {
+        uint32_t parallel;  /* last saves that may run at a time, now; 0: any number */
+        uint32_t under_way; /* those that do */
+        uint32_t waiting;
+        int64_t eta_ms;  /* until all of these are saved; -1 not known yet; 0: there are none */
+        int64_t save_ms; /* from the order to the commit, as it was lately; -1 not known */
+        int64_t bytes_s; /* uploaded by last saves, as it was lately; -1 not known */
+        uint64_t saved;  /* last saves since start */
+        uint64_t bytes;  /* ... and what they uploaded */
+};
+
+void core_stops(const struct core *c, mono_t now, struct core_stops *ret_stops);
+
 struct pool_view {
         const char *type;
         uint32_t target, warm, launching, claimed, waiting;

@@ -219,6 +219,7 @@ static void resume_workspace(struct core *c, struct workspace *w)
         /* The stop that it means may not have reached everybody before the restart. */
         w->drain = modes_hard_drain(c, w->type) && w->row.state != WS_STOPPED &&
                    w->row.state != WS_DELETED;
+        pace_resume(c, w);
         workspace_arm(c, w);
 }
 
@@ -241,6 +242,7 @@ static void inventory_done(struct core *c, const struct core_event *ev)
                 if (t->seen)
                         provider_listed(c, t);
                 t->seen = false;
+                pace_account(c, t); /* what was under way before the start */
                 if (t->resume || t->missing)
                         timers_set(&c->task_timers, i, c->now);
         }

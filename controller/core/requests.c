@@ -49,6 +49,7 @@ static enum reply_status launch_known(struct core *c, struct workspace *w,
                 break;
         case WS_RUNNING:
                 idle_evidence(c, w, 0, "claim");
+                pace_cancel(c, w, actor_of(ev->launch.actor));
                 break;
         case WS_SAVING:
         case WS_ATTENTION:
@@ -62,6 +63,8 @@ static enum reply_status launch_known(struct core *c, struct workspace *w,
                 workspace_want(c, w);
                 break;
         case WS_STARTING:
+                pace_cancel(c, w, actor_of(ev->launch.actor));
+                break;
         case WS_DELETED:
         case WS_STATE_MAX:
                 break;
@@ -178,7 +181,7 @@ void requests_stop(struct core *c, const struct core_event *ev)
                                actor_of(ev->req_workspace.actor));
         fx_audit(c, w->row.id, w->row.task, actor_of(ev->req_workspace.actor), "stop-requested",
                  reason);
-        workspace_stop(c, w, false, reason);
+        workspace_stop(c, w, STOP_ASKED, reason);
         fx_reply(c, ev->req_workspace.token, REPLY_OK, w->row.id);
 }
 
@@ -198,7 +201,7 @@ void requests_delete(struct core *c, const struct core_event *ev)
                 if (w->row.state == WS_STOPPED)
                         workspace_enter(c, w, WS_DELETED, "waits for its erasure");
                 else
-                        workspace_stop(c, w, false, "it is deleted");
+                        workspace_stop(c, w, STOP_ASKED, "it is deleted");
         }
         fx_reply(c, ev->req_workspace.token, REPLY_OK, w->row.id);
 }
@@ -257,18 +260,13 @@ void requests_erased(struct core *c, const struct core_event *ev)
 
 void requests_shutdown(struct core *c, const struct core_event *ev)
 {
-        int64_t patience_ms = 0;
-
         fx_reply(c, ev->req_plain.token, REPLY_OK, "");
         if (c->draining)
                 return;
         c->draining = true;
         c->pool_dirty = true;
-        for (uint32_t i = 0; i < c->config.n_types; i++)
-                patience_ms = MAX(patience_ms, c->config.types[i].stop_timeout_ms);
-        /* Beyond the stop timeout, so that what hangs is in attention by then. */
-        c->drain_until = mono_add_ms(c->now, patience_ms + SAVED_WAIT_MS);
-        c->drain_due = c->now;
+        c->drain_until = c->drain_due = c->now;
+        pace_goes_on(c);
         fx_audit(c, "", "", actor_of(ev->req_plain.actor), "shutdown", "");
         for (uint32_t i = 0; i < c->config.tasks_max; i++) {
                 if (!c->tasks[i].row.id[0])

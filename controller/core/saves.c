@@ -72,9 +72,11 @@ void saves_sweep(struct core *c, const struct workspace *w)
 }
 
 /* The last save is committed (or there was nothing to save): the task has done its duty. */
-static void finish(struct core *c, struct workspace *w, struct task *t)
+static void finish(struct core *c, struct workspace *w, struct task *t, uint64_t bytes)
 {
         char reason[CORE_REASON_SIZE];
+
+        pace_saved(c, t, bytes);
 
         STR_CUT(reason, t->row.state == TASK_STOPPING ? t->row.reason : "it ended by itself");
         task_enter(c, t, TASK_SAVED, reason);
@@ -153,7 +155,7 @@ static void announce_unchanged(struct core *c, const struct core_event *ev, stru
                 return;
         }
         if (final)
-                finish(c, w, t);
+                finish(c, w, t, 0);
         ack(c, ev, t, true, "");
 }
 
@@ -209,7 +211,7 @@ void saves_announced(struct core *c, const struct core_event *ev)
         if (is_head(w, ev)) {
                 /* It was committed; the answer got lost. */
                 if (final && may_save(t))
-                        finish(c, w, t);
+                        finish(c, w, t, w->row.head.data_length);
                 ack(c, ev, t, true, "");
         } else if (ev->saved.unchanged) {
                 announce_unchanged(c, ev, t, w, final);
@@ -227,7 +229,7 @@ void saves_announced(struct core *c, const struct core_event *ev)
 void saves_agent_saved(struct core *c, struct workspace *w, struct task *t)
 {
         if (!w->save.active)
-                finish(c, w, t);
+                finish(c, w, t, 0);
 }
 
 static void refused(struct core *c, struct workspace *w, struct task *t, const char *reason)
@@ -249,7 +251,7 @@ static void accepted(struct core *c, struct workspace *w, struct task *t)
         saves_forget(w);
         saves_commit(c, w, &p.ref);
         if (p.final || p.unchanged_final)
-                finish(c, w, t);
+                finish(c, w, t, p.ref.data_length);
         ack_pending(c, t, &p, true, "");
         saves_sweep(c, w);
 }
@@ -266,6 +268,8 @@ void saves_verified(struct core *c, struct workspace *w, const struct core_event
                 c->ignored++;
                 return;
         }
+        if (ev->verified.result < 0 && p->final)
+                pace_trouble(c, "storage cannot be asked");
         if (ev->verified.result < 0)
                 p->ask_at = mono_add_ms(c->now, backoff_ms(p->tries++));
         else if (ev->verified.result > 0)

@@ -60,13 +60,17 @@ static void ask_launch(struct core *c, struct task *t)
 
 static void ask_stop(struct core *c, struct task *t)
 {
-        struct core_effect *fx = fx_add(c, FX_STOP_TASK);
+        struct core_effect *fx;
 
+        if (!pace_may_end(c, t))
+                return;
+        fx = fx_add(c, FX_STOP_TASK);
+        t->ended_at = mono_min(t->ended_at, c->now);
         STR_CUT(fx->stop_task.task, t->row.id);
         STR_CUT(fx->stop_task.reason, t->row.reason);
         fx->stop_task.epoch = c->epoch;
         fx->stop_task.at_once =
-                t->empty || mono_due(mono_add_ms(t->since, END_PATIENCE_MS), c->now);
+                t->empty || mono_due(mono_add_ms(t->ended_at, END_PATIENCE_MS), c->now);
         t->ask_at = mono_add_ms(c->now, STOP_AGAIN_MS);
 #ifdef CORE_PLANTED_STOPS_ONCE
         t->ask_at = MONO_NEVER;
@@ -103,6 +107,7 @@ void task_command(struct core *c, struct task *t, enum command_verb verb, bool r
         t->acted = false;
         STR_CUT(t->command_reason, reason);
         ask_command(c, t);
+        pace_account(c, t);
         task_arm(c, t);
 }
 
@@ -147,6 +152,7 @@ void task_enter(struct core *c, struct task *t, enum task_state state, const cha
                 return;
         }
         pools_account(c, t);
+        pace_account(c, t);
         fx_put_task(c, t);
         switch (state) {
         case TASK_LAUNCHING:

@@ -174,6 +174,43 @@ static void add_place(cJSON *obj, uint32_t place)
                 cJSON_AddNullToObject(obj, "place");
 }
 
+/* Its turn to be stopped, while it waits for it or is being saved; else null. */
+static void add_stop(const struct view *v, cJSON *obj, const struct workspace_row *w)
+{
+        struct core_stop s;
+        cJSON *stop;
+
+        if (!core_stop(v->core, w->id, v->now, &s)) {
+                cJSON_AddNullToObject(obj, "stop");
+                return;
+        }
+        stop = cJSON_AddObjectToObject(obj, "stop");
+        add_str(stop, "kind", core_stop_kind_name(s.kind));
+        add_place(stop, s.place);
+        add_seconds(stop, "eta_s", s.eta_ms);
+        add_str(stop, "why", s.why);
+}
+
+/* All that are being saved for the last time, or wait for it. */
+static void add_stops(const struct view *v, cJSON *obj)
+{
+        cJSON *stops = cJSON_AddObjectToObject(obj, "stops");
+        struct core_stops s;
+
+        core_stops(v->core, v->now, &s);
+        add_count(stops, "parallel", s.parallel);
+        add_count(stops, "under_way", s.under_way);
+        add_count(stops, "waiting", s.waiting);
+        add_seconds(stops, "eta_s", s.eta_ms);
+        add_seconds(stops, "save_s", s.save_ms);
+        if (s.bytes_s < 0)
+                cJSON_AddNullToObject(stops, "bytes_s");
+        else
+                add_count(stops, "bytes_s", (uint64_t)s.bytes_s);
+        add_count(stops, "saved", s.saved);
+        add_count(stops, "bytes", s.bytes);
+}
+
 static cJSON *workspace_json(const struct view *v, const struct workspace_row *w)
 {
         const struct task_live *live = w->task[0] ? core_task_live(v->core, w->task) : NULL;
@@ -186,6 +223,7 @@ static cJSON *workspace_json(const struct view *v, const struct workspace_row *w
         add_str(o, "reason", w->reason);
         add_rule(o, "stop_rule", w->reason);
         add_place(o, core_place(v->core, w->id));
+        add_stop(v, o, w);
         add_str(o, "tenant", w->key.tenant);
         add_str(o, "user_id", w->key.user_id);
         add_str(o, "name", w->key.name);
@@ -259,6 +297,7 @@ int view_workspaces(const struct view *v, const struct view_filter *f, struct bu
                 cJSON_AddItemToArray(list, workspace_json(v, w));
         }
         add_count(o, "total", n);
+        add_stops(v, o);
         return print_to(o, out);
 }
 
@@ -352,6 +391,7 @@ int view_modes(const struct view *v, struct buf *out)
         AUTO_JSON *o = cJSON_CreateObject();
 
         add_modes(v, o);
+        add_stops(v, o);
         return print_to(o, out);
 }
 
@@ -595,6 +635,7 @@ int view_status(const struct view *v, bool writable, const struct shell_lead *le
         add_counts(v, o);
         add_agents(v, o);
         add_modes(v, o);
+        add_stops(v, o);
         add_pools(v, o);
         return print_to(o, out);
 }

@@ -194,6 +194,7 @@ void check_step(struct sim *s, int ctl, const struct core_effect *fx, size_t n)
                         sim_broken(s, INV_TOKEN, "%s was refused", fx[i].launch_task.task);
         }
         check_people_first(s, ctl, fx, n);
+        check_stops(s, ctl, fx, n);
 }
 
 /* What is given up in attention is given up; everything else is not. */
@@ -321,6 +322,7 @@ void check_put_workspace(struct sim *s, const struct workspace_row *old,
         static const struct save_ref none;
         struct truth *t = check_truth(s, row->id);
 
+        check_stop_put(t, row);
         check_head(s, t, old ? &old->head : &none, row);
         if (row->task[0] && (!old || strcmp(old->task, row->task) != 0))
                 check_claim(s, t, old, row);
@@ -431,6 +433,7 @@ static void check_act_reply(struct sim *s, const struct core_effect *fx)
         t = check_truth(s, fx->reply.workspace);
         if (!t->ever)
                 sim_broken(s, INV_TELL_LAST, "%s is not stored", t->id);
+        check_stop_replied(s, t, fx->reply.token);
         if (fx->reply.token == t->wish_token) {
                 const struct workspace_row *row = store_workspace(s, t->id);
 

@@ -412,6 +412,8 @@ static void in_request(struct sim *s, const struct note *n)
                 check_abandon(s, n->ctl, n->id);
         row = n->person >= 0 ? core_workspace(c->core, s->people[n->person].workspace) : NULL;
         was_stopped = !row || row->state == WS_STOPPED;
+        if (n->person >= 0)
+                check_stop_asked(check_truth(s, s->people[n->person].workspace), n);
         controller_post(s, n->ctl, ev);
         check_request(s, n->ctl, n, was_stopped);
 }

@@ -10,7 +10,7 @@
  *   agent.c      what an agent hears and does; agent_save.c: its saves; agent_talk.c: what it says
  *   person.c     what people want and do; operator.c: what operators do
  *   settled.c    what must hold in the end
- *   check.c      the invariants
+ *   check.c      the invariants; check_stops.c: of stops in their turn
  *   life.c       one seed: draw, storm, heal, settle
  */
 #pragma once
@@ -168,6 +168,13 @@ struct body {
         int64_t reported_ms; /* evidence up to here is in an answered report */
 };
 
+/* How it waited to be stopped, after the last step. */
+struct stop_seen {
+        enum core_stop_kind kind;
+        mono_t since;
+        int64_t room_ms; /* since then it is the next, and there is room */
+};
+
 /* What is true of a workspace, told by the store. */
 struct truth {
         char id[CORE_ID_SIZE];
@@ -181,6 +188,9 @@ struct truth {
         uint64_t wait_order[SIM_CONTROLLERS]; /* 0: does not wait */
         enum ws_state state;
         bool ever;
+        struct stop_seen stop[SIM_CONTROLLERS];
+        uint64_t stop_token;
+        bool stop_promised; /* a stop was accepted, and has not begun */
 };
 
 enum person_mood { MOOD_STORM, MOOD_PRESENT, MOOD_ABSENT };
@@ -228,6 +238,9 @@ struct controller {
         /* the cap on stops, counted beside the core */
         int64_t stops_ms[2 * SIM_STOPS_PER_MIN];
         unsigned stops;
+        double ends; /* tasks that the provider may be asked to end, counted beside the core */
+        int64_t ends_ms, stepped_ms;
+        bool late;
         unsigned stuck; /* deadlines at one time */
         int64_t stuck_ms;
         bool drained;
@@ -236,7 +249,8 @@ struct controller {
 struct store {
         struct workspace_row workspaces[SIM_WORKSPACES];
         struct task_row tasks[SIM_TASKS + 4];
-        struct setting_row settings[MODE_MAX * (CORE_TYPES_MAX + 1) + 2 * SIM_LEARNED];
+        struct setting_row
+                settings[MODE_MAX * (CORE_TYPES_MAX + 1) + 2 * SIM_LEARNED + SIM_WORKSPACES];
         uint64_t task_number, audit_seq, command_id, generation;
         uint64_t epoch;
         int holder;
@@ -429,6 +443,14 @@ void check_act(struct sim *s, int ctl, const struct core_effect *fx);
 void check_end(struct sim *s, const struct body *b);
 void check_restored(struct sim *s, struct body *b, const struct save_ref *head);
 void check_told(struct sim *s, int ctl, struct body *b, const struct note *n);
+/* ---- check_stops.c ---- */
+
+void check_stops(struct sim *s, int ctl, const struct core_effect *fx, size_t n);
+void check_stop_asked(struct truth *t, const struct note *n);
+void check_stop_replied(struct sim *s, struct truth *t, uint64_t token);
+void check_stop_put(struct truth *t, const struct workspace_row *row);
+void check_stops_boot(struct sim *s, int ctl);
+
 /* A controller begins to lead: what it cannot know is not held against it. */
 void check_boot(struct sim *s);
 void check_batch(struct sim *s);

@@ -359,6 +359,9 @@ bool script_setting(const char *line, struct core_config *config)
         t->sizing.task_hour = (int64_t)number(&w, "task_price", (uint64_t)t->sizing.task_hour);
         t->sizing.day_max = (int64_t)number(&w, "budget_day", (uint64_t)t->sizing.day_max);
         config->launch_rate = (double)number(&w, "launch_rate", (uint64_t)config->launch_rate);
+        config->save_parallel = (uint32_t)number(&w, "save_parallel", config->save_parallel);
+        config->stop_rate = (double)number(&w, "stop_rate", (int64_t)config->stop_rate);
+        config->stop_burst = (double)number(&w, "stop_burst", (int64_t)config->stop_burst);
         config->launch_burst = (double)number(&w, "launch_burst", (uint64_t)config->launch_burst);
         if (flag(&w, "second_type")) {
                 config->types[1] = config->types[0];
