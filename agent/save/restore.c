@@ -24,9 +24,11 @@
 #include "save/job.h"
 #include "save/merge.h"
 #include "save/archive_pack.h"
+#include "save/grant.h"
 #include "roles.h"
 #include "save/walk.h"
 #include "wire/blob.h"
+#include "wire/save_head.h"
 
 #define PATIENCE_MS (10 * INT64_C(60000))
 #define BACKOFF_MS 200
@@ -98,15 +100,30 @@ static bool again(struct restore *s, int r, unsigned *mismatches, unsigned *miss
         return true;
 }
 
+static int get_once(struct restore *s, const char *name, int fd, uint64_t length,
+                    const char *sha256)
+{
+        struct blob_grant_answer a = {0};
+        struct blob_grant_object o = {0};
+        int r;
+
+        STR_CUT(o.name, name);
+        r = grant_get(&s->job.transfer, &s->request.grants, &o, 1, &a);
+        if (r == 0)
+                r = transfer_get(&s->job.transfer, &a.objects[0].at, fd, length, sha256);
+        blob_grant_answer_deinit(&a);
+        return r;
+}
+
 /* As judge. */
-static int fetch(struct restore *s, const char *url, int fd, uint64_t length, const char *sha256)
+static int fetch(struct restore *s, const char *name, int fd, uint64_t length, const char *sha256)
 {
         struct job_backoff backoff = {.ms = BACKOFF_MS, .max_ms = BACKOFF_MS_MAX};
         unsigned mismatches = 0, missing = 0;
         int r;
 
         do
-                r = transfer_get(&s->job.transfer, url, fd, length, sha256);
+                r = get_once(s, name, fd, length, sha256);
         while (again(s, r, &mismatches, &missing, &backoff));
 #ifdef SAVE_PLANTED_NO_VERIFY /* the defect that the corrupt-archive test must catch */
         if (r == TRANSFER_MISMATCH)
@@ -117,12 +134,16 @@ static int fetch(struct restore *s, const char *url, int fd, uint64_t length, co
 
 /* As judge. */
 static int fetch_manifest(struct restore *s, const struct blob_restore_save *save, int fd,
-                          struct blob_manifest *ret)
+                          struct save_head *ret)
 {
         AUTO_BUF text = BUF_INIT(BLOB_MANIFEST_MAX + 1);
-        struct blob_manifest m;
-        int r = fetch(s, save->manifest_url, fd, save->manifest_length, save->manifest_sha256);
+        struct save_head h = {0};
+        char name[64];
+        int r;
 
+        (void)snprintf(name, sizeof(name), "%" PRIu64 "-%" PRIu64 "/manifest.mtree.zst",
+                       save->generation, save->seq);
+        r = fetch(s, name, fd, save->length, save->sha256);
         if (r != 0)
                 return r;
         if (lseek(fd, 0, SEEK_SET) < 0)
@@ -130,29 +151,64 @@ static int fetch_manifest(struct restore *s, const struct blob_restore_save *sav
         r = fd_read_all(fd, &text);
         if (r < 0)
                 return refuse_errno(s, "manifest", r);
-        r = blob_manifest_decode(text.data, text.len, &m);
-        if (r == 0 && (strcmp(m.workspace, s->request.workspace) != 0 ||
-                       m.generation != save->generation || m.seq != save->seq))
+        r = save_head_read(text.data, text.len, &h);
+        if (r == 0 && (strcmp(h.workspace, s->request.workspace) != 0 ||
+                       h.generation != save->generation || h.seq != save->seq || !h.n_archives)) {
+                save_head_deinit(&h);
                 r = -EBADMSG;
-        if (r < 0) {
+        }
+        if (r != 0) {
                 STR_CUT(s->result.message, "the manifest is not the one of this save");
                 return 1;
         }
-        *ret = m;
+        *ret = h;
         return 0;
+}
+
+static int append(int from, int to)
+{
+        uint8_t chunk[65536];
+        ssize_t n;
+        int r = 0;
+
+        for (off_t at = 0; r == 0 && (n = pread(from, chunk, sizeof(chunk), at)) > 0; at += n)
+                r = fd_write_all(to, chunk, (size_t)n);
+        return r;
+}
+
+/* The parts of the one archive, behind each other in `fd`. As judge. */
+static int fetch_parts(struct restore *s, const struct save_archive *a, int fd)
+{
+        AUTO_CLOSE part = job_temp_file(&s->job);
+        int r = part < 0 ? part : 0;
+
+        if (r == 0 && (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0))
+                r = -errno;
+        for (uint32_t i = 0; r == 0 && i < a->n_parts; i++) {
+                char name[64];
+
+                (void)snprintf(name, sizeof(name), "%" PRIu64 "-%" PRIu64 "/%u-%05u.tar.zst",
+                               a->generation, a->seq, a->index, i);
+                r = fetch(s, name, part, a->parts[i].length, a->parts[i].sha256);
+                if (r != 0)
+                        return r;
+                r = append(part, fd);
+        }
+        return r < 0 ? refuse_errno(s, "download", r) : 0;
 }
 
 /* Find the newest save that verifies; its data is then in `fd`. Index, or -1 refused. */
 static int fetch_newest(struct restore *s, int fd)
 {
-        struct blob_manifest m;
+        struct save_head h = {0};
 
         for (uint32_t i = 0; i < s->request.n_saves; i++) {
                 const struct blob_restore_save *save = &s->request.saves[i];
-                int r = fetch_manifest(s, save, fd, &m);
+                int r = fetch_manifest(s, save, fd, &h);
 
                 if (r == 0)
-                        r = fetch(s, save->data_url, fd, m.data_length, m.data_sha256);
+                        r = fetch_parts(s, &h.archives[0], fd);
+                save_head_deinit(&h);
                 if (r <= 0)
                         return r < 0 ? -1 : (int)i;
                 log_error("a save cannot be verified", LOG_INT("generation", save->generation),

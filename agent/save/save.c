@@ -2,9 +2,9 @@
  * The save role: one save of the student's home, from request to result.
  *
  *   fingerprint -> equal to that of the committed save? unchanged (background only)
- *   archive into a nameless file here (its length and hash are sent before it)
+ *   archive into a nameless file here (a part is granted by its length and hash)
  *   same bytes as the committed save? unchanged
- *   PUT data, then PUT manifest: only the second makes it a save that anyone can find
+ *   PUT the parts, then PUT the manifest: only the second makes it a save that anyone can find
  *
  * The last save never goes by times alone: a write through a shared mapping need not show in them.
  */
@@ -23,10 +23,12 @@
 #include "base/str.h"
 #include "save/job.h"
 #include "save/archive_pack.h"
+#include "save/grant.h"
 #include "profile/profile.h"
 #include "roles.h"
 #include "save/walk.h"
 #include "wire/blob.h"
+#include "wire/save_head.h"
 
 #define ATTEMPTS 4 /* the first and three more */
 #define BACKOFF_MS 250
@@ -174,17 +176,24 @@ static void state_sweep(const struct save *s)
 
 /* ---- upload ---- */
 
-static int put_once(struct save *s, const char *url, int fd, uint64_t length, const char *sha256)
+static int put_once(struct save *s, const char *name, int fd, uint64_t at, uint64_t length,
+                    const char *sha256)
 {
-        int r = transfer_put(&s->job.transfer, url, fd, length, sha256);
+        struct blob_grant_object o = {.length = length};
+        struct blob_grant_answer a = {0};
+        int r;
 
-        /* Perhaps it is ours: the answer to an earlier attempt may have been lost. */
-        if (r == TRANSFER_EXISTS)
-                r = transfer_same(&s->job.transfer, url, length, sha256);
+        STR_CUT(o.name, name);
+        STR_CUT(o.sha256, sha256);
+        r = grant_put(&s->job.transfer, &s->request.grants, &o, 1, &a);
+        if (r == 0)
+                r = transfer_put(&s->job.transfer, &a.objects[0], fd, at, length, sha256);
+        blob_grant_answer_deinit(&a);
         return r;
 }
 
-static int put(struct save *s, const char *url, int fd, uint64_t length, const char *sha256)
+static int put(struct save *s, const char *name, int fd, uint64_t at, uint64_t length,
+               const char *sha256)
 {
         struct job_backoff backoff = {.ms = BACKOFF_MS, .max_ms = BACKOFF_MS_MAX};
         int r = 0;
@@ -192,7 +201,7 @@ static int put(struct save *s, const char *url, int fd, uint64_t length, const c
         for (int i = 0; i < ATTEMPTS; i++) {
                 if (i > 0)
                         job_backoff_wait(&backoff);
-                r = put_once(s, url, fd, length, sha256);
+                r = put_once(s, name, fd, at, length, sha256);
                 if (r != TRANSFER_NETWORK)
                         break;
                 log_warn("upload failed", LOG_STR("reason", s->job.transfer.error),
@@ -201,26 +210,72 @@ static int put(struct save *s, const char *url, int fd, uint64_t length, const c
         return r == 0 ? 0 : refuse_transfer(s, r);
 }
 
-static int put_manifest(struct save *s)
+static int part_hash(int fd, uint64_t at, uint64_t length, char hex[static SHA256_HEX])
+{
+        struct sha256 *hash = sha256_new();
+        uint8_t digest[SHA256_LEN];
+        uint8_t chunk[65536];
+        int r = hash ? 0 : -ENOMEM;
+
+        while (r == 0 && length > 0) {
+                ssize_t n = pread(fd, chunk, (size_t)MIN(length, sizeof(chunk)), (off_t)at);
+
+                if (n <= 0) {
+                        r = n < 0 ? -errno : -EIO;
+                        break;
+                }
+                sha256_update(hash, chunk, (size_t)n);
+                at += (uint64_t)n;
+                length -= (uint64_t)n;
+        }
+        if (r == 0) {
+                sha256_final(hash, digest);
+                hex_encode(digest, sizeof(digest), hex);
+        }
+        sha256_free(hash);
+        return r;
+}
+
+static int put_parts(struct save *s, int fd, struct save_archive *a)
+{
+        int r = 0;
+
+        a->parts = calloc((size_t)(a->length / BLOB_PART_MAX) + 1, sizeof(*a->parts));
+        if (!a->parts)
+                return refuse_errno(s, "upload", -ENOMEM);
+        for (uint64_t at = 0; r == 0 && at < a->length; at += BLOB_PART_MAX) {
+                struct save_part *p = &a->parts[a->n_parts];
+                char name[BLOB_FILE_SIZE];
+
+                (void)snprintf(name, sizeof(name), "0-%05u.tar.zst", a->n_parts++);
+                p->length = MIN(a->length - at, BLOB_PART_MAX);
+                r = part_hash(fd, at, p->length, p->sha256);
+                if (r < 0)
+                        return refuse_errno(s, "upload", r);
+                r = put(s, name, fd, at, p->length, p->sha256);
+        }
+        return r;
+}
+
+static int put_manifest(struct save *s, const struct save_archive *archive)
 {
         AUTO_CLOSE fd = job_temp_file(&s->job);
         AUTO_BUF text = BUF_INIT(BLOB_MANIFEST_MAX);
+        struct save_archive one = *archive;
         uint8_t digest[SHA256_LEN];
-        struct blob_manifest m = {
-                .format = BLOB_FORMAT,
+        struct save_head h = {
                 .generation = s->request.generation,
                 .seq = s->request.seq,
                 .at_ms = s->at_ms,
-                .data_length = s->info.length,
-                .files = s->info.files,
+                .entries = s->info.files,
                 .bytes = s->info.bytes,
+                .n_archives = 1,
+                .archives = &one,
         };
         int r;
 
-        STR_CUT(m.workspace, s->request.workspace);
-        STR_CUT(m.data_sha256, s->info.sha256);
-        STR_CUT(m.fingerprint, s->fingerprint.hex);
-        r = fd < 0 ? fd : blob_manifest_encode(&m, &text);
+        STR_CUT(h.workspace, s->request.workspace);
+        r = fd < 0 ? fd : save_head_write(&h, &text);
         if (r == 0)
                 r = fd_write_all(fd, text.data, text.len);
         if (r < 0)
@@ -228,7 +283,7 @@ static int put_manifest(struct save *s)
         sha256_of(text.data, text.len, digest);
         hex_encode(digest, sizeof(digest), s->result.sha256);
         s->result.length = text.len;
-        return put(s, s->request.manifest_url, fd, text.len, s->result.sha256);
+        return put(s, "manifest.mtree.zst", fd, 0, text.len, s->result.sha256);
 }
 
 /* ---- the save ---- */
@@ -251,6 +306,7 @@ static void describe(struct save *s)
 static int upload_new(struct save *s, const char *committed_sha256)
 {
         AUTO_CLOSE fd = job_temp_file(&s->job);
+        struct save_archive archive;
         int r;
 
         if (fd < 0)
@@ -266,9 +322,14 @@ static int upload_new(struct save *s, const char *committed_sha256)
                 s->result.unchanged = true;
                 return 0;
         }
-        r = put(s, s->request.data_url, fd, s->info.length, s->info.sha256);
+        archive = (struct save_archive){.generation = s->request.generation,
+                                        .seq = s->request.seq,
+                                        .length = s->info.length,
+                                        .live = s->info.bytes};
+        r = put_parts(s, fd, &archive);
         if (r == 0)
-                r = put_manifest(s);
+                r = put_manifest(s, &archive);
+        free(archive.parts);
         if (r == 0)
                 state_write(s);
         return r;

@@ -15,7 +15,7 @@
 #include "base/str.h"
 #include "crypto/digest.h"
 #include "out/objects.h"
-#include "wire/blob.h"
+#include "wire/save_head.h"
 
 #define NAME_SIZE 48     /* "<generation>-<seq>" */
 #define SAVES_MAX 100000 /* of one workspace; more is a fault of someone else */
@@ -26,13 +26,24 @@ static int no(char reason[static CORE_REASON_SIZE], const char *text)
         return 1;
 }
 
-/* A decoded manifest and what identifies its object. 0; 1 with a reason; -errno. */
+static uint64_t length_brought(const struct save_head *h)
+{
+        uint64_t sum = 0;
+
+        for (uint32_t i = 0; i < h->n_archives; i++) {
+                if (h->archives[i].generation == h->generation && h->archives[i].seq == h->seq)
+                        sum += h->archives[i].length;
+        }
+        return sum;
+}
+
+/* The header of a manifest and what identifies its object. 0; 1 with a reason; -errno. */
 static int manifest_read(int root_fd, const struct blob_object_ref *ref, struct save_ref *ret_save,
-                         struct blob_manifest *ret_manifest, char reason[static CORE_REASON_SIZE])
+                         struct save_head *ret_head, char reason[static CORE_REASON_SIZE])
 {
         AUTO_CLOSE fd = objects_open(root_fd, ref);
         AUTO_BUF text = BUF_INIT(BLOB_MANIFEST_MAX + 1);
-        struct blob_manifest m;
+        struct save_head h = {0};
         uint8_t digest[SHA256_LEN];
         int r;
 
@@ -43,56 +54,78 @@ static int manifest_read(int root_fd, const struct blob_object_ref *ref, struct 
         r = fd_read_all(fd, &text);
         if (r == -ENOBUFS)
                 return no(reason, "the manifest is too long");
+        if (r == 0)
+                r = save_head_read(text.data, text.len, &h);
+        if (r == -EBADMSG || r > 0)
+                return no(reason, r > 0 ? "the manifest has a format that is not known"
+                                        : "the manifest cannot be read");
         if (r < 0)
                 return r;
-        r = blob_manifest_decode(text.data, text.len, &m);
-        if (r == -EBADMSG)
-                return no(reason, "the manifest cannot be read");
-        if (r < 0)
-                return r;
-        if (strcmp(m.workspace, ref->workspace) != 0 || m.generation != ref->generation ||
-            m.seq != ref->seq)
+        if (strcmp(h.workspace, ref->workspace) != 0 || h.generation != ref->generation ||
+            h.seq != ref->seq) {
+                save_head_deinit(&h);
                 return no(reason, "the manifest names another save");
+        }
         sha256_of(text.data, text.len, digest);
         *ret_save = (struct save_ref){
-                .generation = m.generation,
-                .seq = m.seq,
+                .generation = h.generation,
+                .seq = h.seq,
                 .length = text.len,
-                .data_length = m.data_length,
-                .at = {(int64_t)m.at_ms * US_PER_MS},
+                .data_length = length_brought(&h),
+                .at = {(int64_t)h.at_ms * US_PER_MS},
         };
         hex_encode(digest, sizeof(digest), ret_save->sha256);
-        *ret_manifest = m;
+        *ret_head = h;
         return 0;
 }
 
-static int data_check(int root_fd, struct blob_object_ref ref, const struct blob_manifest *m,
-                      char reason[static CORE_REASON_SIZE])
+static int part_check(int root_fd, const struct blob_object_ref *ref, const struct save_part *part,
+                      bool whole, char reason[static CORE_REASON_SIZE])
 {
+        AUTO_CLOSE fd = objects_open(root_fd, ref);
         uint8_t digest[SHA256_LEN];
         char hex[SHA256_HEX];
         uint64_t length = 0;
         struct stat st;
-        AUTO_CLOSE fd = -1;
         int r;
 
-        ref.which = BLOB_OBJECT_DATA;
-        fd = objects_open(root_fd, &ref);
         if (fd == -ENOENT)
-                return no(reason, "the data object is not there");
+                return no(reason, "a part is not there");
         if (fd < 0)
                 return fd;
+        if (!whole)
+                return 0;
         if (fstat(fd, &st) < 0)
                 return -errno;
-        if ((uint64_t)st.st_size != m->data_length)
-                return no(reason, "the data object has another length than its manifest says");
+        if ((uint64_t)st.st_size != part->length)
+                return no(reason, "a part has another length than the manifest says");
         r = sha256_fd(fd, digest, &length);
         if (r < 0)
                 return r;
         hex_encode(digest, sizeof(digest), hex);
-        if (strcmp(hex, m->data_sha256) != 0)
-                return no(reason, "the data object has another hash than its manifest says");
-        return 0;
+        return strcmp(hex, part->sha256) == 0
+                       ? 0
+                       : no(reason, "a part has another hash than the manifest says");
+}
+
+/* What this save brought is read; what older ones brought was, when they were committed. */
+static int data_check(int root_fd, const struct save_head *h, char reason[static CORE_REASON_SIZE])
+{
+        int r = 0;
+
+        for (uint32_t i = 0; r == 0 && i < h->n_archives; i++) {
+                const struct save_archive *a = &h->archives[i];
+                bool own = a->generation == h->generation && a->seq == h->seq;
+                struct blob_object_ref ref = {.generation = a->generation,
+                                              .seq = a->seq,
+                                              .which = BLOB_OBJECT_PART,
+                                              .archive = a->index};
+
+                STR_CUT(ref.workspace, h->workspace);
+                for (; r == 0 && ref.part < a->n_parts; ref.part++)
+                        r = part_check(root_fd, &ref, &a->parts[ref.part], own, reason);
+        }
+        return r;
 }
 
 static int ref_set(struct blob_object_ref *ref, const char *workspace, uint64_t generation,
@@ -106,7 +139,7 @@ static int ref_set(struct blob_object_ref *ref, const char *workspace, uint64_t 
 int saves_inspect(int root_fd, const char *workspace, const struct save_ref *save,
                   char reason[static CORE_REASON_SIZE])
 {
-        struct blob_manifest m = {0};
+        struct save_head m = {0};
         struct blob_object_ref ref;
         struct save_ref there;
         int r = ref_set(&ref, workspace, save->generation, save->seq);
@@ -117,10 +150,13 @@ int saves_inspect(int root_fd, const char *workspace, const struct save_ref *sav
         if (r != 0)
                 return r;
         if (there.length != save->length || strcmp(there.sha256, save->sha256) != 0)
-                return no(reason, "the manifest is not the one that the agent reported");
-        if (save->data_length != 0 && save->data_length != there.data_length)
-                return no(reason, "the agent reported another data length");
-        return data_check(root_fd, ref, &m, reason);
+                r = no(reason, "the manifest is not the one that the agent reported");
+        else if (save->data_length != 0 && save->data_length != there.data_length)
+                r = no(reason, "the agent reported another data length");
+        else
+                r = data_check(root_fd, &m, reason);
+        save_head_deinit(&m);
+        return r;
 }
 
 /* ---- the saves of a workspace ---- */
@@ -194,7 +230,7 @@ static int salvage_one(int root_fd, const char *workspace, const struct listed *
                        struct save_ref *ret_found)
 {
         char reason[CORE_REASON_SIZE];
-        struct blob_manifest m = {0};
+        struct save_head m = {0};
         struct blob_object_ref ref;
         struct save_ref there;
         int r = ref_set(&ref, workspace, one->generation, one->seq);
@@ -202,7 +238,8 @@ static int salvage_one(int root_fd, const char *workspace, const struct listed *
         if (r == 0)
                 r = manifest_read(root_fd, &ref, &there, &m, reason);
         if (r == 0)
-                r = data_check(root_fd, ref, &m, reason);
+                r = data_check(root_fd, &m, reason);
+        save_head_deinit(&m);
         if (r == 0)
                 *ret_found = there;
         return r;
@@ -235,6 +272,22 @@ static int remove_file(int dir_fd, const char *name)
         return unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
+static int remove_parts(int dir_fd)
+{
+        DIR *dir = fdopendir(fcntl(dir_fd, F_DUPFD_CLOEXEC, 0));
+        struct blob_object_ref ref;
+        struct dirent *d;
+        int r = dir ? 0 : -errno;
+
+        while (r == 0 && (d = readdir(dir)) != NULL) {
+                if (blob_file_parse(d->d_name, &ref) == 0)
+                        r = remove_file(dir_fd, d->d_name);
+        }
+        if (dir)
+                (void)closedir(dir);
+        return r;
+}
+
 static int remove_save(int workspace_fd, const struct listed *one)
 {
         char name[NAME_SIZE];
@@ -245,11 +298,11 @@ static int remove_save(int workspace_fd, const struct listed *one)
         dir = openat(workspace_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (dir < 0)
                 return errno == ENOENT ? 0 : -errno;
-        r = remove_file(dir, "manifest.json");
+        r = remove_file(dir, "manifest.mtree.zst");
         if (r == 0 && fsync(dir) < 0)
                 r = -errno;
         if (r == 0)
-                r = remove_file(dir, "data.tar.zst");
+                r = remove_parts(dir);
         if (r == 0 && unlinkat(workspace_fd, name, AT_REMOVEDIR) < 0)
                 r = -errno;
         return r;

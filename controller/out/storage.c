@@ -17,9 +17,10 @@
 #include "base/str.h"
 #include "out/objects.h"
 #include "out/saves.h"
+#include "out/storage_url.h"
 #include "wire/blob.h"
 
-#define URL_BASE_SIZE 256
+#define URL_BASE_MAX 200 /* the rest of a grant takes less than 300 */
 
 /* What is to be done, and then what came of it. */
 struct job {
@@ -33,7 +34,7 @@ struct storage {
         struct loop *loop;
         struct shell *shell;
         const struct keys *keys;
-        char url[URL_BASE_SIZE];
+        struct blob_grants urls; /* without what makes them grants */
         uint64_t max_bytes;
         int64_t url_ttl_s;
         int root_fd;
@@ -248,57 +249,63 @@ static void on_effect(void *ctx, const struct core_effect *fx)
 
 /* ---- grants ---- */
 
-static int url_sign(const struct storage *s, const char *op, const char *workspace,
-                    uint64_t generation, uint64_t seq, enum blob_object which, uint64_t max_bytes,
-                    char ret_url[static BLOB_URL_SIZE])
+static int grant_url(const struct storage *s, uint32_t which, const struct storage_grant *g,
+                     char ret_url[static BLOB_GRANT_URL_SIZE])
 {
-        uint64_t expires = (uint64_t)(loop_utc(s->loop).us / US_PER_S + s->url_ttl_s);
-        char object[BLOB_OBJECT_SIZE];
-        char sig[KEYS_HEX];
-        int r = blob_object_name(workspace, generation, seq, which, object);
+        AUTO_BUF url = BUF_INIT(BLOB_GRANT_URL_SIZE);
+        int r = buf_append_str(&url, s->urls.url[which]);
 
-        if (r < 0)
-                return r;
-        keys_storage(s->keys, op, object, expires, max_bytes, sig);
-        (void)snprintf(ret_url, BLOB_URL_SIZE, "%s/o/%s?exp=%" PRIu64 "&max=%" PRIu64 "&sig=%s",
-                       s->url, object, expires, max_bytes, sig);
-        return 0;
+        if (r == 0)
+                r = storage_grant_write(s->keys, g, &url);
+        if (r == 0)
+                r = buf_terminate(&url);
+        return r == 0 ? str_copy(ret_url, BLOB_GRANT_URL_SIZE, (const char *)url.data) : r;
 }
 
-static int restore_add(const struct storage *s, struct blob_restore_request *q,
-                       const struct save_ref *save)
+static uint64_t expiry(const struct storage *s, int64_t ttl_s)
+{
+        return (uint64_t)(loop_utc(s->loop).us / US_PER_S + ttl_s);
+}
+
+static int grants_set(const struct storage *s, struct storage_grant *g, const char *workspace,
+                      struct blob_grants *ret)
+{
+        int r = STR_SET(g->workspace, workspace);
+
+        g->expires = expiry(s, s->url_ttl_s);
+        for (uint32_t i = 0; r == 0 && i < s->urls.n; i++)
+                r = grant_url(s, i, g, ret->url[i]);
+        ret->n = s->urls.n;
+        return r < 0 ? -EINVAL : 0;
+}
+
+static int restore_add(struct blob_restore_request *q, const struct save_ref *save)
 {
         struct blob_restore_save *one = &q->saves[q->n_saves];
-        int r;
 
         if (save->seq == 0)
                 return 0;
         one->generation = save->generation;
         one->seq = save->seq;
-        one->manifest_length = save->length;
-        r = STR_SET(one->manifest_sha256, save->sha256);
-        if (r == 0)
-                r = url_sign(s, "get", q->workspace, save->generation, save->seq,
-                             BLOB_OBJECT_MANIFEST, 0, one->manifest_url);
-        if (r == 0)
-                r = url_sign(s, "get", q->workspace, save->generation, save->seq, BLOB_OBJECT_DATA,
-                             0, one->data_url);
-        if (r == 0)
-                q->n_saves++;
-        return r;
+        one->length = save->length;
+        q->n_saves++;
+        return STR_SET(one->sha256, save->sha256);
 }
 
 int storage_restore_request(void *storage, const char *workspace, uint64_t generation,
                             const struct save_ref *head, const struct save_ref *previous,
                             struct buf *ret_json)
 {
+        struct storage_grant g = {.op = BLOB_OP_GET, .generation = generation};
         struct blob_restore_request q = {.generation = generation};
         int r = STR_SET(q.workspace, workspace);
 
         if (r == 0)
-                r = restore_add(storage, &q, head);
+                r = grants_set(storage, &g, workspace, &q.grants);
         if (r == 0)
-                r = restore_add(storage, &q, previous);
+                r = restore_add(&q, head);
+        if (r == 0)
+                r = restore_add(&q, previous);
         return r < 0 ? -EINVAL : blob_restore_request_encode(&q, ret_json);
 }
 
@@ -306,17 +313,46 @@ int storage_save_request(void *storage, const char *workspace, uint64_t generati
                          struct buf *ret_json)
 {
         const struct storage *s = storage;
+        struct storage_grant g = {
+                .op = BLOB_OP_PUT, .generation = generation, .seq = seq, .max_bytes = s->max_bytes};
         struct blob_save_request q = {
                 .generation = generation, .seq = seq, .max_bytes = s->max_bytes};
         int r = STR_SET(q.workspace, workspace);
 
         if (r == 0)
-                r = url_sign(s, "put", workspace, generation, seq, BLOB_OBJECT_MANIFEST,
-                             BLOB_MANIFEST_MAX, q.manifest_url);
-        if (r == 0)
-                r = url_sign(s, "put", workspace, generation, seq, BLOB_OBJECT_DATA, s->max_bytes,
-                             q.data_url);
+                r = grants_set(s, &g, workspace, &q.grants);
         return r < 0 ? -EINVAL : blob_save_request_encode(&q, ret_json);
+}
+
+int storage_export_grant(struct storage *s, const char *workspace, uint64_t generation,
+                         int64_t ttl_s, char ret_url[static BLOB_GRANT_URL_SIZE])
+{
+        struct storage_grant g = {
+                .op = BLOB_OP_GET, .generation = generation, .expires = expiry(s, ttl_s)};
+
+        if (STR_SET(g.workspace, workspace) < 0)
+                return -EINVAL;
+        return grant_url(s, 0, &g, ret_url);
+}
+
+int storage_list_saves(struct storage *s, const char *workspace, storage_saves_fn fn, void *ctx)
+{
+        (void)s, (void)workspace, (void)fn, (void)ctx;
+        return -ENOSYS;
+}
+
+int storage_inspect(struct storage *s, const char *workspace, uint64_t generation, uint64_t seq,
+                    storage_inspect_fn fn, void *ctx)
+{
+        (void)s, (void)workspace, (void)generation, (void)seq, (void)fn, (void)ctx;
+        return -ENOSYS;
+}
+
+int storage_pin(struct storage *s, const char *workspace, uint64_t generation, uint64_t seq,
+                bool pinned, storage_inspect_fn fn, void *ctx)
+{
+        (void)s, (void)workspace, (void)generation, (void)seq, (void)pinned, (void)fn, (void)ctx;
+        return -ENOSYS;
 }
 
 /* ---- life ---- */
@@ -335,9 +371,24 @@ static int worker_start(struct storage *s)
         return -r;
 }
 
+static int urls_set(struct storage *s, const char *text)
+{
+        while (*text) {
+                size_t n = strcspn(text, ", ");
+
+                if (n > 0 && (s->urls.n == BLOB_GRANTS_MAX || n > URL_BASE_MAX))
+                        return -EINVAL;
+                if (n > 0)
+                        memcpy(s->urls.url[s->urls.n++], text, n);
+                text += n;
+                text += strspn(text, ", ");
+        }
+        return s->urls.n > 0 ? 0 : -EINVAL;
+}
+
 static int storage_open(struct storage *s, const struct storage_config *config)
 {
-        int r = STR_SET(s->url, config->url);
+        int r = urls_set(s, config->url);
 
         if (r < 0 || config->max_bytes == 0 || config->url_ttl_s <= 0)
                 return -EINVAL;

@@ -5,5 +5,6 @@ ws_layer(controller_storage
         SOURCES ${CMAKE_CURRENT_LIST_DIR}/storage.c ${CMAKE_CURRENT_LIST_DIR}/saves.c
                 ${CMAKE_CURRENT_LIST_DIR}/objects.c ${CMAKE_CURRENT_LIST_DIR}/storage_proc.c
                 ${CMAKE_CURRENT_LIST_DIR}/storage_server.c ${CMAKE_CURRENT_LIST_DIR}/storage_http.c
-        USES controller_headers controller_keys ws_loop
-        PRIVATE ws_blob ws_http ws_crypto Threads::Threads)
+                ${CMAKE_CURRENT_LIST_DIR}/storage_url.c ${CMAKE_CURRENT_LIST_DIR}/storage_grants.c
+        USES controller_headers controller_keys ws_loop ws_blob
+        PRIVATE ws_http ws_crypto Threads::Threads)

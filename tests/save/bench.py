@@ -10,6 +10,7 @@ import stat
 import subprocess
 import tempfile
 import time
+import urllib.error
 import urllib.request
 
 STUDENT = 61234 if os.geteuid() == 0 else os.geteuid()
@@ -181,17 +182,28 @@ class Bench:
             self.server.wait()
             self.server = None
 
-    def url(self, op, obj, expires=None, max_bytes=0):
+    def grant(self, op, generation, seq=0, expires=None, max_bytes=0):
+        """The address where objects are granted."""
         expires = int(time.time()) + 3600 if expires is None else expires
-        sig = subprocess.run([self.tool, "sign", self.key, op, obj, str(expires), str(max_bytes)],
-                             check=True, capture_output=True, text=True).stdout.strip()
-        return f"http://127.0.0.1:{self.port}/o/{obj}?exp={expires}&max={max_bytes}&sig={sig}"
+        path = subprocess.run([self.tool, "grant", self.key, op, WORKSPACE, str(generation),
+                               str(seq), str(expires), str(max_bytes)],
+                              check=True, capture_output=True, text=True).stdout.strip()
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def granted(self, url, objects):
+        """What the storage answers to a request for these: (status, document or text)."""
+        request = urllib.request.Request(url, json.dumps({"objects": objects}).encode())
+        try:
+            with urllib.request.urlopen(request, timeout=10) as reply:
+                return reply.status, json.load(reply)["objects"]
+        except urllib.error.HTTPError as e:
+            return e.code, e.read().decode()
 
     @staticmethod
     def object(generation, seq, name):
         return f"{WORKSPACE}/{generation}-{seq}/{name}"
 
-    def object_path(self, generation, seq, name="data.tar.zst"):
+    def object_path(self, generation, seq, name="0-00000.tar.zst"):
         return os.path.join(self.root, self.object(generation, seq, name))
 
     # ---- the roles ----
@@ -237,10 +249,7 @@ class Bench:
     def save_request(self, seq, generation=1, committed=0, max_bytes=1 << 30):
         request = {
             "workspace": WORKSPACE, "generation": generation, "seq": seq, "max_bytes": max_bytes,
-            "manifest": {"url": self.url("put", self.object(generation, seq, "manifest.json"),
-                                         max_bytes=4096)},
-            "data": {"url": self.url("put", self.object(generation, seq, "data.tar.zst"),
-                                     max_bytes=max_bytes)},
+            "grants": [self.grant("put", generation, seq, max_bytes=max_bytes)],
         }
         if committed:
             request["committed_seq"] = committed
@@ -256,12 +265,10 @@ class Bench:
 
     def restore_request(self, saves, generation=2):
         """saves: [(generation, seq, length, sha256)], newest first."""
-        return {"workspace": WORKSPACE, "generation": generation, "saves": [
-            {"generation": g, "seq": s,
-             "manifest": {"url": self.url("get", self.object(g, s, "manifest.json")),
-                          "length": length, "sha256": sha256},
-             "data": {"url": self.url("get", self.object(g, s, "data.tar.zst"))}}
-            for g, s, length, sha256 in saves]}
+        return {"workspace": WORKSPACE, "generation": generation,
+                "grants": [self.grant("get", generation)],
+                "saves": [{"generation": g, "seq": s, "length": length, "sha256": sha256}
+                          for g, s, length, sha256 in saves]}
 
     def restore(self, home, saves, args=(), **kw):
         return self.run(["restore", *args], self.restore_request(saves), home, **kw)

@@ -17,8 +17,9 @@
 #include "crypto/digest.h"
 #include "out/objects.h"
 #include "out/storage.h"
+#include "out/storage_url.h"
 #include "test.h"
-#include "wire/blob.h"
+#include "wire/save_head.h"
 
 #define WS "ws-abcdefgh2345"
 #define DEADLINE_MS 20000
@@ -89,13 +90,14 @@ static struct keys keys;
 static struct storage *storage;
 static int root_fd;
 
-static void put(const char *workspace, uint64_t generation, uint64_t seq, enum blob_object which,
+static void put(const char *workspace, uint64_t generation, uint64_t seq, const char *file,
                 const void *data, size_t len)
 {
-        struct blob_object_ref ref = {.generation = generation, .seq = seq, .which = which};
+        struct blob_object_ref ref = {.generation = generation, .seq = seq};
         struct objects_upload u;
 
         CHECK(STR_SET(ref.workspace, workspace) == 0);
+        CHECK_INT(blob_file_parse(file, &ref), 0);
         CHECK_INT(objects_begin(root_fd, len, &u), 0);
         CHECK_INT(fd_write_all(u.fd, data, len), 0);
         CHECK_INT(objects_commit(root_fd, &u, &ref), 0);
@@ -110,23 +112,28 @@ static void hash(const void *data, size_t len, char hex[static SHA256_HEX])
         hex_encode(digest, sizeof(digest), hex);
 }
 
-/* Data and manifest of one save; what the agent would report. */
+/* One part and the manifest of one save; what the agent would report. */
 static struct save_ref put_save(const char *workspace, uint64_t generation, uint64_t seq)
 {
-        AUTO_BUF manifest = BUF_INIT(BLOB_MANIFEST_MAX);
-        struct blob_manifest m = {
-                .format = 1, .generation = generation, .seq = seq, .at_ms = 1700000000123};
+        AUTO_BUF manifest = BUF_INIT(1 << 20);
+        struct save_part part = {0};
+        struct save_archive archive = {
+                .generation = generation, .seq = seq, .n_parts = 1, .parts = &part};
+        struct save_head h = {.generation = generation,
+                              .seq = seq,
+                              .at_ms = 1700000000123,
+                              .n_archives = 1,
+                              .archives = &archive};
         struct save_ref save = {.generation = generation, .seq = seq};
         char data[64];
 
         (void)snprintf(data, sizeof(data), "data of %s %d", workspace, (int)seq);
-        CHECK(STR_SET(m.workspace, workspace) == 0);
-        m.data_length = save.data_length = strlen(data);
-        hash(data, strlen(data), m.data_sha256);
-        CHECK(STR_SET(m.fingerprint, m.data_sha256) == 0);
-        CHECK_INT(blob_manifest_encode(&m, &manifest), 0);
-        put(workspace, generation, seq, BLOB_OBJECT_DATA, data, strlen(data));
-        put(workspace, generation, seq, BLOB_OBJECT_MANIFEST, manifest.data, manifest.len);
+        CHECK(STR_SET(h.workspace, workspace) == 0);
+        part.length = archive.length = save.data_length = strlen(data);
+        hash(data, strlen(data), part.sha256);
+        CHECK_INT(save_head_write(&h, &manifest), 0);
+        put(workspace, generation, seq, "0-00000.tar.zst", data, strlen(data));
+        put(workspace, generation, seq, "manifest.mtree.zst", manifest.data, manifest.len);
         save.length = manifest.len;
         hash(manifest.data, manifest.len, save.sha256);
         return save;
@@ -157,7 +164,7 @@ static void damage(const char *object)
 static void setup(void)
 {
         struct storage_config config = {.root = root,
-                                        .url = "http://127.0.0.1:7702",
+                                        .url = "http://127.0.0.1:7702, http://localhost:7702",
                                         .keys = &keys,
                                         .max_bytes = 1 << 20,
                                         .url_ttl_s = 3600};
@@ -209,9 +216,9 @@ static void test_verify(void)
         bad.seq = 9;
         CHECK(verify(bad).verified.result > 0);
         CHECK_STR(posted[0].verified.reason, "the manifest is not there");
-        damage(WS "/1-1/data.tar.zst");
+        damage(WS "/1-1/0-00000.tar.zst");
         CHECK(verify(good).verified.result > 0);
-        damage(WS "/1-1/manifest.json");
+        damage(WS "/1-1/manifest.mtree.zst");
         CHECK(verify(good).verified.result > 0);
 }
 
@@ -254,10 +261,10 @@ static void test_salvage(void)
         (void)put_save(WS, 3, 1);
         two = put_save(WS, 3, 2);
         (void)put_save(WS, 4, 7);
-        put(WS, 3, 3, BLOB_OBJECT_DATA, "unfinished", 10);
-        put(WS, 3, 4, BLOB_OBJECT_MANIFEST, "{}", 2);
+        put(WS, 3, 3, "0-00000.tar.zst", "unfinished", 10);
+        put(WS, 3, 4, "manifest.mtree.zst", "{}", 2);
         (void)put_save(WS, 3, 5);
-        damage(WS "/3-5/data.tar.zst");
+        damage(WS "/3-5/0-00000.tar.zst");
         found = salvage(3, 0);
         CHECK_INT(found.seq, 2);
         CHECK_INT(found.length, two.length);
@@ -331,21 +338,35 @@ static void test_queue(void)
         CHECK(again <= 20);
 }
 
+static struct http_span target_of(const char *url)
+{
+        const char *at = url + strlen("http://127.0.0.1:7702");
+
+        return (struct http_span){at, strlen(at)};
+}
+
 static void test_requests(void)
 {
         AUTO_BUF json = BUF_INIT(BLOB_REQUEST_MAX);
         struct save_ref none = {0};
         struct save_ref head = put_save(WS, 1, 2);
         struct save_ref previous = put_save(WS, 1, 1);
+        char url[BLOB_GRANT_URL_SIZE];
         struct blob_restore_request q;
         struct blob_save_request sq;
+        struct storage_grant g;
 
         CHECK_INT(storage_restore_request(storage, WS, 2, &head, &previous, &json), 0);
         CHECK_INT(blob_restore_request_decode(json.data, json.len, &q), 0);
         CHECK_INT(q.n_saves, 2);
         CHECK_INT(q.saves[0].seq, 2);
-        CHECK_STR(q.saves[1].manifest_sha256, previous.sha256);
-        CHECK(str_starts(q.saves[0].data_url, "http://127.0.0.1:7702/o/" WS "/1-2/data.tar.zst?"));
+        CHECK_INT(q.saves[0].length, head.length);
+        CHECK_STR(q.saves[1].sha256, previous.sha256);
+        CHECK_INT(q.grants.n, 2);
+        CHECK(str_starts(q.grants.url[0], "http://127.0.0.1:7702/g/" WS "/2?op=get&exp="));
+        CHECK(str_starts(q.grants.url[1], "http://localhost:7702/g/" WS "/2?op=get&exp="));
+        CHECK_INT(storage_grant_read(&keys, target_of(q.grants.url[0]), &g), 0);
+        CHECK(g.op == BLOB_OP_GET && g.generation == 2 && g.seq == 0 && g.max_bytes == 0);
         buf_clear(&json);
         CHECK_INT(storage_restore_request(storage, WS, 2, &none, &none, &json), 0);
         CHECK_INT(blob_restore_request_decode(json.data, json.len, &q), 0);
@@ -355,8 +376,15 @@ static void test_requests(void)
         CHECK_INT(blob_save_request_decode(json.data, json.len, &sq), 0);
         CHECK_INT(sq.seq, 7);
         CHECK_INT(sq.max_bytes, 1 << 20);
+        CHECK_INT(storage_grant_read(&keys, target_of(sq.grants.url[0]), &g), 0);
+        CHECK(g.op == BLOB_OP_PUT && g.generation == 2 && g.seq == 7 && g.max_bytes == 1 << 20);
+        sq.grants.url[0][strlen(sq.grants.url[0]) - 1] ^= 1;
+        CHECK_INT(storage_grant_read(&keys, target_of(sq.grants.url[0]), &g), -EPERM);
         CHECK(storage_save_request(storage, "../x", 2, 7, &json) == -EINVAL);
         CHECK(storage_save_request(storage, WS, 0, 7, &json) == -EINVAL);
+        CHECK_INT(storage_export_grant(storage, WS, 3, 60, url), 0);
+        CHECK_INT(storage_grant_read(&keys, target_of(url), &g), 0);
+        CHECK(g.op == BLOB_OP_GET && g.generation == 3);
 }
 
 /* ---- the server process ---- */
