@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
+#include <linux/ioprio.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -146,6 +147,9 @@ static void stand_back(int nice)
 
         if (setpriority(PRIO_PROCESS, 0, nice) < 0)
                 log_warn("priority not lowered", LOG_ERR(errno));
+        if (syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
+                    IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0)) < 0)
+                log_debug("the disk's priority not lowered", LOG_ERR(errno));
         if (fd >= 0 && write(fd, text, (size_t)n) < 0)
                 log_debug("session's priority not lowered", LOG_ERR(errno));
 }

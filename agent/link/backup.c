@@ -192,6 +192,33 @@ static bool request_is_good(const char *code)
         return strcmp(code, BLOB_CODE_NETWORK) == 0 || strcmp(code, BLOB_CODE_DISK_FULL) == 0;
 }
 
+static void tell_unsaved(struct state *s, const char *message)
+{
+        char text[WIRE_TEXT_SIZE];
+
+        (void)snprintf(text, sizeof(text), "Your work cannot be saved: %.*s", WIRE_TEXT_SIZE - 28,
+                       message);
+        state_notice(s, STATE_NOTICE_SAVE, text);
+}
+
+/* What the newest save lacks, said by it; one that found nothing new says nothing new. */
+static void save_remark(struct state *s, const struct blob_save_result *result)
+{
+        char text[WIRE_TEXT_SIZE];
+
+        if (result->unchanged && !*result->message)
+                return;
+        text[0] = '\0';
+        if (*result->message)
+                (void)snprintf(text, sizeof(text), "Not saved: %.*s", WIRE_TEXT_SIZE - 12,
+                               result->message);
+        state_notice(s, STATE_NOTICE_SAVE, text);
+        if (*result->message)
+                state_trouble(s, STATE_TROUBLE_LEFT_OUT, "saved, but", result->message);
+        else
+                state_fine(s, STATE_TROUBLE_LEFT_OUT);
+}
+
 static void save_failed(struct state *s, struct saves_out *out, const char *code,
                         const char *message, struct state_actions *fx)
 {
@@ -209,6 +236,9 @@ static void save_failed(struct state *s, struct saves_out *out, const char *code
         s->save_at = quick ? s->now : mono_add_ms(s->now, state_backoff_ms(s, s->save_failures));
         s->save_failures++;
         s->save_forced = true;
+        /* Nobody but the student can do something about it. */
+        if (strcmp(code, BLOB_CODE_TOO_BIG) == 0)
+                tell_unsaved(s, *message ? message : "the workspace is too big");
         /* A used-up request is no trouble of anybody's unless it stays that way. */
         if (!quick)
                 state_trouble(s, STATE_TROUBLE_SAVE,
@@ -248,8 +278,10 @@ static void save_uploaded(struct state *s, struct saves_out *out,
                 /* The newest committed save holds all of this. The request is still good. */
                 saves_commit(&s->saves, out, 0);
                 state_fine(s, STATE_TROUBLE_SAVE);
+                save_remark(s, result);
                 return;
         }
+        save_remark(s, result);
         if (!result->unchanged)
                 saves_use(&s->saves, seq);
         out->uploaded = true;

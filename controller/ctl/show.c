@@ -73,6 +73,7 @@ static void add_time(struct table *t, const char *iso)
 static void add_reason(struct table *t, const struct doc *w, const char *state)
 {
         const struct doc *job = doc_get(w, "job"), *stop = doc_get(w, "stop");
+        const struct doc *restore = doc_get(w, "restore");
         double place = doc_num(stop, "place", 0);
         char holds[32], eta[32];
 
@@ -86,6 +87,10 @@ static void add_reason(struct table *t, const struct doc *w, const char *state)
         } else if (doc_str(job, "name")[0]) {
                 age_text(doc_num(job, "holds_s", 0), holds, sizeof(holds));
                 table_printf(t, "busy: %s, %s more at most", doc_str(job, "name"), holds);
+        } else if (doc_num(restore, "total_bytes", 0) > 0) {
+                table_printf(t, "restoring: %.0f of %.0f MB",
+                             doc_num(restore, "done_bytes", 0) / 1e6,
+                             doc_num(restore, "total_bytes", 0) / 1e6);
         } else {
                 table_add(t, "", TABLE_PLAIN);
         }

@@ -143,9 +143,12 @@ NODISCARD int view_error_json(const struct view_error *e, struct buf *out);
 /* What `wsctl nginx-config` needs. */
 NODISCARD int view_gateway(const char *controller, const char *host_suffix, const char *scheme,
                            const char *gateway_key, struct buf *out);
-/* {"phase","state","message","generation"}: what a waiting page polls; phase "ready" reloads it. */
+/*
+ * {"phase","state","message","detail","generation"}: what a waiting page polls; phase "ready"
+ * reloads it, a new detail is shown.
+ */
 NODISCARD int view_page_status(const char *phase, const char *state, const char *message,
-                               uint64_t generation, struct buf *out);
+                               const char *detail, uint64_t generation, struct buf *out);
 
 /* A list of events is made row by row, because the rows live in the shell. */
 struct view_events;

@@ -568,7 +568,11 @@ static void random_lives(void)
                 static const enum wire_verb verbs[] = {WIRE_VERB_PREPARE_STOP, WIRE_VERB_SAVE_NOW,
                                                        WIRE_VERB_RESUME};
 
-                world_to(&w, WIRE_PHASE_READY);
+                world_to(&w, WIRE_PHASE_WARM);
+                w.later_bytes = seed % 3 * 1000000;
+                w.rest_step = 100000;
+                world_command(&w, WIRE_VERB_CLAIM);
+                world_until(&w, WIRE_PHASE_READY, 20000);
                 world_file_stream(&w, 900);
                 w.idle_ms = 20000;
                 for (int i = 0; i < 60; i++) {
