@@ -306,6 +306,7 @@ struct workspace *workspace_add(struct core *c, const struct workspace_row *row)
         w->ask_at = MONO_NEVER;
         w->requested_at = w->person_at = w->hold_until = w->alert_at = c->now;
         w->hold_why = "";
+        w->sweep_at = mono_add_ms(c->now, SWEEP_MS);
         index_link(&c->workspace_index, slot);
         user_link(c, w);
         return w;

@@ -66,6 +66,8 @@
 #define PACE_EASE_MS 10000
 /* How long a last save takes is the mean of so many at least. */
 #define PACE_MEAN_OF 8
+/* A commit comes every minute; what is old is swept at most so often. */
+#define SWEEP_MS 3600000
 /* Agents that come back are spread so that no more than this many do in a second. */
 #define RECONNECTS_PER_S 200
 #define LEAD_UNKNOWN_MS 60000 /* from launch to warm, until some were seen */
@@ -141,6 +143,7 @@ struct workspace {
         uint32_t tries;
         utc_t active_stored;
         struct pending_save save;
+        mono_t sweep_at; /* not before this, while it runs */
         struct stop_wait stop;
 };
 
@@ -413,7 +416,8 @@ void saves_forget(struct workspace *w);
 void saves_agent_saved(struct core *c, struct workspace *w, struct task *t);
 /* Head becomes `ref`; stores the row. */
 void saves_commit(struct core *c, struct workspace *w, const struct save_ref *ref);
-void saves_sweep(struct core *c, const struct workspace *w);
+/* What is old may go: at the end of a life, and now and then in a long one. */
+void saves_sweep(struct core *c, struct workspace *w);
 
 /* ---- pace.c: how many last saves run at a time, and who waits for its turn ---- */
 

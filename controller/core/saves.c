@@ -58,10 +58,11 @@ void saves_commit(struct core *c, struct workspace *w, const struct save_ref *re
         fx_put_workspace(c, w);
 }
 
-void saves_sweep(struct core *c, const struct workspace *w)
+void saves_sweep(struct core *c, struct workspace *w)
 {
         struct core_effect *fx = fx_add(c, FX_SWEEP);
 
+        w->sweep_at = mono_add_ms(c->now, SWEEP_MS);
         STR_CUT(fx->sweep.workspace, w->row.id);
         fx->sweep.keep[0] = w->row.head;
         fx->sweep.keep[1] = w->row.previous;
@@ -83,6 +84,8 @@ static void finish(struct core *c, struct workspace *w, struct task *t, uint64_t
         if (w->row.state != WS_SAVING)
                 workspace_enter(c, w, WS_SAVING, reason);
         fx_audit(c, w->row.id, t->row.id, "core", "saved", reason);
+        if (w->row.head.seq)
+                saves_sweep(c, w);
 }
 
 /*
@@ -252,8 +255,9 @@ static void accepted(struct core *c, struct workspace *w, struct task *t)
         saves_commit(c, w, &p.ref);
         if (p.final || p.unchanged_final)
                 finish(c, w, t, p.ref.data_length);
+        else if (mono_due(w->sweep_at, c->now))
+                saves_sweep(c, w);
         ack_pending(c, t, &p, true, "");
-        saves_sweep(c, w);
 }
 
 void saves_verified(struct core *c, struct workspace *w, const struct core_event *ev)
