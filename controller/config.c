@@ -750,6 +750,7 @@ void config_core(const struct config *c, struct core_config *ret_core)
                 t->launch_timeout_ms = config_type_num(c, i, CONFIG_TYPE_LAUNCH_TIMEOUT);
                 t->claim_timeout_ms = config_type_num(c, i, CONFIG_TYPE_CLAIM_TIMEOUT);
                 t->stop_timeout_ms = config_type_num(c, i, CONFIG_TYPE_STOP_TIMEOUT);
+                t->unsaved_alarm_ms = config_type_num(c, i, CONFIG_TYPE_UNSAVED_ALARM);
         }
         *ret_core = core;
 }

@@ -242,6 +242,8 @@ struct core_event {
         };
 };
 
+#define SWEEP_KEEP_MAX 3 /* the head, the one before, a damaged one */
+
 struct core_effect {
         enum core_effect_type type;
         union {
@@ -309,8 +311,12 @@ struct core_effect {
                 } salvage;
                 struct {
                         char workspace[CORE_ID_SIZE];
+                        uint64_t generation, seq;
+                } pin;
+                struct {
+                        char workspace[CORE_ID_SIZE];
                         uint32_t n_keep;
-                        struct save_ref keep[2];
+                        struct save_ref keep[SWEEP_KEEP_MAX];
                         uint64_t before_generation, before_seq; /* only saves older than this go */
                 } sweep;
                 struct {
@@ -370,6 +376,7 @@ struct task_live {
         enum agent_phase phase;
         int64_t person_age_ms;  /* at heard_at */
         int64_t unsaved_age_ms; /* at heard_at */
+        bool unsaved_alarm;     /* ... is above its type's limit, and was told */
         uint32_t n_signals;
         struct signal_age signals[CORE_SIGNALS_MAX];
         mono_t busy_until; /* a job wants it until then; long ago: none does */
@@ -380,6 +387,9 @@ struct task_live {
         char confidence[CORE_SOURCE_SIZE];
         uint64_t unknown;
         uint64_t restore_done, restore_total; /* bytes of the restore under way; total 0: none */
+        bool fell_back; /* the newest save was damaged, and an older one was restored */
+        uint64_t restored_generation, restored_seq; /* seq 0: none, or not told */
+        char restored_why[CORE_REASON_SIZE];        /* why it fell back, or "" */
         char error[CORE_REASON_SIZE];
 };
 

@@ -175,8 +175,9 @@ struct task {
         mono_t alert_at;       /* next alert may be written */
         enum task_class class; /* as counted by its pool */
         uint32_t list_next, list_prev;
-        uint64_t turn; /* of the last deadline that was looked at */
-        bool saving;   /* its last save is under way, as counted by pace.c */
+        uint64_t turn;           /* of the last deadline that was looked at */
+        struct save_ref damaged; /* that its agent could not restore; seq 0: none */
+        bool saving;             /* its last save is under way, as counted by pace.c */
         mono_t saving_at;
         bool end_turn;   /* the provider takes this one at ask_at */
         mono_t ended_at; /* the provider was first asked to end it; NEVER: it was not */
@@ -412,6 +413,9 @@ void saves_announced(struct core *c, const struct core_event *ev);
 void saves_verified(struct core *c, struct workspace *w, const struct core_event *ev);
 void saves_verify(struct core *c, struct workspace *w);
 void saves_forget(struct workspace *w);
+/* Its agent has restored an older save, because the newest is damaged. */
+void saves_fell_back(struct core *c, struct workspace *w, struct task *t,
+                     const struct core_event *ev);
 /* Its agent says that all is saved, and nothing is being checked. */
 void saves_agent_saved(struct core *c, struct workspace *w, struct task *t);
 /* Head becomes `ref`; stores the row. */

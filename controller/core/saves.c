@@ -58,18 +58,85 @@ void saves_commit(struct core *c, struct workspace *w, const struct save_ref *re
         fx_put_workspace(c, w);
 }
 
+static void pin(struct core *c, const struct workspace *w, const struct save_ref *save)
+{
+        struct core_effect *fx = fx_add(c, FX_PIN);
+
+        STR_CUT(fx->pin.workspace, w->row.id);
+        fx->pin.generation = save->generation;
+        fx->pin.seq = save->seq;
+}
+
 void saves_sweep(struct core *c, struct workspace *w)
 {
-        struct core_effect *fx = fx_add(c, FX_SWEEP);
+        const struct task *t = task_of(c, w);
+        struct core_effect *fx;
+
+        if (t && t->damaged.seq) /* the order before may have been lost */
+                pin(c, w, &t->damaged);
+        fx = fx_add(c, FX_SWEEP);
 
         w->sweep_at = mono_add_ms(c->now, SWEEP_MS);
         STR_CUT(fx->sweep.workspace, w->row.id);
-        fx->sweep.keep[0] = w->row.head;
-        fx->sweep.keep[1] = w->row.previous;
-        fx->sweep.n_keep = w->row.previous.seq ? 2 : 1;
+        fx->sweep.keep[fx->sweep.n_keep++] = w->row.head;
+        if (w->row.previous.seq)
+                fx->sweep.keep[fx->sweep.n_keep++] = w->row.previous;
+        if (t && t->damaged.seq)
+                fx->sweep.keep[fx->sweep.n_keep++] = t->damaged;
         /* What is newer may be an upload that has not been announced yet. */
         fx->sweep.before_generation = w->row.head.generation;
         fx->sweep.before_seq = w->row.head.seq;
+}
+
+static bool is_save(const struct save_ref *a, uint64_t generation, uint64_t seq)
+{
+        return a->seq && a->generation == generation && a->seq == seq;
+}
+
+static void tell_fell_back(struct core *c, const struct workspace *w, const struct task *t)
+{
+        const struct task_live *l = &t->live;
+        char text[CORE_REASON_SIZE];
+
+        (void)snprintf(
+                text, sizeof(text), "the save %llu-%llu is damaged, %llu-%llu is restored: %.90s",
+                (unsigned long long)t->damaged.generation, (unsigned long long)t->damaged.seq,
+                (unsigned long long)l->restored_generation, (unsigned long long)l->restored_seq,
+                l->restored_why[0] ? l->restored_why : "it was not told why");
+        fx_audit(c, w->row.id, t->row.id, "core", "fell-back", text);
+}
+
+void saves_fell_back(struct core *c, struct workspace *w, struct task *t,
+                     const struct core_event *ev)
+{
+        uint64_t generation = ev->report.restored_generation, seq = ev->report.restored_seq;
+        struct save_ref *head = &w->row.head, *previous = &w->row.previous;
+        bool known = is_save(head, generation, seq);
+
+        if (t->damaged.seq || seq == 0)
+                return;
+        /* The damaged one: where a restart has forgotten it, or a save of this life came first, it
+         * is the one before. */
+        if (known || head->generation == t->row.generation)
+                t->damaged = *previous;
+        else
+                t->damaged = *head;
+        if (t->damaged.seq == 0 || t->damaged.generation == t->row.generation ||
+            is_save(&t->damaged, generation, seq)) {
+                t->damaged.seq = 0;
+                return;
+        }
+        pin(c, w, &t->damaged);
+        if (known)
+                return;
+        tell_fell_back(c, w, t);
+#ifndef CORE_PLANTED_KEEPS_DAMAGED
+        if (head->generation != t->row.generation && is_save(previous, generation, seq)) {
+                *head = *previous;
+                *previous = t->damaged;
+                fx_put_workspace(c, w);
+        }
+#endif
 }
 
 /* The last save is committed (or there was nothing to save): the task has done its duty. */

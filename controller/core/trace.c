@@ -111,6 +111,11 @@ static void add_report(struct text *x, const struct core_event *ev)
         add_u64(x, "disconnected", (uint64_t)MAX(ev->report.disconnected_ms, 0));
         add_str(x, "confidence", ev->report.confidence);
         add_str(x, "nonce", ev->report.nonce);
+        if (ev->report.restored_seq)
+                add(x, " restored=%llu-%llu", (unsigned long long)ev->report.restored_generation,
+                    (unsigned long long)ev->report.restored_seq);
+        add_flag(x, "fell-back", ev->report.fell_back);
+        add_str(x, "restored_why", ev->report.restored_why);
         add_str(x, "error", ev->report.error);
 }
 
@@ -388,6 +393,10 @@ static void add_effect(struct text *x, const struct core_effect *fx)
                     (unsigned long long)fx->salvage.generation,
                     (unsigned long long)fx->salvage.after_seq);
                 add_flag(x, "has-saves", fx->salvage.has_saves);
+                break;
+        case FX_PIN:
+                add(x, " %s %llu-%llu", fx->pin.workspace, (unsigned long long)fx->pin.generation,
+                    (unsigned long long)fx->pin.seq);
                 break;
         case FX_SWEEP:
                 add_sweep(x, fx);

@@ -136,6 +136,7 @@ struct core_type {
         int64_t launch_timeout_ms; /* launch to warm */
         int64_t claim_timeout_ms;  /* claim to ready */
         int64_t stop_timeout_ms;   /* prepare-stop to saved, then attention */
+        int64_t unsaved_alarm_ms;  /* changes that are older and in no save are told; 0: never */
 };
 
 struct core_config {

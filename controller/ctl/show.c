@@ -74,8 +74,9 @@ static void add_reason(struct table *t, const struct doc *w, const char *state)
 {
         const struct doc *job = doc_get(w, "job"), *stop = doc_get(w, "stop");
         const struct doc *restore = doc_get(w, "restore");
+        const struct doc *fell_back = doc_get(w, "fell_back");
         double place = doc_num(stop, "place", 0);
-        char holds[32], eta[32];
+        char holds[32], eta[32], text[256];
 
         age_text(doc_num(stop, "eta_s", -1), eta, sizeof(eta));
         if (place > 0)
@@ -84,6 +85,11 @@ static void add_reason(struct table *t, const struct doc *w, const char *state)
         else if (strcmp(state, "running") != 0) {
                 table_add(t, doc_str(w, "reason"),
                           strcmp(state, "attention") == 0 ? TABLE_BAD : TABLE_PLAIN);
+        } else if (doc_str(fell_back, "restored")[0]) {
+                (void)snprintf(text, sizeof(text),
+                               "the newest save is damaged, %s was restored: %s",
+                               doc_str(fell_back, "restored"), doc_str(fell_back, "why"));
+                table_add(t, text, TABLE_BAD);
         } else if (doc_str(job, "name")[0]) {
                 age_text(doc_num(job, "holds_s", 0), holds, sizeof(holds));
                 table_printf(t, "busy: %s, %s more at most", doc_str(job, "name"), holds);
@@ -94,6 +100,17 @@ static void add_reason(struct table *t, const struct doc *w, const char *state)
         } else {
                 table_add(t, "", TABLE_PLAIN);
         }
+}
+
+/* What is in no save for too long is marked, with colours and without. */
+static void add_unsaved(struct table *t, const struct doc *w)
+{
+        bool alarm = doc_true(w, "unsaved_alarm");
+        char age[32], text[40];
+
+        age_text(doc_num(w, "unsaved_s", -1), age, sizeof(age));
+        (void)snprintf(text, sizeof(text), "%s%s", age, alarm ? " !" : "");
+        table_add(t, text, alarm ? TABLE_BAD : TABLE_PLAIN);
 }
 
 static void add_workspace_row(struct table *t, const struct doc *w)
@@ -110,7 +127,7 @@ static void add_workspace_row(struct table *t, const struct doc *w)
         add_state(t, state);
         table_add(t, doc_str(w, "task"), TABLE_PLAIN);
         add_age(t, doc_num(w, "idle_s", -1));
-        add_age(t, doc_num(w, "unsaved_s", -1));
+        add_unsaved(t, w);
         add_time(t, doc_str(w, "since"));
         add_reason(t, w, state);
 }

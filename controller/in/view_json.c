@@ -125,6 +125,7 @@ static void add_live(const struct view *v, cJSON *obj, const struct task_live *l
         add_str(obj, "phase", live && live->heard_at.us > 0 ? agent_phase_name(live->phase) : NULL);
         add_seconds(obj, "idle_s", live ? age_now(v, live, live->person_age_ms) : -1);
         add_seconds(obj, "unsaved_s", live ? unsaved_now(v, live) : -1);
+        cJSON_AddBoolToObject(obj, "unsaved_alarm", live && live->unsaved_alarm);
         add_seconds(obj, "heard_s", live ? age_now(v, live, 0) : -1);
         add_str(obj, "agent_error", live ? live->error : NULL);
         add_restore(obj, live);
@@ -147,6 +148,24 @@ static void add_job(const struct view *v, cJSON *obj, const struct workspace_row
         add_str(job, "name", live->job);
         add_seconds(job, "wants_s", idle.facts.busy_ms);
         add_seconds(job, "holds_s", MAX(holds_ms, 0));
+}
+
+/* An older save was restored, because the newest is damaged; else null. */
+static void add_fell_back(cJSON *obj, const struct task_live *live)
+{
+        char name[48];
+        cJSON *o;
+
+        if (!live || !live->fell_back) {
+                cJSON_AddNullToObject(obj, "fell_back");
+                return;
+        }
+        o = cJSON_AddObjectToObject(obj, "fell_back");
+        (void)snprintf(name, sizeof(name), "%llu-%llu",
+                       (unsigned long long)live->restored_generation,
+                       (unsigned long long)live->restored_seq);
+        add_str(o, "restored", name);
+        add_str(o, "why", live->restored_why);
 }
 
 static int64_t claim_to_ready_ms(const struct task_live *live)
@@ -248,6 +267,7 @@ static cJSON *workspace_json(const struct view *v, const struct workspace_row *w
         add_count(o, "generation", w->generation);
         add_live(v, o, live);
         add_job(v, o, w, live);
+        add_fell_back(o, live);
         add_seconds(o, "claim_to_ready_s", claim_to_ready_ms(live));
         add_time(o, "since", since(v, w));
         add_time(o, "created_at", w->created_at);

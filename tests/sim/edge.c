@@ -65,6 +65,8 @@ static void out_welcome(struct sim *s, int ctl, const struct core_effect *fx)
         STR_CUT(n->id, fx->welcome.workspace);
         if (row)
                 n->ref = row->head;
+        if (row)
+                n->ref2 = row->previous;
 }
 
 static void out_command(struct sim *s, int ctl, const struct core_effect *fx)
@@ -85,6 +87,7 @@ static void out_command(struct sim *s, int ctl, const struct core_effect *fx)
         n->flag = fx->command.recheck;
         n->ms = fx->command.recheck_ms;
         n->ref = fx->command.head;
+        n->ref2 = fx->command.previous;
         STR_CUT(n->id, fx->command.workspace);
 }
 
@@ -113,6 +116,11 @@ static void out_storage(struct sim *s, int ctl, const struct core_effect *fx)
                         n->generation = fx->salvage.generation;
                         n->number = fx->salvage.after_seq;
                 }
+        } else if (fx->type == FX_PIN) {
+                n = to_service(s, ctl, W_ASK_PIN, fx->pin.workspace);
+                if (n)
+                        n->ref = (struct save_ref){.generation = fx->pin.generation,
+                                                   .seq = fx->pin.seq};
         } else if (fx->type == FX_SWEEP) {
                 n = to_service(s, ctl, W_ASK_SWEEP, fx->sweep.workspace);
                 if (n) {
@@ -167,6 +175,7 @@ void edge_carry_out(struct sim *s, int ctl, const struct core_effect *fx)
         case FX_VERIFY_SAVE:
         case FX_SALVAGE:
         case FX_SWEEP:
+        case FX_PIN:
         case FX_ERASE:
                 out_storage(s, ctl, fx);
                 break;
@@ -272,7 +281,11 @@ static void in_report(struct sim *s, const struct note *n, struct body *b)
         if (n->told.browser == BROWSER_LEFT)
                 ev->report.disconnected_ms = MAX(sent_ms - n->told.left_ms, 1);
         ev->report.busy_ms = MAX(n->told.busy_ms - sent_ms, 0);
+        ev->report.fell_back = n->kind;
+        ev->report.restored_generation = n->ref.generation;
+        ev->report.restored_seq = n->ref.seq;
         controller_post(s, n->ctl, ev);
+        check_told_fell_back(s, n->ctl, n);
 }
 
 static void in_saved(struct sim *s, const struct note *n)

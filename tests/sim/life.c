@@ -273,6 +273,7 @@ static void dispatch(struct sim *s, struct note *n)
         case W_ASK_VERIFY:
         case W_ASK_SALVAGE:
         case W_ASK_SWEEP:
+        case W_ASK_PIN:
         case W_ASK_ERASE:
                 storage_note(s, n);
                 break;

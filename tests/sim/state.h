@@ -61,6 +61,7 @@ enum what {
         W_ASK_VERIFY, /* to the storage */
         W_ASK_SALVAGE,
         W_ASK_SWEEP,
+        W_ASK_PIN,
         W_ASK_ERASE,
         W_WELCOME, /* to an agent */
         W_REFUSE,
@@ -111,9 +112,12 @@ struct note {
         struct save_ref ref, ref2;
 };
 
-/* A save in the storage. `bad`: a check refuses it; `absent`: it is not there at all. */
+/*
+ * A save in the storage. `bad`: a check refuses it; `absent`: it is not there at all; `damaged`: it
+ * was committed, and cannot be restored any more.
+ */
 struct object {
-        bool used, bad, absent;
+        bool used, bad, absent, damaged, pinned;
         char workspace[CORE_ID_SIZE];
         struct save_ref ref;
         struct content content, base;
@@ -158,7 +162,8 @@ struct body {
         struct out outs[SIM_OUTS];
         int n_outs;
         int64_t save_at_ms;
-        struct save_ref claim_head;
+        struct save_ref claim_head, claim_previous;
+        bool fell_back; /* claim_previous was restored */
         /* the student's files */
         struct content content, base, committed;
         /* presence */
@@ -442,6 +447,10 @@ void check_put_task(struct sim *s, const struct task_row *row);
 void check_act(struct sim *s, int ctl, const struct core_effect *fx);
 void check_end(struct sim *s, const struct body *b);
 void check_restored(struct sim *s, struct body *b, const struct save_ref *head);
+/* An older one, because the newest is damaged: what is lost is lost. */
+void check_fell_back(struct sim *s, const struct body *b);
+/* This controller's core was told so. */
+void check_told_fell_back(struct sim *s, int ctl, const struct note *n);
 void check_told(struct sim *s, int ctl, struct body *b, const struct note *n);
 /* ---- check_stops.c ---- */
 

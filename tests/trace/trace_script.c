@@ -247,6 +247,8 @@ static bool on_hello(const struct words *w, struct core_event *ev)
 /* The nonce is "n" unless it is given. */
 static bool on_report(const struct words *w, struct core_event *ev)
 {
+        struct save_ref restored = {0};
+
         ev->type = EV_AGENT_REPORT;
         ev->report.conn = 1;
         STR_CUT(ev->report.task, word(w, 1));
@@ -256,6 +258,11 @@ static bool on_report(const struct words *w, struct core_event *ev)
         ev->report.generation = (uint64_t)number(w, "gen", 0);
         ev->report.acted_id = (uint64_t)number(w, "acted", 0);
         ev->report.declined = flag(w, "declined");
+        save_of(w, "restored", &restored);
+        ev->report.restored_generation = restored.generation;
+        ev->report.restored_seq = restored.seq;
+        ev->report.fell_back = flag(w, "fell-back");
+        value(w, "restored_why", ev->report.restored_why, sizeof(ev->report.restored_why));
         ev->report.person_age_ms = number(w, "person", -1);
         ev->report.unsaved_age_ms = number(w, "unsaved", -1);
         ev->report.busy_ms = number(w, "busy", 0);
@@ -375,6 +382,7 @@ bool script_setting(const char *line, struct core_config *config)
                setting_ms(&w, "lifetime", &t->limits.lifetime_ms) &&
                setting_ms(&w, "warm_age", &t->warm_age_ms) &&
                setting_ms(&w, "quiet", &config->quiet_ms) &&
+               setting_ms(&w, "unsaved_alarm", &t->unsaved_alarm_ms) &&
                setting_ms(&w, "stop_timeout", &t->stop_timeout_ms) &&
                setting_ms(&w, "erase", &config->erase_delay_ms);
 }
