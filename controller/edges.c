@@ -11,6 +11,8 @@
 #include "in/agents.h"
 #include "in/http.h"
 #include "in/ops.h"
+#include "metrics/emf.h"
+#include "metrics/serve.h"
 #include "out/providers/process.h"
 #include "out/storage.h"
 #include "state_dir.h"
@@ -31,6 +33,10 @@ struct edges {
         struct process_type types[CORE_TYPES_MAX];
         struct loop_timer strays;
         struct timetable_file *timetable; /* or NULL */
+        struct metrics_watch *metrics;
+        struct metrics_serve *metrics_serve; /* or NULL */
+        struct emf *emf;                     /* or NULL */
+        char metrics_address[CONFIG_TEXT_SIZE];
         struct storage *storage;
         struct storage_proc *storage_proc;
         struct agents *agents;
@@ -74,6 +80,25 @@ static int spawn_storage(struct edges *e, const char *root)
         self[n] = 0;
         return storage_spawn(e->loop, self, config_text(e->c.config, CONFIG_LISTEN_STORAGE), root,
                              path_of(e, "master.key", key), &e->storage_proc);
+}
+
+static int start_metrics(struct edges *e)
+{
+        const struct config *c = e->c.config;
+        struct metrics_serve_config serve = {.address = e->metrics_address,
+                                             .token_file =
+                                                     config_text(c, CONFIG_METRICS_TOKEN_FILE)};
+        int r = metrics_watch_new(e->loop, e->shell, e->c.core, &e->metrics);
+
+        if (r == 0 && config_text(c, CONFIG_LISTEN_METRICS)[0]) {
+                config_addr(c, CONFIG_LISTEN_METRICS, e->metrics_address,
+                            sizeof(e->metrics_address), &serve.port);
+                r = metrics_serve_new(e->loop, e->metrics, &serve, &e->metrics_serve);
+        }
+        if (r == 0 && strcmp(config_text(c, CONFIG_EMF), "on") == 0)
+                r = emf_new(e->loop, e->metrics, config_text(c, CONFIG_PUBLIC_HOST), STDOUT_FILENO,
+                            EMF_EVERY_MS, &e->emf);
+        return r;
 }
 
 static int start_storage(struct edges *e)
@@ -158,10 +183,15 @@ static int start_http(struct edges *e)
         struct http_config config = {
                 .address = e->http_address,
                 .api_token = e->c.token,
+                .token_file = config_text(e->c.config, CONFIG_TOKEN_FILE),
+                .rate = (double)config_num(e->c.config, CONFIG_API_RATE),
+                .burst = (double)config_num(e->c.config, CONFIG_API_BURST),
                 .public_scheme = config_text(e->c.config, CONFIG_PUBLIC_SCHEME),
                 .host_suffix = config_text(e->c.config, CONFIG_PUBLIC_HOST),
                 .keys = e->c.keys,
                 .web_dir = web_dir[0] ? web_dir : NULL,
+                .observed = metrics_watch_http,
+                .observed_ctx = e->metrics,
         };
 
         config_addr(e->c.config, CONFIG_LISTEN_HTTP, e->http_address, sizeof(e->http_address),
@@ -190,11 +220,9 @@ static int start_all(struct edges *e)
         static const struct {
                 const char *name;
                 int (*start)(struct edges *e);
-        } parts[] = {{"storage", start_storage},
-                     {"agents", start_agents},
-                     {"provider", start_process},
-                     {"http", start_http},
-                     {"ops", start_ops}};
+        } parts[] = {{"metrics", start_metrics}, {"storage", start_storage},
+                     {"agents", start_agents},   {"provider", start_process},
+                     {"http", start_http},       {"ops", start_ops}};
 
         for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
                 int r = parts[i].start(e);
@@ -254,6 +282,9 @@ struct edges *edges_free(struct edges *e)
         agents_free(e->agents);
         storage_proc_free(e->storage_proc);
         storage_free(e->storage);
+        emf_free(e->emf);
+        metrics_serve_free(e->metrics_serve);
+        metrics_watch_free(e->metrics);
         free(e);
         return NULL;
 }

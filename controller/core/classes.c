@@ -99,8 +99,6 @@ void classes_alarm(struct core *c, uint32_t type)
         (void)snprintf(text, sizeof(text),
                        "%s: a class is expected that needs %u warm tasks, and there may be %u; "
                        "raise %s",
-                       c->config.types[type].name, size->wanted, size->size,
-                       size->size == c->config.types[type].sizing.ceiling ? "pool_max"
-                                                                          : "the budget");
+                       c->config.types[type].name, size->wanted, size->size, sizing_limit(c, type));
         fx_audit(c, "", "", "core", "class-short", text);
 }

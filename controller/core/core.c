@@ -304,7 +304,7 @@ struct workspace *workspace_add(struct core *c, const struct workspace_row *row)
         w->type = type_find(c, row->key.type);
         w->wait_next = w->wait_prev = w->stop.next = w->stop.prev = INDEX_NONE;
         w->ask_at = MONO_NEVER;
-        w->requested_at = w->person_at = w->hold_until = w->alert_at = c->now;
+        w->requested_at = w->person_at = w->human_at = w->hold_until = w->alert_at = c->now;
         w->hold_why = "";
         w->sweep_at = mono_add_ms(c->now, SWEEP_MS);
         index_link(&c->workspace_index, slot);
@@ -464,12 +464,14 @@ bool core_pool(const struct core *c, uint32_t i, struct pool_view *ret_view)
                 return false;
         p = &c->pools[i];
         *ret_view =
-                (struct pool_view){.policy = p->sized   ? "plan"
+                (struct pool_view){.policy = p->set     ? "set"
+                                             : p->sized ? "plan"
                                              : p->sizer ? "forecast"
                                                         : "fixed",
                                    .next_change = p->sizer && !p->sized ? p->sizer->size.next_change
                                                                         : (utc_t){INT64_MAX},
                                    .spent = p->sizer ? (int64_t)p->budget.day_spent : -1,
+                                   .limit = sizing_limit(c, i),
                                    .type = c->config.types[i].name,
                                    .target = p->target,
                                    .waiting = p->waiting,

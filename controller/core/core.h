@@ -83,6 +83,8 @@ enum reply_status {
         REPLY_CLOSED,        /* its type, or everything, is drained by an operator */
         REPLY_USER_LIMIT,    /* this person has as many workspaces running as one may have */
         REPLY_QUEUE_FULL,    /* too many wait for this type already; reply.place says how many */
+        REPLY_NOT_RUNNING,   /* only what runs can be kept alive or restarted */
+        REPLY_KEPT_LONG,     /* kept alive as long as may be without a person */
         REPLY_NOT_ATTENTION, /* only a workspace in attention can be abandoned */
         REPLY_STATUS_MAX,
 };
@@ -122,6 +124,11 @@ struct core_event {
                  */
                 struct {
                         bool certain; /* what is not in this list is not there */
+                        /*
+                         * Each task has a machine of its own: a refill takes nothing from a claim
+                         * that runs, and does not wait for it.
+                         */
+                        bool own_machines;
                 } inventory;
                 struct {
                         uint64_t token; /* comes back in FX_REPLY; 0 wants no reply */
@@ -135,6 +142,7 @@ struct core_event {
                         char id[CORE_ID_SIZE];
                         char actor[CORE_NAME_SIZE];
                         char reason[CORE_REASON_SIZE];
+                        bool again; /* of a stop: launch it anew once it is stopped */
                 } req_workspace;
                 struct {
                         uint64_t token;
@@ -149,6 +157,14 @@ struct core_event {
                         char actor[CORE_NAME_SIZE];
                         char reason[CORE_REASON_SIZE];
                 } req_mode;
+                struct {
+                        uint64_t token;
+                        char type[CORE_TYPE_SIZE];
+                        bool set; /* false: as its policy says */
+                        uint32_t size;
+                        char actor[CORE_NAME_SIZE];
+                        char reason[CORE_REASON_SIZE];
+                } req_pool;
                 /*
                  * A plan or a forecast outside of the core sizes the pool, in place of the
                  * configured size, until the next such event. Not stored: whoever sends it sends it
@@ -460,9 +476,10 @@ struct pool_view {
         const char *reason;    /* why the target is what it is */
         mono_t breaker_until;  /* launches pause until then after repeated failures; NEVER: no */
         int64_t lead_ms;       /* from launch to warm, as it was lately; 0 not known */
-        const char *policy;    /* who sizes it: "fixed", "forecast", "plan" (from outside) */
+        const char *policy;    /* who sizes it: "fixed", "forecast", "plan" (from outside), "set" */
         utc_t next_change;     /* of the size, as far as known beforehand; INT64_MAX: none is */
         int64_t spent;         /* today, in millionths of a dollar; -1: not counted */
+        const char *limit;     /* what keeps the size below the wanted: "pool_max", "budget", "" */
 };
 
 /* The pool of types[i]; false behind the last. */

@@ -32,7 +32,7 @@ static void boot_workspace(struct core *c, const struct core_event *ev)
         saves_forget(w);
         w->active_stored = row->active_at;
         if (age_us > 0 && age_us <= c->now.us)
-                w->person_at = (mono_t){c->now.us - age_us};
+                w->person_at = w->human_at = (mono_t){c->now.us - age_us};
 }
 
 static void boot_task(struct core *c, const struct core_event *ev)
@@ -230,6 +230,7 @@ static void inventory_done(struct core *c, const struct core_event *ev)
                 return;
         }
         c->certain = ev->inventory.certain;
+        c->own_machines = ev->inventory.own_machines;
         if (!c->open)
                 c->quiet_until = mono_add_ms(c->now, MAX(c->config.quiet_ms, core_reconnect_ms(c)));
         for (uint32_t i = 0; i < c->config.tasks_max; i++) {
@@ -485,7 +486,9 @@ static void (*const handlers[])(struct core *c, const struct core_event *ev) = {
         [EV_REQ_STOP] = requests_stop,
         [EV_REQ_DELETE] = requests_delete,
         [EV_REQ_ABANDON] = requests_abandon,
+        [EV_REQ_KEEP] = requests_keep,
         [EV_REQ_MODE] = modes_request,
+        [EV_REQ_POOL] = pool_set_request,
         [EV_POOL_TARGET] = pools_target,
         [EV_CLASS_SET] = classes_set,
         [EV_REQ_SHUTDOWN] = requests_shutdown,

@@ -96,6 +96,8 @@ void idle_evidence(struct core *c, struct workspace *w, int64_t person_age_ms, c
                 t->live.came = true;
         at = mono_add_ms(c->now, -person_age_ms);
         newer = mono_before(w->person_at, at);
+        if (strcmp(by, KEEP_SOURCE) != 0)
+                w->human_at = mono_max(w->human_at, at);
         /* What is as new may know better where it is from. */
         if (newer || (by[0] && (!w->person_by[0] || !mono_before(at, w->person_at))))
                 STR_CUT(w->person_by, by);

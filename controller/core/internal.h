@@ -35,6 +35,9 @@
 #define END_PATIENCE_MS 120000
 /* After an agent declined, or a person came back, idleness is not looked at for this long. */
 #define DECLINE_HOLD_MS 60000
+/* So long after the last person of any other source a platform may say that somebody is there. */
+#define KEEP_MAX_MS INT64_C(14400000)
+#define KEEP_SOURCE "api"
 /* active_at is stored at most this often. */
 #define ACTIVE_STORE_MS 60000
 /* The same alert about the same task is written at most this often. */
@@ -43,7 +46,7 @@
 #define ATTENTION_ALERT_MS 600000
 /* Attempts to save in attention: the configured pause, doubled each time, at most so many times. */
 #define ATTENTION_DOUBLINGS 4
-/* A pool is not refilled while a claim runs that is not older than this. */
+/* A pool is not refilled while a claim runs that is not older than this, on the same machine. */
 #define CLAIM_FIRST_MS 10000
 /* What an agent says of jobs is believed up to here; the job limit is far below. */
 #define BUSY_MS_MAX (365 * 86400 * INT64_C(1000))
@@ -132,7 +135,8 @@ struct workspace {
         bool resume;        /* it comes from the store and was not looked at yet */
         bool erasing;       /* ERASE was asked for */
         mono_t requested_at;
-        mono_t person_at;                 /* last evidence of a person, or what counts as such */
+        mono_t human_at;  /* last evidence that is not by KEEP_SOURCE; the claim counts */
+        mono_t person_at; /* last evidence of a person, or what counts as such */
         char person_by[CORE_SOURCE_SIZE]; /* its source; "" not known */
         mono_t hold_until;                /* not stopped for idleness before this */
         const char *hold_why;             /* static */
@@ -228,6 +232,9 @@ struct pool {
         uint32_t waiting;
         uint64_t hits, misses;
         uint32_t target;
+        bool set; /* by an operator, who goes before everything else */
+        uint32_t set_size;
+        char set_why[POOL_WHY_SIZE];
         bool sized; /* by POOL_TARGET, and why; otherwise by the configuration */
         uint32_t size;
         char size_why[POOL_WHY_SIZE];
@@ -286,6 +293,7 @@ struct core {
         bool booted;                  /* BOOT_DONE was given */
         bool open;                    /* the first inventory is complete */
         bool certain;                 /* what the last inventory did not have is not there */
+        bool own_machines;            /* of the provider: see EV_INVENTORY_DONE */
         bool draining;
         mono_t drain_until; /* then DRAINED comes, whatever is left */
         mono_t drain_due;
@@ -481,6 +489,8 @@ void sizing_run(struct core *c);
 void sizing_arrived(struct core *c, uint32_t type);
 /* The size now; `ret_why`: NULL for one that is fixed. Replacement included. */
 uint32_t sizing_size(const struct core *c, uint32_t type, const char **ret_why);
+/* What keeps it below what is wanted: "pool_max", "budget", or "". */
+const char *sizing_limit(const struct core *c, uint32_t type);
 /* Of `stop` warm tasks above `target`, how many are to be ended now; and outdated ones. */
 uint32_t sizing_stop(struct core *c, uint32_t type, uint32_t target, uint32_t stop);
 
@@ -525,6 +535,11 @@ bool pools_has_warm(const struct core *c, uint32_t type);
 const struct mode *modes_get(const struct core *c, enum core_mode mode, uint32_t type);
 /* Also what runs is to be stopped. */
 bool modes_hard_drain(const struct core *c, uint32_t type);
+/* keep.c, pool_set.c */
+void requests_keep(struct core *c, const struct core_event *ev);
+void pool_set_request(struct core *c, const struct core_event *ev);
+/* True: it was a size of a pool. */
+bool pool_set_boot(struct core *c, const struct setting_row *row);
 void modes_boot(struct core *c, const struct core_event *ev);
 void modes_request(struct core *c, const struct core_event *ev);
 

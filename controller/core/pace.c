@@ -126,7 +126,7 @@ bool pace_admit(struct core *c, struct workspace *w, enum core_stop_kind kind, m
 
 void pace_cancel(struct core *c, struct workspace *w, const char *by)
 {
-        if (w->stop.kind != STOP_ASKED)
+        if (w->stop.kind != STOP_ASKED || w->row.wanted) /* it will be launched again anyway */
                 return;
         pace_leave(c, w);
         fx_audit(c, w->row.id, w->row.task, by, "stop-cancelled",

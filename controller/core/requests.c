@@ -165,13 +165,31 @@ void requests_launch(struct core *c, const struct core_event *ev)
         reply_launch(c, ev, status, w, type);
 }
 
+/* May it be stopped in order to be launched again? */
+static enum reply_status may_restart(const struct core *c, const struct workspace *w)
+{
+        if (!c->booted || c->draining)
+                return REPLY_DRAINING;
+        if (w->row.erase_at.us)
+                return REPLY_DELETED;
+        if (w->row.state != WS_RUNNING && w->row.state != WS_SAVING && w->row.state != WS_ATTENTION)
+                return REPLY_NOT_RUNNING;
+        return modes_get(c, MODE_DRAIN, w->type) ? REPLY_CLOSED : REPLY_OK;
+}
+
 void requests_stop(struct core *c, const struct core_event *ev)
 {
         struct workspace *w = workspace_find(c, ev->req_workspace.id);
+        enum reply_status may;
         char reason[CORE_REASON_SIZE];
 
         if (!w) {
                 fx_reply(c, ev->req_workspace.token, REPLY_NOT_FOUND, ev->req_workspace.id);
+                return;
+        }
+        may = ev->req_workspace.again ? may_restart(c, w) : REPLY_OK;
+        if (may != REPLY_OK) {
+                fx_reply(c, ev->req_workspace.token, may, w->row.id);
                 return;
         }
         if (ev->req_workspace.reason[0])
@@ -179,9 +197,12 @@ void requests_stop(struct core *c, const struct core_event *ev)
         else
                 (void)snprintf(reason, sizeof(reason), "%s asked for it",
                                actor_of(ev->req_workspace.actor));
-        fx_audit(c, w->row.id, w->row.task, actor_of(ev->req_workspace.actor), "stop-requested",
-                 reason);
+        fx_audit(c, w->row.id, w->row.task, actor_of(ev->req_workspace.actor),
+                 ev->req_workspace.again ? "restart-requested" : "stop-requested", reason);
         workspace_stop(c, w, STOP_ASKED, reason);
+        /* Stored with the row: it is launched again also when the controller dies meanwhile. */
+        if (ev->req_workspace.again)
+                workspace_want(c, w);
         fx_reply(c, ev->req_workspace.token, REPLY_OK, w->row.id);
 }
 

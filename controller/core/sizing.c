@@ -150,10 +150,26 @@ static uint32_t plain_size(const struct core *c, uint32_t type, const char **ret
 {
         const struct pool *p = &c->pools[type];
 
-        *ret_why = p->sized ? p->size_why : p->sizer ? p->sizer->size.why : NULL;
-        return p->sized   ? p->size
+#ifdef CORE_PLANTED_NO_SIZING
+        return c->config.types[type].pool_size;
+#endif
+        *ret_why = p->set     ? p->set_why
+                   : p->sized ? p->size_why
+                   : p->sizer ? p->sizer->size.why
+                              : NULL;
+        return p->set     ? p->set_size
+               : p->sized ? p->size
                : p->sizer ? p->sizer->size.size
                           : c->config.types[type].pool_size;
+}
+
+const char *sizing_limit(const struct core *c, uint32_t type)
+{
+        const struct pool *p = &c->pools[type];
+
+        if (!p->sizer || p->sized || p->sizer->size.size == p->sizer->size.wanted)
+                return "";
+        return p->sizer->size.size == c->config.types[type].sizing.ceiling ? "pool_max" : "budget";
 }
 
 /* How much larger a pool is while old tasks of it are replaced: never beyond its ceilings. */
@@ -189,7 +205,7 @@ uint32_t sizing_stop(struct core *c, uint32_t type, uint32_t target, uint32_t st
 
         if (c->draining || modes_get(c, MODE_DRAIN, type))
                 return stop;
-        if (p->sizer && !p->sized)
+        if (p->sizer && !p->sized && !p->set)
                 stop = MIN(stop,
                            scalein_stop(&p->scalein, c->now, warm, warm + p->n[CLASS_LAUNCHING],
                                         target, sizer_rate(p->sizer, c->utc),

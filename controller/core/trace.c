@@ -89,6 +89,8 @@ static const char *reply_name(enum reply_status s)
                 [REPLY_CLOSED] = "closed",
                 [REPLY_USER_LIMIT] = "user-limit",
                 [REPLY_QUEUE_FULL] = "queue-full",
+                [REPLY_NOT_RUNNING] = "not-running",
+                [REPLY_KEPT_LONG] = "kept-long",
                 [REPLY_NOT_ATTENTION] = "not-attention",
         };
 
@@ -144,6 +146,7 @@ static void add_request(struct text *x, const struct core_event *ev)
 {
         add(x, " %s", ev->req_workspace.id);
         add_str(x, "actor", ev->req_workspace.actor);
+        add_flag(x, "again", ev->req_workspace.again);
 }
 
 static void add_mode(struct text *x, const struct core_event *ev)
@@ -161,6 +164,15 @@ static void add_target(struct text *x, const struct core_event *ev)
         add_str(x, "reason", ev->pool_target.reason);
 }
 
+static void add_size(struct text *x, const struct core_event *ev)
+{
+        add(x, " %s", ev->req_pool.type);
+        if (ev->req_pool.set)
+                add(x, " size=%u", ev->req_pool.size);
+        add_str(x, "actor", ev->req_pool.actor);
+        add_str(x, "reason", ev->req_pool.reason);
+}
+
 static void add_class(struct text *x, const struct core_event *ev)
 {
         add(x, " %s type=%s roster=%u start=%lld", ev->class_set.id, ev->class_set.type,
@@ -170,7 +182,9 @@ static void add_class(struct text *x, const struct core_event *ev)
 
 static void add_plan(struct text *x, const struct core_event *ev)
 {
-        if (ev->type == EV_POOL_TARGET)
+        if (ev->type == EV_REQ_POOL)
+                add_size(x, ev);
+        else if (ev->type == EV_POOL_TARGET)
                 add_target(x, ev);
         else
                 add_class(x, ev);
@@ -220,6 +234,12 @@ static void add_salvaged(struct text *x, const struct core_event *ev)
         add_save(x, "found", &ev->salvaged.found);
 }
 
+static void add_hello(struct text *x, const struct core_event *ev)
+{
+        add(x, " %s nonce=%s", ev->hello.task, ev->hello.nonce);
+        add_u64(x, "gen", ev->hello.generation);
+}
+
 static void add_event(struct text *x, const struct core_event *ev)
 {
         switch (ev->type) {
@@ -244,12 +264,14 @@ static void add_event(struct text *x, const struct core_event *ev)
         case EV_REQ_STOP:
         case EV_REQ_DELETE:
         case EV_REQ_ABANDON:
+        case EV_REQ_KEEP:
         case EV_ERASED:
                 add_request(x, ev);
                 break;
         case EV_REQ_MODE:
                 add_mode(x, ev);
                 break;
+        case EV_REQ_POOL:
         case EV_POOL_TARGET:
         case EV_CLASS_SET:
                 add_plan(x, ev);
@@ -273,8 +295,7 @@ static void add_event(struct text *x, const struct core_event *ev)
                 add_salvaged(x, ev);
                 break;
         case EV_AGENT_HELLO:
-                add(x, " %s nonce=%s", ev->hello.task, ev->hello.nonce);
-                add_u64(x, "gen", ev->hello.generation);
+                add_hello(x, ev);
                 break;
         case EV_AGENT_REPORT:
                 add_report(x, ev);
@@ -284,6 +305,7 @@ static void add_event(struct text *x, const struct core_event *ev)
                 break;
         case EV_INVENTORY_DONE:
                 add_flag(x, "certain", ev->inventory.certain);
+                add_flag(x, "own-machines", ev->inventory.own_machines);
                 break;
         case EV_DEADLINE:
         case EV_MAX:

@@ -138,7 +138,7 @@ void workspace_claim(struct core *c, struct workspace *w, struct task *t)
         STR_CUT(w->row.task, t->row.id);
         w->row.state = WS_STARTING;
         w->row.reason[0] = 0;
-        w->person_at = c->now;
+        w->person_at = w->human_at = c->now;
         STR_CUT(w->person_by, "claim");
         w->hold_until = c->now;
         t->row.claimed_at = c->utc;

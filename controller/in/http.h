@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/macro.h"
@@ -13,12 +14,18 @@
 #include "shell.h"
 
 struct http_config {
-        const char *address; /* "127.0.0.1"; "0.0.0.0" or "" for every address */
-        uint16_t port;       /* 0: the kernel chooses, see http_port */
-        const char *api_token;
+        const char *address;    /* "127.0.0.1"; "0.0.0.0" or "" for every address */
+        uint16_t port;          /* 0: the kernel chooses, see http_port */
+        const char *api_token;  /* of the token made at the first start: every role */
+        const char *token_file; /* further tokens (http_tokens.h), or NULL */
+        double rate, burst;     /* requests of /v1/ that a token may make a second, and at once */
         const char *public_scheme; /* "http" or "https": how browsers reach the gateway */
         const char *host_suffix;   /* "localhost:8080": what follows "<workspace>." in a browser */
         const struct keys *keys;
+        /* Told of each answer: for metrics. `waited`: for a workspace or the core's reply. Or NULL
+         */
+        void (*observed)(void *ctx, const char *path, int status, bool waited, int64_t us);
+        void *observed_ctx;
         const char *web_dir; /* the page's files from here instead of the built-in ones, or NULL */
 };
 

@@ -9,8 +9,10 @@
 #define LIST_MAX 1000
 #define EVENTS_PER_ANSWER 200
 
-/* Prefer: wait=30 (RFC 7240); what can not be read is ignored, as that text asks. */
-static int64_t preferred_wait_ms(const char *prefer)
+/*
+ * Prefer: wait=30 (RFC 7240); what is not there or can not be read is ignored, as that text asks.
+ */
+static void preferred_wait(const char *prefer, int64_t *ret_ms)
 {
         const char *at = strcasestr(prefer, "wait=");
         char number[8];
@@ -18,16 +20,23 @@ static int64_t preferred_wait_ms(const char *prefer)
         uint64_t s;
 
         if (!at || (at > prefer && !strchr(" ,;\t", at[-1])))
-                return 0;
+                return;
         at += 5;
         n = strspn(at, "0123456789");
         if (n == 0 || n >= sizeof(number))
-                return 0;
+                return;
         memcpy(number, at, n);
         number[n] = 0;
-        if (num_parse_u64(number, 0, 9999999, &s) < 0)
-                return 0;
-        return (int64_t)MIN(s, HTTP_WAIT_S_MAX) * 1000;
+        if (num_parse_u64(number, 0, 9999999, &s) == 0)
+                *ret_ms = (int64_t)MIN(s, HTTP_WAIT_S_MAX) * 1000;
+}
+
+/* Kept for the message, should the core not know the type. */
+void http_keep_type(struct http_exchange *x, const char *type)
+{
+        STR_CUT(x->req.params[0].name, "workspace_type");
+        STR_CUT(x->req.params[0].value, type);
+        x->req.n_params = 1;
 }
 
 /* 0 and *ret_value untouched when absent; > 0 answered. */
@@ -45,7 +54,7 @@ static int number_param(struct http_exchange *x, const char *name, uint64_t max,
 
 void http_api_list(struct http_exchange *x, const char *id)
 {
-        struct view v = http_view(x->site);
+        struct view v = http_view(x);
         const char *state = http_param(&x->req, "state");
         const char *user = http_param(&x->req, "user_id");
         struct view_filter f = {.limit = LIST_MAX};
@@ -89,15 +98,14 @@ static const struct workspace_row *row_or_404(struct http_exchange *x, const cha
 
 static void answer_workspace(struct http_exchange *x, int status, const char *id)
 {
-        struct view v = http_view(x->site);
+        struct view v = http_view(x);
         const struct workspace_row *w = row_or_404(x, id);
 
         if (w)
                 http_answer_json(x, status, view_workspace(&v, w, &x->res.body));
 }
 
-/* The core or the store said no. true: answered. */
-static bool answer_refusal(struct http_exchange *x, enum pending_end end, const char *subject)
+bool http_refused(struct http_exchange *x, enum pending_end end, const char *subject)
 {
         struct view_error e;
 
@@ -122,11 +130,11 @@ static bool answer_refusal(struct http_exchange *x, enum pending_end end, const 
 static void on_launched(struct pending *p, enum pending_end end)
 {
         struct http_exchange *x = container_of(p, struct http_exchange, pending);
-        struct view v = http_view(x->site);
+        struct view v = http_view(x);
         const struct workspace_row *w = core_workspace(v.core, p->workspace);
         const char *type = http_param(&x->req, "workspace_type");
 
-        if (answer_refusal(x, end, p->status == REPLY_BAD_TYPE && type ? type : p->workspace))
+        if (http_refused(x, end, p->status == REPLY_BAD_TYPE && type ? type : p->workspace))
                 return;
         if (!w) {
                 site_refuse(x, VIEW_ERROR_UNKNOWN_WORKSPACE, "workspace %s is gone", p->workspace);
@@ -137,13 +145,13 @@ static void on_launched(struct pending *p, enum pending_end end)
                          view_launched(&v, w, mono_diff_ms(p->started, v.now), &x->res.body));
 }
 
-static void wait_for(struct http_exchange *x, enum pending_kind kind, const char *id,
-                     const struct view_launch *launch, pending_fn done)
+void http_wait_for(struct http_exchange *x, enum pending_kind kind, const char *id,
+                   const struct view_launch *launch, pending_fn done)
 {
         x->pending.kind = kind;
-        x->pending.actor = "api";
+        x->pending.actor = x->actor;
         x->pending.launch = launch;
-        x->pending.wait_ms = preferred_wait_ms(x->req.prefer);
+        preferred_wait(x->req.prefer, &x->pending.wait_ms);
         STR_CUT(x->pending.workspace, id);
         http_wait(x, done);
 }
@@ -158,17 +166,14 @@ void http_api_create(struct http_exchange *x, const char *id)
                 http_answer_error(x, &e);
                 return;
         }
-        /* Kept for the message, should the core not know the type. */
-        STR_CUT(x->req.params[0].name, "workspace_type");
-        STR_CUT(x->req.params[0].value, launch.key.type);
-        x->req.n_params = 1;
-        wait_for(x, PENDING_LAUNCH, launch.id, &launch, on_launched);
+        http_keep_type(x, launch.key.type);
+        http_wait_for(x, PENDING_LAUNCH, launch.id, &launch, on_launched);
 }
 
 void http_api_launch(struct http_exchange *x, const char *id)
 {
         if (row_or_404(x, id))
-                wait_for(x, PENDING_LAUNCH, id, NULL, on_launched);
+                http_wait_for(x, PENDING_LAUNCH, id, NULL, on_launched);
 }
 
 void http_api_get(struct http_exchange *x, const char *id)
@@ -180,21 +185,53 @@ static void on_stopped(struct pending *p, enum pending_end end)
 {
         struct http_exchange *x = container_of(p, struct http_exchange, pending);
 
-        if (!answer_refusal(x, end, p->workspace))
+        if (!http_refused(x, end, p->workspace))
                 answer_workspace(x, end == PENDING_REACHED ? 200 : 202, p->workspace);
 }
 
 void http_api_stop(struct http_exchange *x, const char *id)
 {
         if (row_or_404(x, id))
-                wait_for(x, PENDING_STOP, id, NULL, on_stopped);
+                http_wait_for(x, PENDING_STOP, id, NULL, on_stopped);
+}
+
+static void on_restarted(struct pending *p, enum pending_end end)
+{
+        struct http_exchange *x = container_of(p, struct http_exchange, pending);
+
+        if (!http_refused(x, end, p->workspace))
+                answer_workspace(x, end == PENDING_REACHED ? 200 : 202, p->workspace);
+}
+
+void http_api_restart(struct http_exchange *x, const char *id)
+{
+        const struct workspace_row *w = row_or_404(x, id);
+
+        if (!w)
+                return;
+        x->pending.generation = w->generation;
+        http_wait_for(x, PENDING_RESTART, id, NULL, on_restarted);
+}
+
+static void on_kept(struct pending *p, enum pending_end end)
+{
+        struct http_exchange *x = container_of(p, struct http_exchange, pending);
+
+        if (!http_refused(x, end, p->workspace))
+                answer_workspace(x, 200, p->workspace);
+}
+
+void http_api_keep(struct http_exchange *x, const char *id)
+{
+        if (row_or_404(x, id))
+                http_wait_for(x, PENDING_KEEP, id, NULL, on_kept);
 }
 
 static void on_deleted(struct pending *p, enum pending_end end)
 {
         struct http_exchange *x = container_of(p, struct http_exchange, pending);
 
-        if (answer_refusal(x, end, p->workspace))
+        if (http_refused(x, end, p->workspace))
                 return;
         if (!core_workspace(shell_core(x->site->shell), p->workspace)) {
                 http_answer(x, 204);
@@ -206,14 +243,14 @@ static void on_deleted(struct pending *p, enum pending_end end)
 void http_api_delete(struct http_exchange *x, const char *id)
 {
         if (row_or_404(x, id))
-                wait_for(x, PENDING_DELETE, id, NULL, on_deleted);
+                http_wait_for(x, PENDING_DELETE, id, NULL, on_deleted);
 }
 
 static void on_abandoned(struct pending *p, enum pending_end end)
 {
         struct http_exchange *x = container_of(p, struct http_exchange, pending);
 
-        if (!answer_refusal(x, end, p->workspace))
+        if (!http_refused(x, end, p->workspace))
                 answer_workspace(x, 202, p->workspace);
 }
 
@@ -229,12 +266,12 @@ void http_api_abandon(struct http_exchange *x, const char *id)
                 return;
         }
         x->pending.reason = reason;
-        wait_for(x, PENDING_ABANDON, id, NULL, on_abandoned);
+        http_wait_for(x, PENDING_ABANDON, id, NULL, on_abandoned);
 }
 
 void http_api_modes(struct http_exchange *x, const char *id)
 {
-        struct view v = http_view(x->site);
+        struct view v = http_view(x);
 
         (void)id;
         http_answer_json(x, 200, view_modes(&v, &x->res.body));
@@ -245,7 +282,7 @@ static void on_mode(struct pending *p, enum pending_end end)
         struct http_exchange *x = container_of(p, struct http_exchange, pending);
         const char *type = http_param(&x->req, "workspace_type");
 
-        if (!answer_refusal(x, end, type ? type : ""))
+        if (!http_refused(x, end, type ? type : ""))
                 http_api_modes(x, "");
 }
 
@@ -258,17 +295,14 @@ void http_api_mode(struct http_exchange *x, const char *id)
                 http_answer_error(x, &e);
                 return;
         }
-        /* Kept for the message, should the core not know the type. */
-        STR_CUT(x->req.params[0].name, "workspace_type");
-        STR_CUT(x->req.params[0].value, mode.type);
-        x->req.n_params = 1;
+        http_keep_type(x, mode.type);
         x->pending.mode = &mode;
-        wait_for(x, PENDING_MODE, "", NULL, on_mode);
+        http_wait_for(x, PENDING_MODE, "", NULL, on_mode);
 }
 
 void http_api_why(struct http_exchange *x, const char *id)
 {
-        struct view v = http_view(x->site);
+        struct view v = http_view(x);
         const struct workspace_row *w = row_or_404(x, id);
 
         if (w)
@@ -277,15 +311,38 @@ void http_api_why(struct http_exchange *x, const char *id)
 
 void http_api_pools(struct http_exchange *x, const char *id)
 {
-        struct view v = http_view(x->site);
+        struct view v = http_view(x);
 
         (void)id;
         http_answer_json(x, 200, view_pools(&v, &x->res.body));
 }
 
+static void on_pool(struct pending *p, enum pending_end end)
+{
+        struct http_exchange *x = container_of(p, struct http_exchange, pending);
+        const char *type = http_param(&x->req, "workspace_type");
+
+        if (!http_refused(x, end, type ? type : ""))
+                http_api_pools(x, "");
+}
+
+void http_api_pool(struct http_exchange *x, const char *id)
+{
+        struct view_pool_size pool;
+        struct view_error e;
+
+        if (view_pool_parse(id, (const char *)x->req.body.data, x->req.body.len, &pool, &e) != 0) {
+                http_answer_error(x, &e);
+                return;
+        }
+        http_keep_type(x, pool.type);
+        x->pending.pool = &pool;
+        http_wait_for(x, PENDING_POOL, "", NULL, on_pool);
+}
+
 void http_api_tasks(struct http_exchange *x, const char *id)
 {
-        struct view v = http_view(x->site);
+        struct view v = http_view(x);
 
         (void)id;
         http_answer_json(x, 200, view_tasks(&v, &x->res.body));

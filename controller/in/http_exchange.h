@@ -10,8 +10,9 @@
 
 #include "base/buf.h"
 #include "base/macro.h"
-#include "crypto/digest.h"
 #include "in/http.h"
+#include "in/http_replay.h"
+#include "in/http_tokens.h"
 #include "in/pending.h"
 #include "in/view.h"
 
@@ -83,18 +84,33 @@ struct http_site;
 struct http_exchange {
         struct http_request req;
         struct http_response res;
+        mono_t began; /* when its head was there */
+        bool waited;  /* for a workspace or the core's reply */
         bool answered;
         bool close; /* do not keep the connection: the request was not read to its end */
         struct pending pending;
+        char request_id[65]; /* the client's (X-Request-Id), or made by take */
+        char idempotency_key[HTTP_REPLAY_KEY_SIZE + 2]; /* as it was sent; "" was not */
+        bool bad_key;                                   /* it was sent, and does not fit */
+        uint64_t ticket; /* where the answer is kept for who asks again; 0: nowhere */
+        bool replayed;
+        char actor[CORE_NAME_SIZE]; /* whose token it came with; "" without one */
+        unsigned roles;             /* of that token (enum http_role) */
+        bool action;                /* errors in the shape that a caller of /v1/actions expects */
         bool page; /* a browser's form, not a program: answer with redirects and pages */
         struct http_site *site;
-        void *owner; /* of http_lws.c */
+        void *owner; /* of http_lws.c; NULL: its client has gone */
         struct http_exchange *next_;
 };
 
 NODISCARD int http_exchange_new(void *owner, struct http_exchange **ret_exchange);
 /* Cancels what it waits for. */
 struct http_exchange *http_exchange_free(struct http_exchange *x);
+/*
+ * Its client has gone. As free; but what was begun with an Idempotency-Key goes on without an
+ * owner, so that the client finds the answer when it asks again.
+ */
+struct http_exchange *http_exchange_leave(struct http_exchange *x);
 
 typedef void (*http_answer_fn)(void *ctx, struct http_exchange *x);
 
@@ -106,7 +122,12 @@ struct http_site {
         struct view_links links;
         struct pending_set *pendings;
         char public_host[256]; /* host_suffix without the port */
-        uint8_t token_digest[SHA256_LEN];
+        struct http_tokens *tokens;
+        struct http_replay *replay;
+        utc_t started;
+        uint64_t audited; /* rows of the history up to here are counted in `stopped` */
+        uint64_t stopped;
+        struct http_exchange *orphans; /* whose clients have gone */
         char gateway_key[KEYS_HEX];
         http_answer_fn on_answer;
         void *ctx;
@@ -124,7 +145,8 @@ bool http_wants_body(const struct http_request *q, size_t max, size_t *ret_lengt
 
 /* ---- for handlers ---- */
 
-struct view http_view(const struct http_site *s);
+/* What is shown to this one: the links that open a workspace only to the role `launch`. */
+struct view http_view(const struct http_exchange *x);
 /* Send status and body as they are in x->res. */
 void http_answer(struct http_exchange *x, int status);
 void http_answer_json(struct http_exchange *x, int status, int render_result);
@@ -134,6 +156,21 @@ void site_refuse(struct http_exchange *x, enum view_error_id id, const char *fmt
 const char *http_param(const struct http_request *q, const char *name);
 /* Give the pending to the core; refusals are answered. */
 void http_wait(struct http_exchange *x, pending_fn done);
+
+/*
+ * The core or the store said no: answered, and true. `subject` is what the message speaks of. For
+ * `done` of a pending.
+ */
+bool http_refused(struct http_exchange *x, enum pending_end end, const char *subject);
+/* Give the core a request about this workspace, and wait as the client prefers (else as set). */
+void http_wait_for(struct http_exchange *x, enum pending_kind kind, const char *id,
+                   const struct view_launch *launch, pending_fn done);
+/* For the message of a type that the core does not know: http_param "workspace_type". */
+void http_keep_type(struct http_exchange *x, const char *type);
+/* The token has none of these roles: answered with 403, and true. */
+bool http_role_missing(struct http_exchange *x, unsigned roles);
+/* Workspaces that were stopped for idleness since the start. */
+uint64_t http_site_stopped(struct http_site *s);
 
 /* "<expires>.<hex>" is an access to this workspace that still holds. */
 bool http_access_valid(const struct http_site *s, const char *workspace, const char *access,
@@ -147,6 +184,9 @@ void http_api_delete(struct http_exchange *x, const char *id);
 void http_api_stop(struct http_exchange *x, const char *id);
 void http_api_launch(struct http_exchange *x, const char *id);
 void http_api_abandon(struct http_exchange *x, const char *id);
+void http_api_restart(struct http_exchange *x, const char *id);
+void http_api_keep(struct http_exchange *x, const char *id);
+void http_api_pool(struct http_exchange *x, const char *id);
 void http_api_modes(struct http_exchange *x, const char *id);
 void http_api_mode(struct http_exchange *x, const char *id);
 void http_api_why(struct http_exchange *x, const char *id);
@@ -155,6 +195,12 @@ void http_api_tasks(struct http_exchange *x, const char *id);
 void http_api_events(struct http_exchange *x, const char *id);
 void http_api_healthz(struct http_exchange *x, const char *id);
 void http_api_readyz(struct http_exchange *x, const char *id);
+/* http_actions.c */
+void http_action(struct http_exchange *x, const char *id);
+/* http_page.c */
+void http_page_index(struct http_exchange *x, const char *id);
+void http_page_script(struct http_exchange *x, const char *id);
+void http_page_style(struct http_exchange *x, const char *id);
 /* http_gateway.c */
 void http_gateway_resolve(struct http_exchange *x, const char *id);
 void http_gateway_page(struct http_exchange *x, const char *id);

@@ -59,7 +59,7 @@ static const struct workspace_row *asked_row(const struct http_exchange *x)
  */
 static bool has_route(const struct http_exchange *x, const struct workspace_row *w)
 {
-        struct view v = http_view(x->site);
+        struct view v = http_view(x);
 
         return view_ready(&v, w) || w->state == WS_SAVING;
 }
@@ -96,7 +96,7 @@ void http_gateway_resolve(struct http_exchange *x, const char *id)
 
 static enum page_id page_of(const struct http_exchange *x, const struct workspace_row *w)
 {
-        struct view v = http_view(x->site);
+        struct view v = http_view(x);
 
         if (!w)
                 return PAGE_UNKNOWN;

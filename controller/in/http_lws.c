@@ -157,6 +157,16 @@ static void read_head(struct lws *wsi, struct http_request *q)
         copy_custom(wsi, "x-original-uri:", q->original_uri, sizeof(q->original_uri), bad);
 }
 
+/* A request id that does not fit is not taken: the request gets one of ours. */
+static void read_ids(struct lws *wsi, struct http_exchange *x)
+{
+        bool bad = false;
+
+        copy_custom(wsi, "x-request-id:", x->request_id, sizeof(x->request_id), &bad);
+        copy_custom(wsi, "idempotency-key:", x->idempotency_key, sizeof(x->idempotency_key),
+                    &x->bad_key);
+}
+
 static void inbox_put(struct http *h, struct session *s)
 {
         uint64_t one = 1;
@@ -261,7 +271,7 @@ static void session_end(struct http *h, struct session *s)
         if (s->queued)
                 inbox_remove(h, s->x);
         s->queued = false;
-        s->x = http_exchange_free(s->x);
+        s->x = http_exchange_leave(s->x);
 }
 
 /* The request is complete. */
@@ -281,11 +291,13 @@ static int begin_request(struct http *h, struct lws *wsi, struct session *s)
         session_end(h, s);
         if (http_exchange_new(s, &s->x) < 0)
                 return -1;
+        s->x->began = loop_clock(h->loop);
         s->wsi = wsi;
         s->http = h;
         s->sent = 0;
         s->head_sent = s->reading = false;
         read_head(wsi, &s->x->req);
+        read_ids(wsi, s->x);
         body_method = s->x->req.method == HTTP_POST || s->x->req.method == HTTP_PUT ||
                       s->x->req.method == HTTP_PATCH;
         if (http_wants_body(&s->x->req, DISCARD_MAX, &length) &&
@@ -344,6 +356,8 @@ static void put_headers(struct head *o, const struct http_exchange *x)
         put(o, "x-content-type-options:", "nosniff");
         put(o, "referrer-policy:", "no-referrer");
         put(o, "content-security-policy:", res->csp);
+        put(o, "x-request-id:", x->request_id);
+        put(o, "idempotency-replayed:", x->replayed ? "true" : NULL);
         put(o, "allow:", res->allow);
         put(o, "location:", res->location);
         put(o, "set-cookie:", res->set_cookie);

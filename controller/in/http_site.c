@@ -8,56 +8,35 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/num.h"
 #include "base/str.h"
-#include "in/web_files.h"
+#include "crypto/digest.h"
 
 #define HTTP_TOKEN_EDGE 1
 #define HTTP_PENDING_MAX 200
 
-/* Nothing from elsewhere, no inline script, nobody may frame it. */
-static const char page_csp[] = "default-src 'none'; script-src 'self'; style-src 'self'; "
-                               "connect-src 'self'; img-src data:; base-uri 'none'; "
-                               "form-action 'none'; frame-ancestors 'none'";
+/* Which roles may; 0 is for everybody (own Host and Origin only). */
+#define ACCESS_PUBLIC 0
+#define ACCESS_ANY HTTP_ROLES_ALL
+#define ACCESS_LAUNCH HTTP_ROLE_LAUNCH
+#define ACCESS_OPERATE HTTP_ROLE_OPERATE
+#define ACCESS_EITHER (HTTP_ROLE_LAUNCH | HTTP_ROLE_OPERATE)
+#define ACCESS_GATEWAY 0 /* the gateway's key, whatever the Host: check_access */
+#define BODY_NONE false
+#define BODY_JSON true
 
-enum access {
-        ACCESS_PUBLIC,  /* own Host and Origin only */
-        ACCESS_TOKEN,   /* and the API token */
-        ACCESS_GATEWAY, /* the gateway's key, whatever the Host */
-};
-
-static void page_index(struct http_exchange *x, const char *id);
-static void page_script(struct http_exchange *x, const char *id);
-static void page_style(struct http_exchange *x, const char *id);
-
-/* "*" stands for one path segment, handed to the handler as `id`. */
 static const struct route {
         enum http_method method;
         const char *path;
-        enum access access;
+        unsigned roles;
         bool json_body;
         void (*fn)(struct http_exchange *x, const char *id);
 } routes[] = {
-        {HTTP_GET, "/v1/workspaces", ACCESS_TOKEN, false, http_api_list},
-        {HTTP_POST, "/v1/workspaces", ACCESS_TOKEN, true, http_api_create},
-        {HTTP_GET, "/v1/workspaces/*", ACCESS_TOKEN, false, http_api_get},
-        {HTTP_DELETE, "/v1/workspaces/*", ACCESS_TOKEN, false, http_api_delete},
-        {HTTP_POST, "/v1/workspaces/*/stop", ACCESS_TOKEN, false, http_api_stop},
-        {HTTP_POST, "/v1/workspaces/*/launch", ACCESS_TOKEN, false, http_api_launch},
-        {HTTP_GET, "/v1/workspaces/*/why", ACCESS_TOKEN, false, http_api_why},
-        {HTTP_POST, "/v1/workspaces/*/abandon", ACCESS_TOKEN, true, http_api_abandon},
-        {HTTP_GET, "/v1/modes", ACCESS_TOKEN, false, http_api_modes},
-        {HTTP_PUT, "/v1/modes/*", ACCESS_TOKEN, true, http_api_mode},
-        {HTTP_GET, "/v1/pools", ACCESS_TOKEN, false, http_api_pools},
-        {HTTP_GET, "/v1/tasks", ACCESS_TOKEN, false, http_api_tasks},
-        {HTTP_GET, "/v1/events", ACCESS_TOKEN, false, http_api_events},
-        {HTTP_GET, "/healthz", ACCESS_PUBLIC, false, http_api_healthz},
-        {HTTP_GET, "/readyz", ACCESS_PUBLIC, false, http_api_readyz},
-        {HTTP_GET, "/", ACCESS_PUBLIC, false, page_index},
-        {HTTP_GET, "/app.js", ACCESS_PUBLIC, false, page_script},
-        {HTTP_GET, "/style.css", ACCESS_PUBLIC, false, page_style},
-        {HTTP_GET, "/internal/resolve", ACCESS_GATEWAY, false, http_gateway_resolve},
-        {HTTP_GET, "/internal/page", ACCESS_GATEWAY, false, http_gateway_page},
+#define HTTP_ROUTE(method, path, access, body, fn)                                                 \
+        {HTTP_##method, path, ACCESS_##access, BODY_##body, fn},
+#include "in/http_route.def"
+#undef HTTP_ROUTE
 };
 
 int http_exchange_new(void *owner, struct http_exchange **ret_exchange)
@@ -85,6 +64,51 @@ struct http_exchange *http_exchange_free(struct http_exchange *x)
         return NULL;
 }
 
+struct http_exchange *http_exchange_leave(struct http_exchange *x)
+{
+        if (!x || !x->ticket || x->answered)
+                return http_exchange_free(x);
+        x->owner = NULL;
+        x->next_ = x->site->orphans;
+        x->site->orphans = x;
+        return NULL;
+}
+
+/* Those that are answered, or all. Never from within an answer: its maker may look at it yet. */
+static void free_orphans(struct http_site *s, bool all)
+{
+        struct http_exchange **p = &s->orphans, *x;
+
+        while ((x = *p)) {
+                if (!all && !x->answered) {
+                        p = &x->next_;
+                        continue;
+                }
+                *p = x->next_;
+                http_exchange_free(x);
+        }
+}
+
+uint64_t http_site_stopped(struct http_site *s)
+{
+        const struct audit_row *row;
+
+        while ((row = shell_audit_after(s->shell, s->audited))) {
+                s->audited = row->seq;
+                s->stopped += row->at.us >= s->started.us && strcmp(row->what, "stopped") == 0 &&
+                              idle_rule_of_reason(row->detail) != IDLE_RULE_NONE;
+        }
+        return s->stopped;
+}
+
+/* Looked at while the rows are there: the shell keeps only the newest. */
+static void on_change(void *ctx, const char *workspace, const char *task)
+{
+        (void)workspace;
+        (void)task;
+        (void)http_site_stopped(ctx);
+}
+
 int http_site_new(struct loop *l, struct shell *sh, const struct http_config *config,
                   http_answer_fn on_answer, void *ctx, struct http_site **ret_site)
 {
@@ -105,16 +129,24 @@ int http_site_new(struct loop *l, struct shell *sh, const struct http_config *co
                 .links = {config->public_scheme, config->host_suffix, config->keys},
                 .on_answer = on_answer,
                 .ctx = ctx,
+                .started = loop_utc(l),
         };
         STR_CUT(s->public_host, config->host_suffix);
         colon = strrchr(s->public_host, ':');
         if (colon)
                 s->public_host[colon - s->public_host] = 0;
-        sha256_of(config->api_token, strlen(config->api_token), s->token_digest);
         keys_gateway(config->keys, s->gateway_key);
         r = pending_set_new(l, sh, HTTP_TOKEN_EDGE, HTTP_PENDING_MAX, &s->pendings);
-        if (r < 0)
-                return free(s), r;
+        if (r == 0)
+                r = http_replay_new(&s->replay);
+        if (r == 0)
+                r = http_tokens_new(l, config->api_token, config->token_file, config->rate,
+                                    config->burst, &s->tokens);
+        if (r < 0) {
+                http_site_free(s);
+                return r;
+        }
+        shell_watch(sh, on_change, s);
         *ret_site = s;
         return 0;
 }
@@ -123,32 +155,90 @@ struct http_site *http_site_free(struct http_site *s)
 {
         if (!s)
                 return NULL;
+        free_orphans(s, true);
+        s->replay = http_replay_free(s->replay);
+        s->tokens = http_tokens_free(s->tokens);
         s->pendings = pending_set_free(s->pendings);
         explicit_bzero(s, sizeof(*s));
         free(s);
         return NULL;
 }
 
-struct view http_view(const struct http_site *s)
+struct view http_view(const struct http_exchange *x)
 {
+        const struct http_site *s = x->site;
+
         return (struct view){
                 .core = shell_core(s->shell),
-                .links = &s->links,
+                .links = x->roles & HTTP_ROLE_LAUNCH ? &s->links : NULL,
                 .now = loop_now(s->loop),
                 .utc = loop_utc(s->loop),
         };
 }
 
+static const char *method_name(enum http_method m)
+{
+        static const char *const names[] = {
+                [HTTP_GET] = "GET",         [HTTP_HEAD] = "HEAD",   [HTTP_POST] = "POST",
+                [HTTP_PUT] = "PUT",         [HTTP_PATCH] = "PATCH", [HTTP_DELETE] = "DELETE",
+                [HTTP_OPTIONS] = "OPTIONS", [HTTP_OTHER] = "other",
+        };
+
+        return names[m];
+}
+
+/* What changes something is in the log; what is only looked at when debugging. */
+static void log_answer(const struct http_exchange *x)
+{
+        bool looks = x->req.method == HTTP_GET || x->req.method == HTTP_HEAD;
+        int64_t ms = mono_diff_ms(x->began, loop_now(x->site->loop));
+
+        if (!str_starts(x->req.path, "/v1/") || (looks && !log_enabled(LOG_DEBUG_LEVEL)))
+                return;
+        log_write(looks ? LOG_DEBUG_LEVEL : LOG_INFO_LEVEL, "api",
+                  LOG_FIELDS(LOG_STR("method", method_name(x->req.method)),
+                             LOG_STR("path", x->req.path), LOG_INT("status", x->res.status),
+                             LOG_STR("actor", x->actor), LOG_STR("request", x->request_id),
+                             LOG_INT("ms", ms)));
+}
+
+/* What may be otherwise in a moment is not kept. */
+static void keep_answer(struct http_exchange *x)
+{
+        const struct http_response *res = &x->res;
+        struct http_replay_answer a = {.status = res->status,
+                                       .content_type = res->content_type,
+                                       .retry_after_s = res->retry_after_s,
+                                       .body = res->body.data,
+                                       .body_len = res->body.len};
+
+        if (res->status >= 500 || res->status == 429 || STR_SET(a.location, res->location) < 0)
+                http_replay_drop(x->site->replay, x->ticket);
+        else
+                http_replay_put(x->site->replay, x->ticket, &a);
+}
+
 void http_answer(struct http_exchange *x, int status)
 {
+        const struct http_site *s = x->site;
+
         x->res.status = status;
         x->answered = true;
-        x->site->on_answer(x->site->ctx, x);
+        if (s->config.observed)
+                s->config.observed(s->config.observed_ctx, x->req.path, status, x->waited,
+                                   loop_clock(s->loop).us - x->began.us);
+        log_answer(x);
+        if (x->ticket)
+                keep_answer(x);
+        if (x->owner)
+                s->on_answer(s->ctx, x);
 }
 
 static uint32_t retry_after_s(enum view_error_id id)
 {
-        return id == VIEW_ERROR_DRAINING ? 30 : id == VIEW_ERROR_NOT_LEADER ? 1 : 5;
+        return id == VIEW_ERROR_DRAINING                                     ? 30
+               : id == VIEW_ERROR_NOT_LEADER || id == VIEW_ERROR_KEY_RUNNING ? 1
+                                                                             : 5;
 }
 
 void http_answer_error(struct http_exchange *x, const struct view_error *e)
@@ -156,14 +246,15 @@ void http_answer_error(struct http_exchange *x, const struct view_error *e)
         int status = view_error_status(e->id);
         uint64_t try_next;
 
-        buf_clear(&x->res.body);
-        x->res.content_type = "application/json";
-        if (view_error_json(e, &x->res.body) < 0)
-                x->res.content_type = NULL;
         if (e->id == VIEW_ERROR_NOT_LEADER &&
             num_parse_u64(x->req.try_next, 400, 599, &try_next) == 0)
                 status = (int)try_next;
-        if (status == 503)
+        buf_clear(&x->res.body);
+        x->res.content_type = x->action ? "application/json" : "application/problem+json";
+        if ((x->action ? view_action_error(e, x->request_id, &x->res.body)
+                       : view_problem_json(e, status, x->request_id, &x->res.body)) < 0)
+                x->res.content_type = NULL;
+        if (status == 503 || e->id == VIEW_ERROR_KEY_RUNNING)
                 x->res.retry_after_s = retry_after_s(e->id);
         if (e->retry_s)
                 x->res.retry_after_s = e->retry_s;
@@ -204,6 +295,7 @@ void http_wait(struct http_exchange *x, pending_fn done)
 {
         struct view_error e;
 
+        x->waited = true;
         x->pending.done = done;
         if (pending_start(x->site->pendings, &x->pending, &e) > 0)
                 http_answer_error(x, &e);
@@ -244,19 +336,18 @@ static bool origin_ours(const struct http_request *q)
         return rest && strcasecmp(rest, q->host) == 0;
 }
 
-static bool token_right(const struct http_site *s, const struct http_request *q)
+/* NULL: none was sent, or nobody's. */
+static struct http_token *token_of(const struct http_site *s, const struct http_request *q)
 {
         static const char scheme[] = "bearer ";
-        uint8_t digest[SHA256_LEN];
         const char *token;
 
         if (strncasecmp(q->authorization, scheme, sizeof(scheme) - 1) != 0)
-                return false;
+                return NULL;
         token = q->authorization + sizeof(scheme) - 1;
         while (*token == ' ')
                 token++;
-        sha256_of(token, strlen(token), digest);
-        return secret_equal(digest, s->token_digest, sizeof(digest));
+        return http_tokens_find(s->tokens, token);
 }
 
 static bool path_matches(const char *pattern, const char *path, char *ret_id, size_t size)
@@ -277,26 +368,6 @@ static bool path_matches(const char *pattern, const char *path, char *ret_id, si
         return true;
 }
 
-static const char *method_name(enum http_method m)
-{
-        switch (m) {
-        case HTTP_GET:
-                return "GET, HEAD";
-        case HTTP_POST:
-                return "POST";
-        case HTTP_DELETE:
-                return "DELETE";
-        case HTTP_PUT:
-                return "PUT";
-        case HTTP_HEAD:
-        case HTTP_PATCH:
-        case HTTP_OPTIONS:
-        case HTTP_OTHER:
-                break;
-        }
-        return "";
-}
-
 /* NULL: answered with 404 or 405 already. */
 static const struct route *find_route(struct http_exchange *x, char *ret_id, size_t size)
 {
@@ -309,8 +380,9 @@ static const struct route *find_route(struct http_exchange *x, char *ret_id, siz
                         continue;
                 if (routes[i].method == m)
                         return &routes[i];
-                n += (size_t)snprintf(allow + n, sizeof(allow) - n, "%s%s", n ? ", " : "",
-                                      method_name(routes[i].method));
+                n += (size_t)snprintf(allow + n, sizeof(allow) - n, "%s%s%s", n ? ", " : "",
+                                      method_name(routes[i].method),
+                                      routes[i].method == HTTP_GET ? ", HEAD" : "");
         }
         if (allow[0]) {
                 STR_CUT(x->res.allow, allow);
@@ -378,6 +450,38 @@ static int check_host(struct http_exchange *x)
         return 0;
 }
 
+/* 0; > 0 answered: this token has asked too often. */
+static int check_rate(struct http_exchange *x, struct http_token *t)
+{
+        const struct http_config *c = &x->site->config;
+        struct view_error e;
+        uint32_t retry_s;
+
+        if (http_tokens_take(x->site->tokens, t, &retry_s) == 0)
+                return 0;
+        view_error_set(&e, VIEW_ERROR_RATE_LIMIT,
+                       "the token \"%s\" makes more than %.0f requests a second (%.0f at once)",
+                       t->name, c->rate, c->burst);
+        e.retry_s = retry_s;
+        http_answer_error(x, &e);
+        return 1;
+}
+
+static int check_token(struct http_exchange *x)
+{
+        struct http_token *t = token_of(x->site, &x->req);
+
+        if (!t) {
+                site_refuse(x, VIEW_ERROR_UNAUTHORIZED, "%s",
+                            x->req.authorization[0] ? "the API token is wrong"
+                                                    : "the API token is missing");
+                return 1;
+        }
+        STR_CUT(x->actor, t->name);
+        x->roles = t->roles;
+        return check_rate(x, t);
+}
+
 static int check_access(struct http_exchange *x)
 {
         if (str_starts(x->req.path, "/internal/")) {
@@ -388,13 +492,20 @@ static int check_access(struct http_exchange *x)
         }
         if (check_host(x) > 0)
                 return 1;
-        if (str_starts(x->req.path, "/v1/") && !token_right(x->site, &x->req)) {
-                site_refuse(x, VIEW_ERROR_UNAUTHORIZED, "%s",
-                            x->req.authorization[0] ? "the API token is wrong"
-                                                    : "the API token is missing");
-                return 1;
-        }
-        return 0;
+        return str_starts(x->req.path, "/v1/") ? check_token(x) : 0;
+}
+
+/* The token is right; is it good for this? */
+bool http_role_missing(struct http_exchange *x, unsigned roles)
+{
+        char needed[64];
+
+        if (!roles || x->roles & roles)
+                return false;
+        http_roles_text(roles, needed, sizeof(needed));
+        site_refuse(x, VIEW_ERROR_FORBIDDEN, "the token \"%s\" has not the role for this: %s",
+                    x->actor, needed);
+        return true;
 }
 
 static bool is_json(const char *content_type)
@@ -406,16 +517,102 @@ static bool is_json(const char *content_type)
                (content_type[n] == 0 || content_type[n] == ';' || content_type[n] == ' ');
 }
 
+static void replay(struct http_exchange *x, const struct http_replay_answer *a)
+{
+        x->replayed = true;
+        x->res.content_type = a->content_type;
+        x->res.retry_after_s = a->retry_after_s;
+        STR_CUT(x->res.location, a->location);
+        if (a->body_len && buf_append(&x->res.body, a->body, a->body_len) < 0)
+                site_refuse(x, VIEW_ERROR_INTERNAL, "the answer could not be made");
+        else
+                http_answer(x, a->status);
+}
+
+/* All that must be the same for the same answer. */
+static int digest_of(const struct http_request *q, uint8_t ret_digest[static SHA256_LEN])
+{
+        struct sha256 *h = sha256_new();
+
+        if (!h)
+                return -ENOMEM;
+        sha256_update(h, method_name(q->method), strlen(method_name(q->method)) + 1);
+        sha256_update(h, q->path, strlen(q->path) + 1);
+        sha256_update(h, q->body.data, q->body.len);
+        sha256_final(h, ret_digest);
+        sha256_free(h);
+        return 0;
+}
+
+/* 0: it is to be done; > 0 answered: it was done before, or cannot be done like this. */
+static int check_replay(struct http_exchange *x)
+{
+        struct http_replay_answer known;
+        char key[HTTP_REPLAY_KEY_SIZE];
+        uint8_t digest[SHA256_LEN];
+
+        if (x->req.method != HTTP_POST || (!x->idempotency_key[0] && !x->bad_key))
+                return 0;
+        if (x->bad_key || !http_replay_key(x->idempotency_key, key)) {
+                site_refuse(x, VIEW_ERROR_BAD_FIELD,
+                            "Idempotency-Key: must be 1 to %d of A-Z a-z 0-9 . _ : -",
+                            HTTP_REPLAY_KEY_SIZE - 1);
+                return 1;
+        }
+        if (digest_of(&x->req, digest) < 0) {
+                site_refuse(x, VIEW_ERROR_BUSY, "the controller is short of memory");
+                return 1;
+        }
+        switch (http_replay_begin(x->site->replay, x->began, x->actor, key, digest, &x->ticket,
+                                  &known)) {
+        case HTTP_REPLAY_NEW:
+                return 0;
+        case HTTP_REPLAY_KNOWN:
+                replay(x, &known);
+                return 1;
+        case HTTP_REPLAY_RUNNING:
+                site_refuse(x, VIEW_ERROR_KEY_RUNNING,
+                            "the request that came first with this Idempotency-Key still waits");
+                return 1;
+        case HTTP_REPLAY_DIFFERENT:
+                site_refuse(x, VIEW_ERROR_KEY_REUSED,
+                            "this Idempotency-Key came with another request before");
+                return 1;
+        case HTTP_REPLAY_FULL:
+                site_refuse(x, VIEW_ERROR_BUSY, "no more answers can be kept at the moment");
+                return 1;
+        }
+        return 0;
+}
+
+/* The client's own id of this request, when it can stand in a log and in an answer; else ours. */
+static void name_request(struct http_exchange *x)
+{
+        static const char allowed[] = "0123456789abcdefghijklmnopqrstuvwxyz"
+                                      "ABCDEFGHIJKLMNOPQRSTUVWXYZ._-";
+        uint8_t random[8];
+        char hex[2 * sizeof(random) + 1];
+
+        if (x->request_id[0] && !x->request_id[strspn(x->request_id, allowed)])
+                return;
+        random_bytes(random, sizeof(random));
+        hex_encode(random, sizeof(random), hex);
+        (void)snprintf(x->request_id, sizeof(x->request_id), "req-%s", hex);
+}
+
 void http_site_take(struct http_site *s, struct http_exchange *x)
 {
         const struct route *route;
         char id[64] = "";
 
+        free_orphans(s, false);
         x->site = s;
+        x->action = strcmp(x->req.path, "/v1/actions") == 0;
+        name_request(x);
         if (check_framing(x) > 0 || check_access(x) > 0)
                 return;
         route = find_route(x, id, sizeof(id));
-        if (!route)
+        if (!route || http_role_missing(x, route->roles))
                 return;
         if (route->json_body && !is_json(x->req.content_type)) {
                 site_refuse(x, VIEW_ERROR_BAD_MEDIA_TYPE, "Content-Type must be application/json");
@@ -426,7 +623,8 @@ void http_site_take(struct http_site *s, struct http_exchange *x)
                             "a workspace id is \"ws-\" and 12 characters of a-z 2-7");
                 return;
         }
-        route->fn(x, id);
+        if (check_replay(x) == 0)
+                route->fn(x, id);
 }
 
 bool http_access_valid(const struct http_site *s, const char *workspace, const char *access,
@@ -447,45 +645,4 @@ bool http_access_valid(const struct http_site *s, const char *workspace, const c
                 return false;
         *ret_expires = expires;
         return true;
-}
-
-/* A file of the page: built in, or read anew each time when a folder was configured. */
-static void answer_file(struct http_exchange *x, const char *name, const char *content_type,
-                        const unsigned char *data, size_t len)
-{
-        char path[512];
-        int r;
-
-        if (x->site->config.web_dir) {
-                (void)snprintf(path, sizeof(path), "%s/%s", x->site->config.web_dir, name);
-                r = file_read(path, &x->res.body);
-        } else {
-                r = buf_append(&x->res.body, data, len);
-        }
-        if (r < 0) {
-                site_refuse(x, VIEW_ERROR_INTERNAL, "%s can not be read", name);
-                return;
-        }
-        x->res.content_type = content_type;
-        x->res.csp = page_csp;
-        http_answer(x, 200);
-}
-
-static void page_index(struct http_exchange *x, const char *id)
-{
-        (void)id;
-        answer_file(x, "index.html", "text/html; charset=utf-8", web_index_html,
-                    web_index_html_len);
-}
-
-static void page_script(struct http_exchange *x, const char *id)
-{
-        (void)id;
-        answer_file(x, "app.js", "text/javascript; charset=utf-8", web_app_js, web_app_js_len);
-}
-
-static void page_style(struct http_exchange *x, const char *id)
-{
-        (void)id;
-        answer_file(x, "style.css", "text/css; charset=utf-8", web_style_css, web_style_css_len);
 }

@@ -124,9 +124,13 @@ static int render_done(const struct ask *a, struct buf *out)
         case PENDING_STOP:
         case PENDING_DELETE:
         case PENDING_ABANDON:
+        case PENDING_RESTART:
+        case PENDING_KEEP:
                 if (w)
                         return view_workspace(&v, w, out);
                 break;
+        case PENDING_POOL:
+                return view_pools(&v, out);
         case PENDING_MODE:
                 return view_modes(&v, out);
         case PENDING_SHUTDOWN:

@@ -36,11 +36,16 @@ static bool goal_reached(const struct pending *p)
         case PENDING_LAUNCH:
                 w = row_of(p);
                 return w && view_ready(&v, w);
+        case PENDING_RESTART:
+                w = row_of(p);
+                return w && w->generation > p->generation && view_ready(&v, w);
         case PENDING_STOP:
                 w = row_of(p);
                 return !w || w->state == WS_STOPPED || w->state == WS_DELETED;
         case PENDING_DELETE:
         case PENDING_ABANDON:
+        case PENDING_KEEP:
+        case PENDING_POOL:
         case PENDING_MODE:
         case PENDING_SHUTDOWN:
                 return true;
@@ -61,7 +66,10 @@ static bool hopeless(const struct pending *p)
 
         if (p->kind == PENDING_LAUNCH)
                 return !w || w->state == WS_STOPPED || w->state == WS_DELETED;
-        return p->kind == PENDING_STOP && w && w->state == WS_ATTENTION;
+        if (p->kind == PENDING_RESTART && (!w || w->state == WS_STOPPED || w->state == WS_DELETED))
+                return true;
+        return (p->kind == PENDING_STOP || p->kind == PENDING_RESTART) && w &&
+               w->state == WS_ATTENTION;
 }
 
 static void finish(struct pending *p, enum pending_end end)
@@ -195,9 +203,13 @@ static void post(struct pending_set *s, struct pending *p)
         case PENDING_STOP:
         case PENDING_DELETE:
         case PENDING_ABANDON:
-                ev.type = p->kind == PENDING_STOP     ? EV_REQ_STOP
-                          : p->kind == PENDING_DELETE ? EV_REQ_DELETE
-                                                      : EV_REQ_ABANDON;
+        case PENDING_RESTART:
+        case PENDING_KEEP:
+                ev.type = p->kind == PENDING_DELETE    ? EV_REQ_DELETE
+                          : p->kind == PENDING_ABANDON ? EV_REQ_ABANDON
+                          : p->kind == PENDING_KEEP    ? EV_REQ_KEEP
+                                                       : EV_REQ_STOP;
+                ev.req_workspace.again = p->kind == PENDING_RESTART;
                 ev.req_workspace.token = p->token;
                 STR_CUT(ev.req_workspace.id, p->workspace);
                 STR_CUT(ev.req_workspace.actor, p->actor);
@@ -212,6 +224,15 @@ static void post(struct pending_set *s, struct pending *p)
                 STR_CUT(ev.req_mode.type, p->mode->type);
                 STR_CUT(ev.req_mode.reason, p->mode->reason);
                 STR_CUT(ev.req_mode.actor, p->actor);
+                break;
+        case PENDING_POOL:
+                ev.type = EV_REQ_POOL;
+                ev.req_pool.token = p->token;
+                ev.req_pool.set = p->pool->set;
+                ev.req_pool.size = p->pool->size;
+                STR_CUT(ev.req_pool.type, p->pool->type);
+                STR_CUT(ev.req_pool.reason, p->pool->reason);
+                STR_CUT(ev.req_pool.actor, p->actor);
                 break;
         case PENDING_SHUTDOWN:
                 ev.type = EV_REQ_SHUTDOWN;
@@ -252,6 +273,7 @@ int pending_start(struct pending_set *s, struct pending *p, struct view_error *r
         post(s, p);
         p->launch = NULL;
         p->mode = NULL;
+        p->pool = NULL;
         p->reason = NULL;
         if (!asks)
                 (void)look_at(p);

@@ -21,6 +21,9 @@ enum pending_kind {
         PENDING_LAUNCH,   /* goal: ready */
         PENDING_STOP,     /* goal: stopped */
         PENDING_DELETE,   /* goal: accepted */
+        PENDING_RESTART,  /* goal: ready, in a later generation */
+        PENDING_KEEP,     /* goal: accepted */
+        PENDING_POOL,     /* goal: accepted */
         PENDING_ABANDON,  /* goal: accepted */
         PENDING_MODE,     /* goal: accepted */
         PENDING_SHUTDOWN, /* goal: accepted */
@@ -42,9 +45,11 @@ struct pending {
         enum pending_kind kind;
         char workspace[CORE_ID_SIZE];
         const char *actor;
-        const struct view_launch *launch; /* for a launch by key; else NULL. Read in start only. */
-        const struct view_mode *mode;     /* for MODE. Read in start only. */
-        const char *reason;               /* of an operator, or NULL. Read in start only. */
+        const struct view_launch *launch;  /* for a launch by key; else NULL. Read in start only. */
+        const struct view_mode *mode;      /* for MODE. Read in start only. */
+        const struct view_pool_size *pool; /* for POOL. Read in start only. */
+        uint64_t generation;               /* for RESTART: what it has before */
+        const char *reason;                /* of an operator, or NULL. Read in start only. */
         int64_t wait_ms;
         uint64_t after;
         pending_fn done;

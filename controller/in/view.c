@@ -129,6 +129,17 @@ void view_error_reply(struct view_error *e, enum reply_status status, const char
                 view_error_set(e, VIEW_ERROR_QUEUE_FULL,
                                "too many people wait for a workspace of this type");
                 return;
+        case REPLY_NOT_RUNNING:
+                view_error_set(e, VIEW_ERROR_NOT_ALIVE,
+                               "workspace %s does not run: only what runs is kept or restarted",
+                               subject);
+                return;
+        case REPLY_KEPT_LONG:
+                view_error_set(e, VIEW_ERROR_KEPT_LONG,
+                               "nothing but keep-alive has spoken for a person in workspace %s for "
+                               "4 hours",
+                               subject);
+                return;
         case REPLY_NOT_ATTENTION:
                 view_error_set(e, VIEW_ERROR_NOT_ATTENTION,
                                "workspace %s is not in attention: only what cannot save is ended "

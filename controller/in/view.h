@@ -63,6 +63,17 @@ struct view_launch {
 NODISCARD int view_launch_parse(const char *text, size_t len, struct view_launch *ret_launch,
                                 struct view_error *ret_error);
 
+/* What the events of the first design ask for. */
+struct view_action {
+        enum { VIEW_ACTION_LAUNCH, VIEW_ACTION_MONITOR, VIEW_ACTION_TERMINATE } kind;
+        struct view_launch launch; /* when LAUNCH */
+        char task_arn[256];        /* when TERMINATE */
+};
+
+/* {"action":"launch","user_id":42,"workspace_type":"vscode"}; user_id may be a number here. */
+NODISCARD int view_action_parse(const char *text, size_t len, struct view_action *ret_action,
+                                struct view_error *ret_error);
+
 /* An operator's mode (core/mode.def). */
 struct view_mode {
         enum core_mode mode;
@@ -74,6 +85,19 @@ struct view_mode {
 /* Body of PUT /v1/modes/MODE: {"on":true,"hard":false,"workspace_type":"…","reason":"…"}. */
 NODISCARD int view_mode_parse(const char *mode, const char *text, size_t len,
                               struct view_mode *ret_mode, struct view_error *ret_error);
+/* A size that an operator sets for the pool of a type. */
+struct view_pool_size {
+        char type[CORE_TYPE_SIZE];
+        bool set; /* false: as its policy says */
+        uint32_t size;
+        char reason[CORE_REASON_SIZE];
+};
+
+#define VIEW_POOL_SIZE_MAX 4096
+
+/* Body of PUT /v1/pools/TYPE: {"size":5,"reason":"…"} or {"size":null}. */
+NODISCARD int view_pool_parse(const char *type, const char *text, size_t len,
+                              struct view_pool_size *ret_pool, struct view_error *ret_error);
 /* Body of an abandon: {"reason":"…"}, which is needed. */
 NODISCARD int view_reason_parse(const char *text, size_t len,
                                 char ret_reason[static CORE_REASON_SIZE],
@@ -140,6 +164,21 @@ NODISCARD int view_why(const struct view *v, const struct workspace_row *w, stru
 NODISCARD int view_status(const struct view *v, bool writable, const struct shell_lead *lead,
                           struct buf *out);
 NODISCARD int view_error_json(const struct view_error *e, struct buf *out);
+/*
+ * The same as a problem document (RFC 9457): type, title, status, detail, instance, and of ours
+ * `code`, `hint` and what the error has more; `error` repeats it as above.
+ */
+NODISCARD int view_problem_json(const struct view_error *e, int status, const char *instance,
+                                struct buf *out);
+/* {"status":"ready","url":…,"startup_time":0.3,"task_arn":…,"workspace":…} */
+NODISCARD int view_action_launched(const struct view *v, const struct workspace_row *w,
+                                   int64_t waited_ms, struct buf *out);
+/* {"terminated":2,"active":17} */
+NODISCARD int view_action_monitored(const struct view *v, uint64_t terminated, struct buf *out);
+/* {"status":"terminated"} */
+NODISCARD int view_action_status(const char *status, struct buf *out);
+/* {"status":"error","error":"the message","code":…,"hint":…,"instance":…} */
+NODISCARD int view_action_error(const struct view_error *e, const char *instance, struct buf *out);
 /* What `wsctl nginx-config` needs. */
 NODISCARD int view_gateway(const char *controller, const char *host_suffix, const char *scheme,
                            const char *gateway_key, struct buf *out);

@@ -675,23 +675,6 @@ int view_status(const struct view *v, bool writable, const struct shell_lead *le
         return print_to(o, out);
 }
 
-int view_error_json(const struct view_error *e, struct buf *out)
-{
-        AUTO_JSON *o = cJSON_CreateObject();
-        cJSON *err = cJSON_AddObjectToObject(o, "error");
-
-        add_str(err, "code", view_error_code(e->id));
-        add_str(err, "message", e->message);
-        add_str(err, "hint", view_error_hint(e->id));
-        if (e->place)
-                add_count(err, "place", e->place);
-        if (e->retry_s)
-                add_count(err, "retry_s", e->retry_s);
-        if (e->leader[0])
-                add_str(err, "leader", e->leader);
-        return print_to(o, out);
-}
-
 int view_gateway(const char *controller, const char *host_suffix, const char *scheme,
                  const char *gateway_key, struct buf *out)
 {

@@ -1,5 +1,6 @@
 #include "in/view.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -207,6 +208,63 @@ int view_launch_parse(const char *text, size_t len, struct view_launch *ret_laun
         return obj ? launch_from(obj, ret_launch, ret_error) : 1;
 }
 
+/* A platform's number of a person is a name as well. */
+static void name_number(cJSON *obj, const char *field)
+{
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(obj, field);
+        double v = cJSON_IsNumber(item) ? item->valuedouble : -1;
+        char text[24];
+
+        if (!(v >= 0 && v <= 9007199254740992.0) || (double)(uint64_t)v != v)
+                return;
+        (void)snprintf(text, sizeof(text), "%llu", (unsigned long long)v);
+        cJSON_ReplaceItemInObjectCaseSensitive(obj, field, cJSON_CreateString(text));
+}
+
+static int take_arn(const cJSON *obj, char *dst, size_t size, struct view_error *ret_error)
+{
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(obj, "task_arn");
+
+        if (cJSON_IsString(item) && item->valuestring[0] &&
+            str_copy(dst, size, item->valuestring) == 0)
+                return 0;
+        view_error_set(ret_error, VIEW_ERROR_BAD_FIELD,
+                       "task_arn: must be a text of 1 to %zu bytes", size - 1);
+        return 1;
+}
+
+int view_action_parse(const char *text, size_t len, struct view_action *ret_action,
+                      struct view_error *ret_error)
+{
+        AUTO_JSON *obj = parse_object(text, len, ret_error);
+        struct view_action a = {0};
+        char action[24];
+        int r;
+
+        if (!obj)
+                return 1;
+        r = take_name(obj, "action", NULL, action, sizeof(action), ret_error);
+        if (r != 0)
+                return r;
+        if (strcmp(action, "launch") == 0) {
+                a.kind = VIEW_ACTION_LAUNCH;
+                name_number(obj, "user_id");
+                r = launch_from(obj, &a.launch, ret_error);
+        } else if (strcmp(action, "monitor") == 0) {
+                a.kind = VIEW_ACTION_MONITOR;
+        } else if (strcmp(action, "terminate") == 0) {
+                a.kind = VIEW_ACTION_TERMINATE;
+                r = take_arn(obj, a.task_arn, sizeof(a.task_arn), ret_error);
+        } else {
+                view_error_set(ret_error, VIEW_ERROR_BAD_FIELD,
+                               "action: is none of launch, monitor, terminate");
+                r = 1;
+        }
+        if (r == 0)
+                *ret_action = a;
+        return r;
+}
+
 /* A bool into *ret_value, which stays as it is when the field is absent. */
 static int take_bool(const cJSON *obj, const char *field, bool *ret_value,
                      struct view_error *ret_error)
@@ -307,6 +365,37 @@ static int take_count(const cJSON *obj, const char *field, uint64_t max, uint64_
         *ret_value = (uint64_t)v;
         *ret_given = true;
         return 0;
+}
+
+int view_pool_parse(const char *type, const char *text, size_t len, struct view_pool_size *ret_pool,
+                    struct view_error *ret_error)
+{
+        AUTO_JSON *obj = parse_object(text, len, ret_error);
+        const cJSON *size = cJSON_GetObjectItemCaseSensitive(obj, "size");
+        struct view_pool_size p = {.set = !cJSON_IsNull(size)};
+        bool given = false;
+        uint64_t n = 0;
+        int r;
+
+        if (!obj)
+                return 1;
+        if (STR_SET(p.type, type) < 0 || !name_valid(type, sizeof(p.type) - 1)) {
+                view_error_set(ret_error, VIEW_ERROR_UNKNOWN_TYPE,
+                               "workspace_type: there is no type \"%.64s\"", type);
+                return 1;
+        }
+        r = p.set ? take_count(obj, "size", VIEW_POOL_SIZE_MAX, &n, &given, ret_error) : 0;
+        if (r == 0 && p.set && !given) {
+                view_error_set(ret_error, VIEW_ERROR_BAD_FIELD,
+                               "size: is missing; give a number, or null for what the policy says");
+                r = 1;
+        }
+        if (r == 0)
+                r = take_reason(obj, p.set, p.reason, sizeof(p.reason), ret_error);
+        p.size = (uint32_t)n;
+        if (r == 0)
+                *ret_pool = p;
+        return r;
 }
 
 static int take_prefix(const cJSON *obj, char *dst, size_t size, struct view_error *ret_error)

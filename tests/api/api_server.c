@@ -1,6 +1,6 @@
 /*
  * The controller's HTTP and ops edges on top of fake_core: what tests/api/run talks to.
- *   api_server PORT STATE_DIR HOST_SUFFIX
+ *   api_server PORT STATE_DIR HOST_SUFFIX [TOKEN_FILE [RATE BURST]]
  * Prints "port N" when it listens; takes commands (fake_core.h) on standard input and answers each
  * with "ok" or "no"; ends at end of file or shutdown.
  */
@@ -73,12 +73,17 @@ int main(int argc, char **argv)
         };
         struct server s = {.input = LOOP_FD_NULL};
         char url[300];
-        uint64_t port;
+        uint64_t port, rate = 0, burst = 1;
         int r;
 
         log_init("api_server", LOG_INFO_LEVEL);
-        if (argc != 4 || num_parse_u64(argv[1], 0, 65535, &port) < 0)
+        if ((argc != 4 && argc != 5 && argc != 7) || num_parse_u64(argv[1], 0, 65535, &port) < 0 ||
+            (argc == 7 && (num_parse_u64(argv[5], 0, 1000, &rate) < 0 ||
+                           num_parse_u64(argv[6], 1, 1000, &burst) < 0)))
                 return 2;
+        config.token_file = argc > 4 ? argv[4] : NULL;
+        config.rate = (double)rate;
+        config.burst = (double)burst;
         for (size_t i = 0; i < sizeof(keys.master); i++)
                 keys.master[i] = (uint8_t)i;
         if (loop_new(&s.loop) < 0)

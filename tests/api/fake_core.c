@@ -17,6 +17,9 @@ struct fake_mode {
 };
 
 struct core {
+        bool pool_set;
+        uint32_t pool_size;
+        char pool_why[CORE_REASON_SIZE];
         struct fake_mode modes[2][MODE_MAX]; /* for every type; for the only one */
         struct workspace_row ws[ROWS_MAX];
         struct task_row tasks[ROWS_MAX]; /* tasks[i] is of ws[i]; "" id: none */
@@ -124,7 +127,6 @@ bool core_idle(const struct core *c, const char *workspace, mono_t now, struct c
 
 bool core_pool(const struct core *c, uint32_t i, struct pool_view *ret_view)
 {
-        (void)c;
         if (i > 0)
                 return false;
         *ret_view = (struct pool_view){.type = "vscode",
@@ -135,6 +137,11 @@ bool core_pool(const struct core *c, uint32_t i, struct pool_view *ret_view)
                                        .spent = 1250000,
                                        .reason = "the floor of 2",
                                        .breaker_until = MONO_NEVER};
+        if (c->pool_set) {
+                ret_view->target = c->pool_size;
+                ret_view->policy = "set";
+                ret_view->reason = c->pool_why;
+        }
         return true;
 }
 
@@ -346,6 +353,11 @@ static void stop(struct shell *s, const struct core_event *ev, enum ws_state sta
                 reply(s, ev->req_workspace.token, REPLY_NOT_FOUND, ev->req_workspace.id);
                 return;
         }
+        if (ev->req_workspace.again && s->core.ws[i].state != WS_RUNNING) {
+                reply(s, ev->req_workspace.token, REPLY_NOT_RUNNING, ev->req_workspace.id);
+                return;
+        }
+        s->core.ws[i].wanted = ev->req_workspace.again;
         audit(s, ev->req_workspace.id, ev->req_workspace.actor,
               state == WS_DELETED ? "delete" : "stop");
         if (s->core.ws[i].state != state && s->core.ws[i].state != WS_STOPPED)
@@ -366,6 +378,37 @@ static void abandon(struct shell *s, const struct core_event *ev)
         }
         reply(s, ev->req_workspace.token, may ? REPLY_OK : REPLY_NOT_ATTENTION,
               ev->req_workspace.id);
+}
+
+static void keep(struct shell *s, const struct core_event *ev)
+{
+        size_t i = index_of(&s->core, ev->req_workspace.id);
+        bool long_ago = i < ROWS_MAX && str_starts(s->core.ws[i].key.user_id, "script");
+
+        if (i == ROWS_MAX || s->core.ws[i].state != WS_RUNNING) {
+                reply(s, ev->req_workspace.token, REPLY_NOT_RUNNING, ev->req_workspace.id);
+                return;
+        }
+        if (!long_ago) {
+                audit(s, ev->req_workspace.id, ev->req_workspace.actor, "kept");
+                STR_CUT(s->core.person_by[i], "api");
+                s->core.live[i].person_age_ms = 0;
+        }
+        reply(s, ev->req_workspace.token, long_ago ? REPLY_KEPT_LONG : REPLY_OK,
+              ev->req_workspace.id);
+}
+
+static void set_pool(struct shell *s, const struct core_event *ev)
+{
+        bool known = strcmp(ev->req_pool.type, "vscode") == 0;
+
+        if (known) {
+                s->core.pool_set = ev->req_pool.set;
+                s->core.pool_size = ev->req_pool.size;
+                (void)snprintf(s->core.pool_why, sizeof(s->core.pool_why), "%s: %.80s",
+                               ev->req_pool.actor, ev->req_pool.reason);
+        }
+        reply(s, ev->req_pool.token, known ? REPLY_OK : REPLY_BAD_TYPE, "");
 }
 
 static void set_mode(struct shell *s, const struct core_event *ev)
@@ -389,6 +432,10 @@ void shell_post(struct shell *s, struct core_event *ev)
                 launch(s, ev);
         } else if (ev->type == EV_REQ_STOP) {
                 stop(s, ev, WS_SAVING);
+        } else if (ev->type == EV_REQ_KEEP) {
+                keep(s, ev);
+        } else if (ev->type == EV_REQ_POOL) {
+                set_pool(s, ev);
         } else if (ev->type == EV_REQ_DELETE) {
                 stop(s, ev, WS_DELETED);
         } else if (ev->type == EV_REQ_ABANDON) {
@@ -408,13 +455,18 @@ void shell_post(struct shell *s, struct core_event *ev)
 static void on_timer(void *ctx)
 {
         struct shell *s = ctx;
+        bool again = false;
 
         for (size_t i = 0; s->automatic && i < ROWS_MAX; i++) {
                 if (s->core.ws[i].state == WS_STARTING && s->core.ws[i].id[0])
                         set_state(s, i, WS_RUNNING);
                 else if (s->core.ws[i].state == WS_SAVING)
                         set_state(s, i, WS_STOPPED);
+                if (s->core.ws[i].state == WS_STOPPED && STEAL(s->core.ws[i].wanted, false))
+                        set_state(s, i, WS_STARTING), again = true;
         }
+        if (again)
+                loop_timer_set_in(&s->timer, 150);
         if (s->exit_soon)
                 loop_exit(s->loop, 0);
 }
@@ -505,8 +557,8 @@ static bool command_on(struct shell *s, size_t i, const char *verb, const char *
                         STR_CUT(s->core.ws[i].reason, rest);
         } else if (strcmp(verb, "task") == 0 && task_state_parse(word, &task)) {
                 s->core.tasks[i].state = task;
-        } else if (strcmp(verb, "stopping") == 0) {
-                audit(s, s->core.ws[i].id, "core", "stopping");
+        } else if (strcmp(verb, "stopping") == 0 || strcmp(verb, "stopped") == 0) {
+                audit(s, s->core.ws[i].id, "core", verb);
                 (void)snprintf(s->audit[s->n_audit - 1].detail, CORE_REASON_SIZE, "%s %s", word,
                                rest ? rest : "");
         } else if (strcmp(verb, "addr") == 0) {

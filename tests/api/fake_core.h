@@ -13,6 +13,6 @@ struct shell *fake_shell_free(struct shell *s);
  * MS", "auto 0|1" (launches become ready by themselves), "writable 0|1", "replies 0|1" (commits
  * hang), "lead 0|1", "leader URL", "event WHAT", "drain 0|1", "pid"; evidence: "person ID SOURCE
  * AGE", "job ID NAME 2m", "browser ID never|left AGE", "confidence ID WORD", "unknown ID N";
- * "stopping ID REASON" writes to the history. false: unknown.
+ * "stopping ID REASON" and "stopped ID REASON" write to the history. false: unknown.
  */
 bool fake_command(struct shell *s, char *line);

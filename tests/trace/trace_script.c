@@ -145,6 +145,10 @@ static bool on_request(const struct words *w, struct core_event *ev)
                 ev->type = EV_REQ_STOP;
         else if (strcmp(word(w, 0), "delete") == 0)
                 ev->type = EV_REQ_DELETE;
+        else if (strcmp(word(w, 0), "keep") == 0)
+                ev->type = EV_REQ_KEEP;
+        else if (strcmp(word(w, 0), "restart-it") == 0)
+                ev->type = EV_REQ_STOP, ev->req_workspace.again = true;
         else if (strcmp(word(w, 0), "abandon") == 0)
                 ev->type = EV_REQ_ABANDON;
         else
@@ -164,6 +168,21 @@ static bool on_mode(const struct words *w, struct core_event *ev)
         value(w, "reason", ev->req_mode.reason, sizeof(ev->req_mode.reason));
         return core_mode_parse(word(w, 0), &ev->req_mode.mode) &&
                (ev->req_mode.on || strcmp(word(w, 1), "off") == 0);
+}
+
+/* size type=code size=3 reason="…"; without a size: as its policy says */
+static bool on_size(const struct words *w, struct core_event *ev)
+{
+        int64_t size = number(w, "size", -1);
+
+        ev->type = EV_REQ_POOL;
+        ev->req_pool.token = 1;
+        ev->req_pool.set = size >= 0;
+        ev->req_pool.size = (uint32_t)MAX(size, 0);
+        STR_CUT(ev->req_pool.actor, "operator");
+        value(w, "type", ev->req_pool.type, sizeof(ev->req_pool.type));
+        value(w, "reason", ev->req_pool.reason, sizeof(ev->req_pool.reason));
+        return true;
 }
 
 /* target type=code size=3 reason="…" */
@@ -205,6 +224,7 @@ static bool on_inventory(const struct words *w, struct core_event *ev)
 {
         ev->type = EV_INVENTORY_DONE;
         ev->inventory.certain = !flag(w, "late");
+        ev->inventory.own_machines = flag(w, "own-machines");
         return true;
 }
 
@@ -323,7 +343,8 @@ bool script_event(const char *line, struct core_event *ret_event)
                 {"hello", on_hello},         {"report", on_report},     {"saved", on_saved},
                 {"verified", on_verified},   {"salvaged", on_salvaged}, {"pause", on_mode},
                 {"maintenance", on_mode},    {"drain", on_mode},        {"notice", on_notice},
-                {"abandon", on_request},     {"target", on_target},
+                {"abandon", on_request},     {"target", on_target},     {"keep", on_request},
+                {"restart-it", on_request},  {"size", on_size},
         };
         struct words w;
 

@@ -352,9 +352,10 @@ static void request(struct world *w)
                 STR_CUT(ev.launch.key.type, "code");
                 ev.launch.token = 1;
         } else {
-                ev.type = what < 19 ? EV_REQ_STOP : EV_REQ_DELETE;
+                ev.type = what < 18 ? EV_REQ_STOP : what < 19 ? EV_REQ_KEEP : EV_REQ_DELETE;
                 STR_CUT(ev.req_workspace.id, id);
                 ev.req_workspace.token = 1;
+                ev.req_workspace.again = what == 17;
         }
         give(w, &ev);
 }

@@ -56,7 +56,8 @@ static void act(struct sizing_world *w, const struct core_effect *e)
                 w->live--;
                 todo(w->now_us, TODO_ENDED, e->stop_task.task, 0);
         } else if (e->type == FX_COMMAND && e->command.verb == COMMAND_CLAIM) {
-                todo(w->now_us, TODO_READY, e->command.task, e->command.generation);
+                todo(w->now_us + w->claim_s * US_PER_S, TODO_READY, e->command.task,
+                     e->command.generation);
         } else if (e->type == FX_PUT_SETTING) {
                 put_row(w, &e->setting_row);
         } else if (e->type == FX_AUDIT && strcmp(e->audit_row.what, "pool-forgot") == 0) {
@@ -172,7 +173,9 @@ void sizing_open(struct sizing_world *w)
                                                     .setting_row = w->rows[i]});
         }
         give(w, (struct core_event){.type = EV_BOOT_DONE});
-        give(w, (struct core_event){.type = EV_INVENTORY_DONE, .inventory = {.certain = true}});
+        give(w,
+             (struct core_event){.type = EV_INVENTORY_DONE,
+                                 .inventory = {.certain = true, .own_machines = w->own_machines}});
 }
 
 void sizing_reopen(struct sizing_world *w, int64_t s)

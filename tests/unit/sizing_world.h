@@ -16,6 +16,8 @@ struct sizing_world {
         struct core_config config; /* set before sizing_open */
         int64_t utc_s;             /* at the start */
         int64_t lead_s;
+        int64_t claim_s;   /* from a claim to ready */
+        bool own_machines; /* of the provider */
         /* What happened. */
         struct core *core;
         int64_t now_us;
