@@ -19,6 +19,7 @@
 #include "timetable_file.h"
 
 #define STORAGE_URL_TTL_S 86400
+#define STORAGE_SWEEP_BATCH 8
 /* A controller that was frozen may have launched something when it awoke. */
 #define STRAYS_MS INT64_C(15000)
 
@@ -112,6 +113,9 @@ static int start_storage(struct edges *e)
                 .keys = e->c.keys,
                 .max_bytes = (uint64_t)config_num(e->c.config, CONFIG_STORAGE_MAX_BYTES),
                 .url_ttl_s = STORAGE_URL_TTL_S,
+                .retention = {(uint32_t)config_num(e->c.config, CONFIG_SAVE_KEEP_LAST),
+                              (uint32_t)config_num(e->c.config, CONFIG_SAVE_KEEP_DAYS)},
+                .sweep_batch = STORAGE_SWEEP_BATCH,
         };
         int r;
 

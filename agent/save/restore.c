@@ -27,8 +27,8 @@
 #include "save/grant.h"
 #include "roles.h"
 #include "save/walk.h"
+#include "snapshot/manifest.h"
 #include "wire/blob.h"
-#include "wire/save_head.h"
 
 #define PATIENCE_MS (10 * INT64_C(60000))
 #define BACKOFF_MS 200
@@ -134,10 +134,10 @@ static int fetch(struct restore *s, const char *name, int fd, uint64_t length, c
 
 /* As judge. */
 static int fetch_manifest(struct restore *s, const struct blob_restore_save *save, int fd,
-                          struct save_head *ret)
+                          struct snapshot_reader **ret)
 {
-        AUTO_BUF text = BUF_INIT(BLOB_MANIFEST_MAX + 1);
-        struct save_head h = {0};
+        char error[SNAPSHOT_ERROR_SIZE];
+        const struct snapshot_header *h;
         char name[64];
         int r;
 
@@ -146,22 +146,13 @@ static int fetch_manifest(struct restore *s, const struct blob_restore_save *sav
         r = fetch(s, name, fd, save->length, save->sha256);
         if (r != 0)
                 return r;
-        if (lseek(fd, 0, SEEK_SET) < 0)
-                return refuse_errno(s, "manifest", -errno);
-        r = fd_read_all(fd, &text);
-        if (r < 0)
-                return refuse_errno(s, "manifest", r);
-        r = save_head_read(text.data, text.len, &h);
-        if (r == 0 && (strcmp(h.workspace, s->request.workspace) != 0 ||
-                       h.generation != save->generation || h.seq != save->seq || !h.n_archives)) {
-                save_head_deinit(&h);
-                r = -EBADMSG;
-        }
-        if (r != 0) {
+        r = snapshot_reader_open(fd, error, ret);
+        h = r == 0 ? snapshot_reader_header(*ret) : NULL;
+        if (!h || strcmp(h->workspace, s->request.workspace) != 0 ||
+            h->save.generation != save->generation || h->save.seq != save->seq || !h->n_archives) {
                 STR_CUT(s->result.message, "the manifest is not the one of this save");
                 return 1;
         }
-        *ret = h;
         return 0;
 }
 
@@ -177,7 +168,7 @@ static int append(int from, int to)
 }
 
 /* The parts of the one archive, behind each other in `fd`. As judge. */
-static int fetch_parts(struct restore *s, const struct save_archive *a, int fd)
+static int fetch_parts(struct restore *s, const struct snapshot_archive *a, int fd)
 {
         AUTO_CLOSE part = job_temp_file(&s->job);
         int r = part < 0 ? part : 0;
@@ -185,11 +176,12 @@ static int fetch_parts(struct restore *s, const struct save_archive *a, int fd)
         if (r == 0 && (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0))
                 r = -errno;
         for (uint32_t i = 0; r == 0 && i < a->n_parts; i++) {
-                char name[64];
+                char name[80], hex[SHA256_HEX];
 
                 (void)snprintf(name, sizeof(name), "%" PRIu64 "-%" PRIu64 "/%u-%05u.tar.zst",
-                               a->generation, a->seq, a->index, i);
-                r = fetch(s, name, part, a->parts[i].length, a->parts[i].sha256);
+                               a->save.generation, a->save.seq, a->number, i);
+                hex_encode(a->parts[i].sha256, SHA256_LEN, hex);
+                r = fetch(s, name, part, a->parts[i].length, hex);
                 if (r != 0)
                         return r;
                 r = append(part, fd);
@@ -200,15 +192,18 @@ static int fetch_parts(struct restore *s, const struct save_archive *a, int fd)
 /* Find the newest save that verifies; its data is then in `fd`. Index, or -1 refused. */
 static int fetch_newest(struct restore *s, int fd)
 {
-        struct save_head h = {0};
+        AUTO_CLOSE manifest = job_temp_file(&s->job);
 
+        if (manifest < 0)
+                return refuse_errno(s, "temporary file", manifest);
         for (uint32_t i = 0; i < s->request.n_saves; i++) {
                 const struct blob_restore_save *save = &s->request.saves[i];
-                int r = fetch_manifest(s, save, fd, &h);
+                struct snapshot_reader *reader = NULL;
+                int r = fetch_manifest(s, save, manifest, &reader);
 
                 if (r == 0)
-                        r = fetch_parts(s, &h.archives[0], fd);
-                save_head_deinit(&h);
+                        r = fetch_parts(s, &snapshot_reader_header(reader)->archives[0], fd);
+                snapshot_reader_free(reader);
                 if (r <= 0)
                         return r < 0 ? -1 : (int)i;
                 log_error("a save cannot be verified", LOG_INT("generation", save->generation),

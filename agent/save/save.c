@@ -27,8 +27,8 @@
 #include "profile/profile.h"
 #include "roles.h"
 #include "save/walk.h"
+#include "snapshot/manifest.h"
 #include "wire/blob.h"
-#include "wire/save_head.h"
 
 #define ATTEMPTS 4 /* the first and three more */
 #define BACKOFF_MS 250
@@ -236,7 +236,7 @@ static int part_hash(int fd, uint64_t at, uint64_t length, char hex[static SHA25
         return r;
 }
 
-static int put_parts(struct save *s, int fd, struct save_archive *a)
+static int put_parts(struct save *s, int fd, struct snapshot_archive *a)
 {
         int r = 0;
 
@@ -244,46 +244,58 @@ static int put_parts(struct save *s, int fd, struct save_archive *a)
         if (!a->parts)
                 return refuse_errno(s, "upload", -ENOMEM);
         for (uint64_t at = 0; r == 0 && at < a->length; at += BLOB_PART_MAX) {
-                struct save_part *p = &a->parts[a->n_parts];
-                char name[BLOB_FILE_SIZE];
+                struct snapshot_part *p = &a->parts[a->n_parts];
+                char name[BLOB_FILE_SIZE], hex[SHA256_HEX];
 
-                (void)snprintf(name, sizeof(name), "0-%05u.tar.zst", a->n_parts++);
+                (void)snprintf(name, sizeof(name), "0-%05u.tar.zst", a->n_parts++ % 100000);
                 p->length = MIN(a->length - at, BLOB_PART_MAX);
-                r = part_hash(fd, at, p->length, p->sha256);
+                r = part_hash(fd, at, p->length, hex);
+                if (r == 0)
+                        r = hex_decode(hex, p->sha256, sizeof(p->sha256));
                 if (r < 0)
                         return refuse_errno(s, "upload", r);
-                r = put(s, name, fd, at, p->length, p->sha256);
+                r = put(s, name, fd, at, p->length, hex);
         }
         return r;
 }
 
-static int put_manifest(struct save *s, const struct save_archive *archive)
+/* Of the one archive, without entries. */
+static int manifest_write(struct save *s, struct snapshot_archive *a, int entries_fd, int fd)
 {
-        AUTO_CLOSE fd = job_temp_file(&s->job);
-        AUTO_BUF text = BUF_INIT(BLOB_MANIFEST_MAX);
-        struct save_archive one = *archive;
-        uint8_t digest[SHA256_LEN];
-        struct save_head h = {
-                .generation = s->request.generation,
-                .seq = s->request.seq,
+        struct snapshot_header h = {
+                .save = {s->request.generation, s->request.seq},
                 .at_ms = s->at_ms,
-                .entries = s->info.files,
                 .bytes = s->info.bytes,
-                .n_archives = 1,
-                .archives = &one,
         };
-        int r;
+        struct snapshot_writer *w = NULL;
+        int r = snapshot_header_add(&h, a);
 
+        a->parts = r == 0 ? NULL : a->parts;
         STR_CUT(h.workspace, s->request.workspace);
-        r = fd < 0 ? fd : save_head_write(&h, &text);
         if (r == 0)
-                r = fd_write_all(fd, text.data, text.len);
+                r = snapshot_writer_open(entries_fd, false, &w);
+        if (r == 0)
+                r = snapshot_writer_finish(w, &h, fd);
+        snapshot_writer_free(w);
+        snapshot_header_deinit(&h);
+        return r;
+}
+
+static int put_manifest(struct save *s, struct snapshot_archive *a)
+{
+        AUTO_CLOSE entries = job_temp_file(&s->job);
+        AUTO_CLOSE fd = job_temp_file(&s->job);
+        uint8_t digest[SHA256_LEN];
+        int r = fd < 0 ? fd : entries < 0 ? entries : manifest_write(s, a, entries, fd);
+
+        if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
+                r = -errno;
+        if (r == 0)
+                r = sha256_fd(fd, digest, &s->result.length);
         if (r < 0)
                 return refuse_errno(s, "manifest", r);
-        sha256_of(text.data, text.len, digest);
         hex_encode(digest, sizeof(digest), s->result.sha256);
-        s->result.length = text.len;
-        return put(s, "manifest.mtree.zst", fd, 0, text.len, s->result.sha256);
+        return put(s, "manifest.mtree.zst", fd, 0, s->result.length, s->result.sha256);
 }
 
 /* ---- the save ---- */
@@ -306,7 +318,7 @@ static void describe(struct save *s)
 static int upload_new(struct save *s, const char *committed_sha256)
 {
         AUTO_CLOSE fd = job_temp_file(&s->job);
-        struct save_archive archive;
+        struct snapshot_archive archive;
         int r;
 
         if (fd < 0)
@@ -322,10 +334,10 @@ static int upload_new(struct save *s, const char *committed_sha256)
                 s->result.unchanged = true;
                 return 0;
         }
-        archive = (struct save_archive){.generation = s->request.generation,
-                                        .seq = s->request.seq,
-                                        .length = s->info.length,
-                                        .live = s->info.bytes};
+        archive = (struct snapshot_archive){.save = {s->request.generation, s->request.seq},
+                                            .length = s->info.length,
+                                            .bytes = s->info.bytes,
+                                            .live = s->info.bytes};
         r = put_parts(s, fd, &archive);
         if (r == 0)
                 r = put_manifest(s, &archive);

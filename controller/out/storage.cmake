@@ -3,8 +3,10 @@
 find_package(Threads REQUIRED)
 ws_layer(controller_storage
         SOURCES ${CMAKE_CURRENT_LIST_DIR}/storage.c ${CMAKE_CURRENT_LIST_DIR}/saves.c
+                ${CMAKE_CURRENT_LIST_DIR}/saves_listing.c ${CMAKE_CURRENT_LIST_DIR}/saves_sweep.c
+                ${CMAKE_CURRENT_LIST_DIR}/saves_retention.c ${CMAKE_CURRENT_LIST_DIR}/objects_folder.c
                 ${CMAKE_CURRENT_LIST_DIR}/objects.c ${CMAKE_CURRENT_LIST_DIR}/storage_proc.c
                 ${CMAKE_CURRENT_LIST_DIR}/storage_server.c ${CMAKE_CURRENT_LIST_DIR}/storage_http.c
                 ${CMAKE_CURRENT_LIST_DIR}/storage_url.c ${CMAKE_CURRENT_LIST_DIR}/storage_grants.c
         USES controller_headers controller_keys ws_loop ws_blob
-        PRIVATE ws_http ws_crypto Threads::Threads)
+        PRIVATE ws_snapshot ws_http ws_crypto Threads::Threads)

@@ -1,7 +1,8 @@
 /*
- * The storage edge: carries out VERIFY_SAVE, SALVAGE, SWEEP and ERASE on the storage folder, and
- * hands out the addresses where restores and saves are granted objects. File work is done by one
- * worker thread, one job after the other; results come back to the loop and are posted as
+ * The storage edge: carries out VERIFY_SAVE, SALVAGE, SWEEP and ERASE on the storage, answers what
+ * people ask about saves, and hands out the addresses where restores and saves are granted objects.
+ * Several worker threads do what takes time, never two for one workspace; for one workspace, jobs
+ * are done in the order in which they came. Results come back to the loop and are posted as
  * SAVE_VERIFIED, SALVAGED and ERASED. A job that waits or runs already is not taken twice; when
  * STORAGE_JOBS_MAX wait, the answer is "try again" at once. All functions: the loop's thread.
  */
@@ -14,6 +15,7 @@
 #include "core/types.h"
 #include "keys.h"
 #include "loop/loop.h"
+#include "out/saves.h"
 #include "out/storage_proc.h"
 #include "out/storage_server.h"
 #include "shell.h"
@@ -28,6 +30,8 @@ struct storage_config {
         const struct keys *keys; /* kept by pointer */
         uint64_t max_bytes;      /* largest archive of a save */
         int64_t url_ttl_s;       /* how long a granted URL works */
+        struct retention_rule retention;
+        uint32_t sweep_batch; /* a SWEEP waits until so many saves may go; 0: it never waits */
 };
 
 struct storage;
@@ -56,14 +60,6 @@ NODISCARD int storage_export_grant(struct storage *s, const char *workspace, uin
                                    int64_t ttl_s, char ret_url[static BLOB_GRANT_URL_SIZE]);
 
 /* ---- what is there ---- */
-
-struct storage_save {
-        struct save_ref save; /* data_length: the parts that this save brought */
-        uint64_t entries;
-        uint64_t bytes;                         /* of all content that a restore brings */
-        uint64_t parent_generation, parent_seq; /* 0: builds upon none */
-        bool pinned;
-};
 
 /*
  * The answers come from the loop, exactly once each, except that storage_free drops what waits.

@@ -205,8 +205,11 @@ enum blob_object {
         BLOB_OBJECT_MANIFEST, /* manifest.mtree.zst */
 };
 
-#define BLOB_ARCHIVES_MAX 2   /* that one save brings: 0 essentials, 1 what may come later */
-#define BLOB_PARTS_MAX 100000 /* of one archive */
+#define BLOB_ARCHIVES_MAX 2  /* that one save brings: 0 essentials, 1 what may come later */
+#define BLOB_PARTS_MAX 65536 /* of one archive */
+
+/* Beside the objects of a save: retention keeps it. Nobody is granted it. */
+#define BLOB_PIN_FILE "pinned"
 
 struct blob_object_ref {
         char workspace[BLOB_WORKSPACE_SIZE];

@@ -468,7 +468,8 @@ def forge(bench, seq, members):
     head = {"format": 2, "workspace": WORKSPACE, "generation": 1, "seq": seq, "at_ms": 0,
             "entries": len(members), "bytes": 0}
     part = {"length": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    archive = {"id": f"1-{seq}/0", "length": len(data), "live": 0, "parts": [part]}
+    archive = {"id": f"1-{seq}/0", "length": len(data), "bytes": 0, "live": 0, "later": False,
+               "parts": [part]}
     manifest = zstd(f"#mtree\n#ws {json.dumps(head)}\n#archive {json.dumps(archive)}\n".encode())
     manifest += zstd(b"")
     os.makedirs(os.path.dirname(bench.object_path(1, seq)), exist_ok=True)

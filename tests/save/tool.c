@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "keys.h"
 #include "out/objects.h"
+#include "out/objects_folder.h"
 #include "out/saves.h"
 #include "out/storage_server.h"
 #include "out/storage_url.h"
@@ -39,29 +40,37 @@ static int grant(char **a)
         return 0;
 }
 
+static int folder(const char *path, struct objects *ret)
+{
+        int root = objects_root_open(path);
+
+        return root < 0 ? root : objects_folder_new(root, ret);
+}
+
 static int verify(char **a)
 {
         char reason[CORE_REASON_SIZE] = "";
-        int root = objects_root_open(a[0]);
+        struct objects o;
         struct save_ref save = {0};
         int r;
 
-        if (root < 0 || number(a[2], &save.generation) < 0 || number(a[3], &save.seq) < 0 ||
-            number(a[4], &save.length) < 0 || STR_SET(save.sha256, a[5]) < 0)
+        if (folder(a[0], &o) < 0 || number(a[2], &save.generation) < 0 ||
+            number(a[3], &save.seq) < 0 || number(a[4], &save.length) < 0 ||
+            STR_SET(save.sha256, a[5]) < 0)
                 return 2;
-        r = saves_inspect(root, a[1], &save, reason);
+        r = saves_inspect(&o, a[1], &save, reason, NULL);
         printf("%d %s\n", r, reason);
         return 0;
 }
 
 static int salvage(char **a)
 {
-        int root = objects_root_open(a[0]);
+        struct objects o;
         struct save_ref found = {0};
         uint64_t generation, after;
 
-        if (root < 0 || number(a[2], &generation) < 0 || number(a[3], &after) < 0 ||
-            saves_salvage(root, a[1], generation, after, false, &found) < 0)
+        if (folder(a[0], &o) < 0 || number(a[2], &generation) < 0 || number(a[3], &after) < 0 ||
+            saves_salvage(&o, a[1], generation, after, false, &found) < 0)
                 return 2;
         printf("%" PRIu64 " %" PRIu64 " %s\n", found.seq, found.length, found.sha256);
         return 0;
