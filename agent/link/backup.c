@@ -14,6 +14,8 @@
 #define FORCED_GAP_MS INT64_C(5000)
 /* Attempts at once with a new request when the old one was used up or had expired. */
 #define QUICK_MAX 8
+/* So long a last save is tried again by itself while the storage is slow, or away. */
+#define FINAL_PATIENCE_MS INT64_C(60000)
 
 /* ---- requests ---- */
 
@@ -88,6 +90,9 @@ static bool order_save(struct state *s, bool final, struct state_actions *fx)
 void backup_begin_final(struct state *s, struct state_actions *fx)
 {
         if (s->phase != WIRE_PHASE_SAVING || !s->final_wanted || backup_running(s))
+                return;
+        /* What background saves wait for is nothing to it, its own failures are. */
+        if (!mono_is_never(s->final_failed_at) && !mono_due(s->save_at, s->now))
                 return;
         if (order_save(s, true, fx))
                 s->final_wanted = false;
@@ -173,6 +178,22 @@ mono_t backup_due(const struct state *s)
 
 /* ---- results ---- */
 
+void backup_new_final(struct state *s)
+{
+        s->final_wanted = true;
+        s->final_failed_at = MONO_NEVER;
+}
+
+/* Whether it is tried again without a new order. What is uploaded already is not sent again. */
+static bool final_again(struct state *s, const char *code)
+{
+        if (s->phase != WIRE_PHASE_SAVING || strcmp(code, BLOB_CODE_NETWORK) != 0)
+                return false;
+        if (mono_is_never(s->final_failed_at))
+                s->final_failed_at = s->now;
+        return mono_diff_ms(s->final_failed_at, s->now) < FINAL_PATIENCE_MS;
+}
+
 static void final_failed(struct state *s, struct state_actions *fx)
 {
         s->final_wanted = false;
@@ -247,6 +268,8 @@ static void save_failed(struct state *s, struct saves_out *out, const char *code
         if (final && quick && s->phase == WIRE_PHASE_SAVING) {
                 s->final_wanted = true;
                 backup_begin_final(s, fx);
+        } else if (final && final_again(s, code)) {
+                s->final_wanted = true; /* at save_at */
         } else if (final) {
                 final_failed(s, fx);
         }

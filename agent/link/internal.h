@@ -78,6 +78,8 @@ void backup_hold(struct state *s, struct state_actions *fx);
 void backup_change(struct state *s);
 /* Something may have changed that nobody saw. */
 void backup_missed(struct state *s);
+/* A last save is wanted by a new order; and made, where it can be made now. */
+void backup_new_final(struct state *s);
 void backup_begin_final(struct state *s, struct state_actions *fx);
 /* Nothing of the student was ever changed here: tell that as the last save. */
 void backup_nothing(struct state *s, struct state_actions *fx);

@@ -99,7 +99,7 @@ static void start_app(struct state *s, struct state_actions *fx)
 
 static void start_stop(struct state *s, struct state_actions *fx)
 {
-        s->final_wanted = true;
+        backup_new_final(s);
         s->stop_wanted = s->resume_wanted = false;
         life_enter(s, WIRE_PHASE_STOPPING, fx);
         tell_down(fx);
@@ -218,7 +218,7 @@ static void sync_running(struct state *s, struct state_actions *fx)
                 start_stop(s, fx);
                 return;
         case CONTROL_APP_NONE:
-                s->final_wanted = true;
+                backup_new_final(s);
                 life_enter(s, WIRE_PHASE_SAVING, fx);
                 backup_begin_final(s, fx);
                 return;
@@ -462,7 +462,7 @@ static void prepare_stop(struct state *s, const struct wire_command *cmd, struct
                 s->resume_wanted = false;
                 return;
         case WIRE_PHASE_SAVE_FAILED:
-                s->final_wanted = true;
+                backup_new_final(s);
                 life_enter(s, WIRE_PHASE_SAVING, fx);
                 backup_begin_final(s, fx);
                 return;
@@ -481,7 +481,7 @@ static void prepare_stop(struct state *s, const struct wire_command *cmd, struct
                 /* A resume was waiting for a save to end: now a last one follows that instead. */
                 if (s->resume_wanted) {
                         s->resume_wanted = false;
-                        s->final_wanted = true;
+                        backup_new_final(s);
                 }
                 return;
         case WIRE_PHASE_SAVED:

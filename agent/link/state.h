@@ -189,9 +189,10 @@ struct state {
         uint64_t generation;
         bool restoring, restored;
         bool prime_stopping;
-        bool final_wanted;  /* the stop goes on: the last save is still to be made */
-        bool stop_wanted;   /* prepare-stop came during a restore */
-        bool resume_wanted; /* resume came while the app ended or the last save ran */
+        bool final_wanted;      /* the stop goes on: the last save is still to be made */
+        mono_t final_failed_at; /* first failure of the last saves of this order; NEVER none */
+        bool stop_wanted;       /* prepare-stop came during a restore */
+        bool resume_wanted;     /* resume came while the app ended or the last save ran */
         bool declined;
         uint64_t acted_id, seen_id;
         uint32_t probe_id;

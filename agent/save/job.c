@@ -119,7 +119,9 @@ void job_progress(struct job *j, uint64_t done, uint64_t total)
         const struct role_progress p = {.mark = ROLE_PROGRESS_MARK, .done = done, .total = total};
         mono_t now = mono_read();
 
-        if (done < total && j->told.us > 0 && mono_diff_ms(j->told, now) < PROGRESS_MS)
+        bool last = total > 0 && done >= total;
+
+        if (!last && j->told.us > 0 && mono_diff_ms(j->told, now) < PROGRESS_MS)
                 return;
         j->told = now;
         /* init is there and reads, else there is nobody for the result either. */

@@ -27,7 +27,7 @@ class Message:
 class Agent:
     """wsagent init in a folder of its own, and the test's end of its control channel."""
 
-    def __init__(self, bin_dir, prefix, app, split=True, profile=None, term_grace="30s"):
+    def __init__(self, bin_dir, prefix, app, split=True, profile=None, term_grace="30s", real=False):
         self.dir = tempfile.mkdtemp(prefix="ws-init-")
         os.chmod(self.dir, 0o755)
         self.test = os.path.join(self.dir, "test")
@@ -44,6 +44,7 @@ class Agent:
                                            "defaults": {".config/app.json": {"a": 1}}},
                    "health": {"path": "/"}, "stop_grace": "2s", "kill_grace": "500ms"}
         content.update(profile or {})
+        self.app_profile = content
         path = os.path.join(self.dir, "profile.json")
         with open(path, "w") as f:
             json.dump(content, f)
@@ -56,6 +57,8 @@ class Agent:
                    WS_TEST_DIR=self.test, WS_TEST_SOCKET=self.test + "/socket",
                    WS_TASK_ID="t-1", WS_TASK_SECRET=SECRET, WS_CONTROLLER="tcp://x",
                    WS_TERM_GRACE=term_grace, WS_LOG_LEVEL="debug", AWS_SECRET="no")
+        if real:
+            env["WS_TEST_REAL"] = "1"
         self.split = split and prefix == [] or split and "--user" not in prefix
         self.split = self.split and os.geteuid() == 0
         if self.split:

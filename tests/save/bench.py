@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import tempfile
 import time
@@ -120,7 +121,6 @@ class Bench:
         self.worker = shutil.copy(os.path.join(bin_dir, worker), self.dir)
         self.root = os.path.join(self.dir, "storage")
         self.key = os.path.join(self.dir, "master.key")
-        self.run_dir = os.path.join(self.dir, "run")
         self.profile = os.path.join(self.dir, "profile.json")
         with open(self.key, "wb") as f:
             f.write(os.urandom(32))
@@ -130,8 +130,6 @@ class Bench:
         self.server = None
         self.port = free_port()
         self.n_homes = 0
-        self.make_dir("run")
-        self.make_dir("run/save")
 
     def set_profile(self, profile):
         with open(self.profile, "w") as f:
@@ -208,6 +206,13 @@ class Bench:
 
     # ---- the roles ----
 
+    def life(self, home):
+        """The private folder of the task that has this home."""
+        return self.make_dir("run-" + os.path.basename(home))
+
+    def scratch(self, home):
+        return self.make_dir("run-" + os.path.basename(home) + "/save")
+
     def start(self, args, request, home, run_dir=None, env=None):
         """The role with its request and result descriptors. Returns (process, result fd)."""
         body = request if isinstance(request, bytes) else json.dumps(request).encode()
@@ -224,7 +229,7 @@ class Bench:
             os.dup2(b, 8)
             drop()
 
-        environ = {"WS_HOME": home, "WS_RUN_DIR": run_dir or self.run_dir,
+        environ = {"WS_HOME": home, "WS_RUN_DIR": run_dir or self.life(home),
                    "WS_PROFILE": self.profile, "WS_WORKSPACE": os.path.join(home, "workspace")}
         environ.update(env or {})
         p = subprocess.Popen([self.worker] + args, env=environ, preexec_fn=prepare,
@@ -236,6 +241,10 @@ class Bench:
     def finish(self, p, result_r):
         with os.fdopen(result_r, "rb") as f:
             text = f.read()
+        self.progress = []  # (done, total); roles.h, struct role_progress
+        while text.startswith(b"\1progres"):
+            self.progress.append(struct.unpack("=QQ", text[8:24]))
+            text = text[24:]
         log = p.stderr.read().decode(errors="replace")
         status = p.wait()
         p.stderr.close()
@@ -270,8 +279,14 @@ class Bench:
                 "saves": [{"generation": g, "seq": s, "length": length, "sha256": sha256}
                           for g, s, length, sha256 in saves]}
 
-    def restore(self, home, saves, args=(), **kw):
-        return self.run(["restore", *args], self.restore_request(saves), home, **kw)
+    def restore(self, home, saves, args=(), rest=True, **kw):
+        """The essentials and then, unless told not to, the rest."""
+        request = self.restore_request(saves)
+        status, result, log = self.run(["restore", *args], request, home, **kw)
+        if rest and status == 0 and result["left"] > 0:
+            again, more, log = self.run(["restore", "--rest"], request, home, **kw)
+            check(again == 0 and more["ok"] and more["left"] == 0, f"--rest: {more} {log}")
+        return status, result, log
 
     def saved(self, home, seq, **kw):
         """Save and return what a restore request names it by."""

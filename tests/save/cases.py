@@ -340,7 +340,7 @@ def corrupt_newest_falls_back(bench):
 @case
 def planted_restore_without_verification(bench):
     """The checker above has to notice a restore that does not look at hashes."""
-    b = Bench(bench.bin_dir, "save_worker_planted")
+    b = Bench(bench.bin_dir, "save_worker_no_verify")
     try:
         b.start_server()
         faults = corrupt_faults(b, DAMAGES["data flipped"])
@@ -458,24 +458,30 @@ def zstd(data):
     return subprocess.run(["zstd", "-q", "-c"], input=data, capture_output=True, check=True).stdout
 
 
-def forge(bench, seq, members):
-    """A save with a right hash but with these members in its archive."""
+def forge(bench, seq, members, lines):
+    """A save with right hashes but with these members in its archive and these manifest lines."""
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for info, data in members:
             tar.addfile(info, io.BytesIO(data) if data is not None else None)
     data = zstd(raw.getvalue())
     head = {"format": 2, "workspace": WORKSPACE, "generation": 1, "seq": seq, "at_ms": 0,
-            "entries": len(members), "bytes": 0}
+            "entries": len(lines), "bytes": 0, "notes": ""}
     part = {"length": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     archive = {"id": f"1-{seq}/0", "length": len(data), "bytes": 0, "live": 0, "later": False,
                "parts": [part]}
     manifest = zstd(f"#mtree\n#ws {json.dumps(head)}\n#archive {json.dumps(archive)}\n".encode())
-    manifest += zstd(b"")
+    manifest += zstd("".join(f"{line} archive=1-{seq}/0\n" for line in lines).encode())
     os.makedirs(os.path.dirname(bench.object_path(1, seq)), exist_ok=True)
     open(bench.object_path(1, seq), "wb").write(data)
     open(bench.object_path(1, seq, "manifest.mtree.zst"), "wb").write(manifest)
     return (1, seq, len(manifest), hashlib.sha256(manifest).hexdigest())
+
+
+def line(path, kind="file", mode="0644", more=""):
+    """A manifest line for a member as `member` makes it."""
+    content = f" size=4 sha256digest={hashlib.sha256(b'evil').hexdigest()}" if kind == "file" else ""
+    return f"./{path} type={kind} mode={mode} time=1.000000000{content}{more}"
 
 
 def member(name, kind=tarfile.REGTYPE, data=b"evil", link="", mode=0o644):
@@ -489,30 +495,52 @@ def member(name, kind=tarfile.REGTYPE, data=b"evil", link="", mode=0o644):
 
 @case
 def hostile_archives(bench):
+    """Neither names in a manifest nor names in an archive lead out of the home."""
     bench.start_server()
     outside = bench.make_dir("outside", 0o777)
+    sym, lnk = tarfile.SYMTYPE, tarfile.LNKTYPE
+    up = "a/../../outside/evil"
     attacks = [
-        [member("../outside/evil")],
-        [member(f"{outside}/evil")],
-        [member("a/../../outside/evil")],
-        [member("link", tarfile.SYMTYPE, link=outside), member("link/evil")],
-        [member("hard", tarfile.LNKTYPE, link="../outside/target")],
-        [member("hard", tarfile.LNKTYPE, link="/etc/passwd")],
+        ([member("../outside/evil")], [line("../outside/evil")]),
+        ([member("../outside/evil")], [line("x")]),
+        ([member(f"{outside}/evil")], [line(f"/{outside}/evil")]),
+        ([member(f"{outside}/evil")], [line(outside[1:])]),
+        ([member(up)], [line(up)]),
+        ([member("a"), member(up)], [line("a", "dir"), line("a/evil")]),
+        ([member("link", sym, link=outside), member("link/evil")],
+         [line("link", "link", more=f" link={outside}"), line("link/evil")]),
+        ([member("link", sym, link=outside), member("link/evil")], [line("link", "dir"), line("link/evil2")]),
+        ([member("hard", lnk, link="../outside/target")], [line("hard")]),
+        ([member("hard", lnk, link="/etc/passwd")], [line("hard", more=" hardlink=./etc/passwd")]),
+        ([member("x")], [line("hard", more=" hardlink=./../outside/target")]),
+        ([member("x")], [line("dir", "link", more=f" link={outside}"),
+                         line("hard", more=" hardlink=./dir/target")]),
+        ([member("x")], [line(".ws-restore/x")]),
+        ([member("fifo", tarfile.FIFOTYPE)], [line("fifo")]),
+        ([member("dev", tarfile.CHRTYPE)], [line("dev", "char")]),
+        ([member("x", data=b"longer than it says")], [line("x")]),
+        ([member("x", data=b"sho")], [line("x")]),
+        ([member("b"), member("a")], [line("a"), line("b")]),
     ]
     open(f"{outside}/target", "w").write("x")
     os.chmod(f"{outside}/target", 0o666)
-    for seq, members in enumerate(attacks, 1):
+    for seq, (members, lines) in enumerate(attacks, 1):
         fresh = bench.new_home()
-        bench.restore(fresh, [forge(bench, seq, members)])
+        status, r, _ = bench.restore(fresh, [forge(bench, seq, members, lines)])
         check(os.listdir(outside) == ["target"], f"attack {seq} wrote outside the home")
         check(os.stat(f"{outside}/target").st_nlink == 1, f"attack {seq} linked to the outside")
-        check(not os.path.exists(f"{fresh}/hard"), f"attack {seq} linked to the outside")
+        check(os.stat(outside).st_mode & 0o777 == 0o777, f"attack {seq} changed a mode outside")
+        check(status == 1 and not os.listdir(fresh), f"attack {seq}: {r} {os.listdir(fresh)}")
+        check(r["code"] in ("corrupt", "internal") and r["message"], f"attack {seq}: {r}")
     fresh = bench.new_home()
-    ref = forge(bench, 50, [member("fifo", tarfile.FIFOTYPE), member("dev", tarfile.CHRTYPE),
-                            member("suid", mode=0o6755), member("fine")])
+    as_student(lambda: os.symlink(outside, f"{fresh}/sub"))
+    ref = forge(bench, 50, [member("fine"), member("fifo", tarfile.FIFOTYPE), member("sub/x"),
+                            member("suid", mode=0o6755)],
+                [line("fine"), line("sub", "dir", "0755"), line("sub/x"), line("suid", mode="6755")])
     status, r, _ = bench.restore(fresh, [ref])
     check(status == 0, f"{r}")
-    check(sorted(os.listdir(fresh)) == ["fine", "suid", "workspace"], f"{os.listdir(fresh)}")
+    check(sorted(os.listdir(fresh)) == ["fine", "sub", "suid", "workspace"], f"{os.listdir(fresh)}")
+    check(os.listdir(outside) == ["target"], "a link in the home led outside")
     check(os.stat(f"{fresh}/suid").st_mode & 0o7777 == 0o755, "a set-id bit came through")
 
 
@@ -584,13 +612,17 @@ def agent_disk_full(bench):
     bench.start_server()
     home = small_home(bench)
     ref = bench.saved(home, 1)
-    bench.tmpfs(f"{bench.run_dir}/save", "128k")
-    os.chown(f"{bench.run_dir}/save", STUDENT, STUDENT)
+    scratch = bench.scratch(home)
+    bench.tmpfs(scratch, "128k")
+    os.chown(scratch, STUDENT, STUDENT)
     as_student(lambda: write(f"{home}/workspace/big", os.urandom(1 << 20)))
     status, r, _ = bench.run(["save"], bench.save_request(2), home)
     check(status == 1 and r["code"] == "disk-full" and r["retry"], f"{r}")
     check(not os.path.exists(bench.object_path(1, 2)), "an object was left")
     fresh = bench.new_home()
+    scratch = bench.scratch(fresh)
+    bench.tmpfs(scratch, "128k")
+    os.chown(scratch, STUDENT, STUDENT)
     status, r, _ = bench.restore(fresh, [ref])
     check(status == 1 and r["code"] == "disk-full" and os.listdir(fresh) == [], f"{r}")
     return None
@@ -861,8 +893,9 @@ def save_killed_at_random(bench):
                              capture_output=True, text=True, check=True).stdout.split()
         check((int(out[0]) == seq) == done, f"salvage after {seq}: {out}")
         check(verify(bench, out[0], out[1], out[2]) == "0", "what was salvaged does not verify")
-    left = [n for n in os.listdir(f"{bench.run_dir}/save") if not n.endswith(".state")]
-    check(not [n for n in left if ".state.tmp" not in n], f"temporary files were left: {left}")
+    bench.save(home, seq + 1)
+    left = [n for n in os.listdir(bench.scratch(home)) if not n.endswith(".index")]
+    check(not left, f"temporary files were left: {left}")
     print(f"     {finished} of {bench.rounds} had finished when killed", flush=True)
 
 

@@ -584,7 +584,7 @@ void world_to(struct world *w, enum wire_phase phase)
                 return;
         world_run(w, 30000);
         if (phase == WIRE_PHASE_SAVE_FAILED) {
-                w->save_error = "network";
+                w->save_error = "disk-full";
                 w->save_errors_left = 1;
         }
         world_command(w, WIRE_VERB_PREPARE_STOP);
