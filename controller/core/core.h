@@ -86,6 +86,7 @@ enum reply_status {
         REPLY_NOT_RUNNING,   /* only what runs can be kept alive or restarted */
         REPLY_KEPT_LONG,     /* kept alive as long as may be without a person */
         REPLY_NOT_ATTENTION, /* only a workspace in attention can be abandoned */
+        REPLY_NOT_STOPPED,   /* only a stopped workspace can be taken to another save */
         REPLY_STATUS_MAX,
 };
 
@@ -148,6 +149,12 @@ struct core_event {
                         uint64_t token;
                         char actor[CORE_NAME_SIZE];
                 } req_plain;
+                struct {
+                        uint64_t token;
+                        char id[CORE_ID_SIZE];
+                        char actor[CORE_NAME_SIZE];
+                        struct save_ref save; /* the storage has it, whole */
+                } req_restore;
                 struct {
                         uint64_t token;
                         enum core_mode mode;

@@ -487,6 +487,7 @@ static void (*const handlers[])(struct core *c, const struct core_event *ev) = {
         [EV_REQ_DELETE] = requests_delete,
         [EV_REQ_ABANDON] = requests_abandon,
         [EV_REQ_KEEP] = requests_keep,
+        [EV_REQ_RESTORE] = requests_restore,
         [EV_REQ_MODE] = modes_request,
         [EV_REQ_POOL] = pool_set_request,
         [EV_POOL_TARGET] = pools_target,

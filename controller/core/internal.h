@@ -430,6 +430,9 @@ void saves_agent_saved(struct core *c, struct workspace *w, struct task *t);
 void saves_commit(struct core *c, struct workspace *w, const struct save_ref *ref);
 /* What is old may go: at the end of a life, and now and then in a long one. */
 void saves_sweep(struct core *c, struct workspace *w);
+/* The next life begins from this one; what was the head is the one before it. */
+void saves_go_back(struct core *c, struct workspace *w, const struct save_ref *save,
+                   const char *actor);
 
 /* ---- pace.c: how many last saves run at a time, and who waits for its turn ---- */
 
@@ -549,6 +552,7 @@ void requests_launch(struct core *c, const struct core_event *ev);
 void requests_stop(struct core *c, const struct core_event *ev);
 void requests_delete(struct core *c, const struct core_event *ev);
 void requests_abandon(struct core *c, const struct core_event *ev);
+void requests_restore(struct core *c, const struct core_event *ev);
 void requests_erased(struct core *c, const struct core_event *ev);
 void requests_shutdown(struct core *c, const struct core_event *ev);
 

@@ -263,6 +263,23 @@ void requests_abandon(struct core *c, const struct core_event *ev)
         fx_reply(c, token, REPLY_OK, w->row.id);
 }
 
+void requests_restore(struct core *c, const struct core_event *ev)
+{
+        struct workspace *w = workspace_find(c, ev->req_restore.id);
+        const struct save_ref *save = &ev->req_restore.save;
+        enum reply_status status = REPLY_OK;
+
+        if (!w || save->seq == 0 || save->generation > w->row.generation)
+                status = REPLY_NOT_FOUND;
+        else if (w->row.state == WS_DELETED || w->row.erase_at.us)
+                status = REPLY_DELETED;
+        else if (w->row.state != WS_STOPPED)
+                status = REPLY_NOT_STOPPED;
+        else
+                saves_go_back(c, w, save, actor_of(ev->req_restore.actor));
+        fx_reply(c, ev->req_restore.token, status, ev->req_restore.id);
+}
+
 void requests_erased(struct core *c, const struct core_event *ev)
 {
         struct workspace *w = workspace_find(c, ev->req_workspace.id);

@@ -93,6 +93,21 @@ static bool is_save(const struct save_ref *a, uint64_t generation, uint64_t seq)
         return a->seq && a->generation == generation && a->seq == seq;
 }
 
+void saves_go_back(struct core *c, struct workspace *w, const struct save_ref *save,
+                   const char *actor)
+{
+        const struct save_ref *head = &w->row.head;
+        char text[CORE_REASON_SIZE];
+
+        if (is_save(head, save->generation, save->seq))
+                return;
+        (void)snprintf(text, sizeof(text), "from the save %llu-%llu on; it was %llu-%llu",
+                       (unsigned long long)save->generation, (unsigned long long)save->seq,
+                       (unsigned long long)head->generation, (unsigned long long)head->seq);
+        saves_commit(c, w, save);
+        fx_audit(c, w->row.id, "", actor, "restored-to", text);
+}
+
 static void tell_fell_back(struct core *c, const struct workspace *w, const struct task *t)
 {
         const struct task_live *l = &t->live;

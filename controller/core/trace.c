@@ -92,6 +92,7 @@ static const char *reply_name(enum reply_status s)
                 [REPLY_NOT_RUNNING] = "not-running",
                 [REPLY_KEPT_LONG] = "kept-long",
                 [REPLY_NOT_ATTENTION] = "not-attention",
+                [REPLY_NOT_STOPPED] = "not-stopped",
         };
 
         static_assert(ARRAY_LEN(names) == REPLY_STATUS_MAX, "a name per status");
@@ -270,6 +271,10 @@ static void add_event(struct text *x, const struct core_event *ev)
                 break;
         case EV_REQ_MODE:
                 add_mode(x, ev);
+                break;
+        case EV_REQ_RESTORE:
+                add(x, " %s", ev->req_restore.id);
+                add_save(x, "save", &ev->req_restore.save);
                 break;
         case EV_REQ_POOL:
         case EV_POOL_TARGET:

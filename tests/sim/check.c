@@ -207,6 +207,15 @@ void check_abandon(struct sim *s, int ctl, const char *workspace)
                 b->abandoned = true;
 }
 
+/* An operator goes back to an older save: what came after it is given up. */
+void check_restore(struct sim *s, int ctl, const struct note *n)
+{
+        const struct workspace_row *row = core_workspace(s->ctl[ctl].core, n->id);
+
+        if (row && row->state == WS_STOPPED && s->ctl[ctl].epoch == s->store.epoch)
+                check_truth(s, n->id)->back = n->ref;
+}
+
 /* A launch that is accepted is evidence of a person, and during a stop a wish. */
 void check_request(struct sim *s, int ctl, const struct note *n, bool was_stopped)
 {
@@ -277,7 +286,7 @@ static void check_claim(struct sim *s, const struct truth *t, const struct works
                         sim_broken(s, INV_ONE_TASK, "%s is given %s while %s lives (%s)", row->id,
                                    row->task, b->id, agent_phase_name(b->phase));
         }
-        for (size_t i = 0; old && i < SIM_OBJECTS; i++) {
+        for (size_t i = 0; old && !t->went_back && i < SIM_OBJECTS; i++) {
                 const struct object *o = &s->objects[i];
 
                 if (o->used && !o->bad && !o->absent && o->ref.generation == old->generation &&
@@ -296,8 +305,16 @@ static void check_head(struct sim *s, struct truth *t, const struct save_ref *ol
         const struct object *o = storage_find(s, row->id, head);
         const struct object *before = old->seq ? storage_find(s, row->id, old) : NULL;
 
-        if (before && before->damaged && newer(old, head) && o) {
+        if (before && before->damaged && head->generation != row->generation && o) {
                 t->head = o->content; /* an older one was restored */
+                return;
+        }
+        if (o && t->back.seq && head->seq == t->back.seq &&
+            head->generation == t->back.generation && row->state == WS_STOPPED) {
+                t->head = o->content;
+                t->acknowledged = MIN(t->acknowledged, o->content.length);
+                t->back.seq = 0;
+                t->went_back = true;
                 return;
         }
         if (newer(old, head) || (!newer(head, old) && strcmp(head->sha256, old->sha256) != 0))
@@ -306,6 +323,7 @@ static void check_head(struct sim *s, struct truth *t, const struct save_ref *ol
                            (unsigned long long)old->generation, (unsigned long long)old->seq);
         if (!newer(head, old))
                 return;
+        t->went_back = false;
         if (!o || o->bad || o->absent)
                 sim_broken(s, INV_HEAD_STORED, "%s: %llu-%llu", row->id,
                            (unsigned long long)head->generation, (unsigned long long)head->seq);
@@ -436,7 +454,7 @@ static void check_act_ack(struct sim *s, const struct core_effect *fx)
                            (unsigned long long)ref.generation, (unsigned long long)ref.seq);
 }
 
-static void check_act_reply(struct sim *s, const struct core_effect *fx)
+static void check_act_reply(struct sim *s, int ctl, const struct core_effect *fx)
 {
         struct truth *t;
 
@@ -445,7 +463,8 @@ static void check_act_reply(struct sim *s, const struct core_effect *fx)
         t = check_truth(s, fx->reply.workspace);
         if (!t->ever)
                 sim_broken(s, INV_TELL_LAST, "%s is not stored", t->id);
-        check_stop_replied(s, t, fx->reply.token);
+        if (s->ctl[ctl].epoch == s->store.epoch) /* else another leads already */
+                check_stop_replied(s, t, fx->reply.token);
         if (fx->reply.token == t->wish_token) {
                 const struct workspace_row *row = store_workspace(s, t->id);
 
@@ -492,7 +511,7 @@ void check_act(struct sim *s, int ctl, const struct core_effect *fx)
                 check_act_ack(s, fx);
                 break;
         case FX_REPLY:
-                check_act_reply(s, fx);
+                check_act_reply(s, ctl, fx);
                 break;
         case FX_ERASE:
                 row = store_workspace(s, fx->erase.workspace);

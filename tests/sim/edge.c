@@ -398,6 +398,16 @@ static struct core_event *mode_event(struct sim *s, const struct note *n)
         return ev;
 }
 
+static struct core_event *restore_event(struct sim *s, const struct note *n)
+{
+        struct core_event *ev = event(s, EV_REQ_RESTORE);
+
+        STR_CUT(ev->req_restore.id, n->id);
+        STR_CUT(ev->req_restore.actor, "op");
+        ev->req_restore.save = n->ref;
+        return ev;
+}
+
 static void in_request(struct sim *s, const struct note *n)
 {
         struct controller *c = &s->ctl[n->ctl];
@@ -416,12 +426,16 @@ static void in_request(struct sim *s, const struct note *n)
                 ev = launch_event(s, n);
         else if (n->kind == EV_REQ_MODE)
                 ev = mode_event(s, n);
+        else if (n->kind == EV_REQ_RESTORE)
+                ev = restore_event(s, n);
         else if (n->kind == EV_REQ_SHUTDOWN)
                 ev = event(s, EV_REQ_SHUTDOWN);
         else
                 ev = workspace_event(s, n);
         if (n->kind == EV_REQ_MODE && c->epoch == s->store.epoch)
                 operator_posted(s, ev);
+        if (n->kind == EV_REQ_RESTORE)
+                check_restore(s, n->ctl, n);
         if (n->kind == EV_REQ_ABANDON)
                 check_abandon(s, n->ctl, n->id);
         row = n->person >= 0 ? core_workspace(c->core, s->people[n->person].workspace) : NULL;

@@ -194,6 +194,8 @@ struct truth {
         enum ws_state state;
         bool ever;
         struct stop_seen stop[SIM_CONTROLLERS];
+        struct save_ref back; /* that an operator takes it to; seq 0: none */
+        bool went_back;       /* its head is one */
         uint64_t stop_token;
         bool stop_promised; /* a stop was accepted, and has not begun */
 };
@@ -465,6 +467,7 @@ void check_stops_boot(struct sim *s, int ctl);
 void check_boot(struct sim *s);
 void check_batch(struct sim *s);
 /* A request was given to this controller's core. */
+void check_restore(struct sim *s, int ctl, const struct note *n);
 void check_abandon(struct sim *s, int ctl, const char *workspace);
 void check_request(struct sim *s, int ctl, const struct note *n, bool was_stopped);
 /* While healing: NULL when all is as it should be, else the rule that does not hold yet. */

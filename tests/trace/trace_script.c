@@ -318,6 +318,20 @@ static bool on_verified(const struct words *w, struct core_event *ev)
         return true;
 }
 
+/* restore ws-a save=1-2 */
+static bool on_restore(const struct words *w, struct core_event *ev)
+{
+        struct save_ref *save = &ev->req_restore.save;
+
+        ev->type = EV_REQ_RESTORE;
+        ev->req_restore.token = 1;
+        STR_CUT(ev->req_restore.id, word(w, 1));
+        STR_CUT(ev->req_restore.actor, "operator");
+        save_of(w, "save", save);
+        hash_of(save->generation, save->seq, save->sha256, sizeof(save->sha256));
+        return true;
+}
+
 static bool on_salvaged(const struct words *w, struct core_event *ev)
 {
         struct save_ref *found = &ev->salvaged.found;
@@ -337,14 +351,14 @@ bool script_event(const char *line, struct core_event *ret_event)
                 const char *name;
                 bool (*fn)(const struct words *, struct core_event *);
         } table[] = {
-                {"launch", on_launch},       {"stop", on_request},      {"delete", on_request},
-                {"erased", on_request},      {"shutdown", on_shutdown}, {"seen", on_seen},
-                {"inventory", on_inventory}, {"launched", on_launched}, {"ended", on_ended},
-                {"hello", on_hello},         {"report", on_report},     {"saved", on_saved},
-                {"verified", on_verified},   {"salvaged", on_salvaged}, {"pause", on_mode},
-                {"maintenance", on_mode},    {"drain", on_mode},        {"notice", on_notice},
-                {"abandon", on_request},     {"target", on_target},     {"keep", on_request},
-                {"restart-it", on_request},  {"size", on_size},
+                {"launch", on_launch},       {"stop", on_request},       {"delete", on_request},
+                {"erased", on_request},      {"shutdown", on_shutdown},  {"seen", on_seen},
+                {"inventory", on_inventory}, {"launched", on_launched},  {"ended", on_ended},
+                {"hello", on_hello},         {"report", on_report},      {"saved", on_saved},
+                {"verified", on_verified},   {"salvaged", on_salvaged},  {"pause", on_mode},
+                {"maintenance", on_mode},    {"drain", on_mode},         {"notice", on_notice},
+                {"abandon", on_request},     {"restore", on_restore},    {"target", on_target},
+                {"keep", on_request},        {"restart-it", on_request}, {"size", on_size},
         };
         struct words w;
 
