@@ -89,3 +89,5 @@ ws_test(test_timetable_file LABEL unit SOURCES ${here}/test_timetable_file.c
 ws_test(test_core_day LABEL unit SOURCES ${here}/test_core_day.c ${here}/sizing_world.c
         USES controller_core controller_pool ws_base)
 target_compile_definitions(test_core_day PRIVATE TEST_DATA="${here}/data")
+ws_test(test_core_pace LABEL unit SOURCES ${here}/test_core_pace.c ${here}/core_fixture.c
+        USES controller_core ws_base)
