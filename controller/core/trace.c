@@ -92,6 +92,7 @@ static const char *reply_name(enum reply_status s)
                 [REPLY_NOT_RUNNING] = "not-running",
                 [REPLY_KEPT_LONG] = "kept-long",
                 [REPLY_NOT_ATTENTION] = "not-attention",
+                [REPLY_NOT_STOPPED] = "not-stopped",
         };
 
         static_assert(ARRAY_LEN(names) == REPLY_STATUS_MAX, "a name per status");
@@ -113,6 +114,11 @@ static void add_report(struct text *x, const struct core_event *ev)
         add_u64(x, "disconnected", (uint64_t)MAX(ev->report.disconnected_ms, 0));
         add_str(x, "confidence", ev->report.confidence);
         add_str(x, "nonce", ev->report.nonce);
+        if (ev->report.restored_seq)
+                add(x, " restored=%llu-%llu", (unsigned long long)ev->report.restored_generation,
+                    (unsigned long long)ev->report.restored_seq);
+        add_flag(x, "fell-back", ev->report.fell_back);
+        add_str(x, "restored_why", ev->report.restored_why);
         add_str(x, "error", ev->report.error);
 }
 
@@ -273,6 +279,10 @@ static void add_event(struct text *x, const struct core_event *ev)
         case EV_REQ_MODE:
                 add_mode(x, ev);
                 break;
+        case EV_REQ_RESTORE:
+                add(x, " %s", ev->req_restore.id);
+                add_save(x, "save", &ev->req_restore.save);
+                break;
         case EV_REQ_POOL:
         case EV_POOL_TARGET:
         case EV_CLASS_SET:
@@ -420,6 +430,10 @@ static void add_effect(struct text *x, const struct core_effect *fx)
                     (unsigned long long)fx->salvage.generation,
                     (unsigned long long)fx->salvage.after_seq);
                 add_flag(x, "has-saves", fx->salvage.has_saves);
+                break;
+        case FX_PIN:
+                add(x, " %s %llu-%llu", fx->pin.workspace, (unsigned long long)fx->pin.generation,
+                    (unsigned long long)fx->pin.seq);
                 break;
         case FX_SWEEP:
                 add_sweep(x, fx);
