@@ -1,4 +1,5 @@
 #include "edges.h"
+#include "edges_stored.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include "in/agents.h"
 #include "in/http.h"
 #include "in/ops.h"
+#include "in/stored.h"
 #include "metrics/emf.h"
 #include "metrics/serve.h"
 #include "out/providers/process.h"
@@ -39,6 +41,7 @@ struct edges {
         struct emf *emf;                     /* or NULL */
         char metrics_address[CONFIG_TEXT_SIZE];
         struct storage *storage;
+        struct stored *stored;
         struct storage_proc *storage_proc;
         struct agents *agents;
         struct process *process;
@@ -122,6 +125,8 @@ static int start_storage(struct edges *e)
         (void)snprintf(url, sizeof(url), "http://%s",
                        config_text(e->c.config, CONFIG_LISTEN_STORAGE));
         r = storage_new(e->loop, e->shell, &config, &e->storage);
+        if (r == 0)
+                r = edges_stored_new(e->storage, &e->stored);
         return r < 0 || elsewhere[0] ? r : spawn_storage(e, root);
 }
 
@@ -194,6 +199,7 @@ static int start_http(struct edges *e)
                 .host_suffix = config_text(e->c.config, CONFIG_PUBLIC_HOST),
                 .keys = e->c.keys,
                 .web_dir = web_dir[0] ? web_dir : NULL,
+                .stored = e->stored,
                 .observed = metrics_watch_http,
                 .observed_ctx = e->metrics,
         };
@@ -209,6 +215,7 @@ static int start_ops(struct edges *e)
         char path[STATE_PATH_SIZE];
         struct ops_config config = {.url = e->ops_url,
                                     .http = e->http,
+                                    .stored = e->stored,
                                     .counters = agents_counters,
                                     .agents = e->agents};
 
@@ -286,6 +293,7 @@ struct edges *edges_free(struct edges *e)
         agents_free(e->agents);
         storage_proc_free(e->storage_proc);
         storage_free(e->storage);
+        stored_free(e->stored);
         emf_free(e->emf);
         metrics_serve_free(e->metrics_serve);
         metrics_watch_free(e->metrics);

@@ -77,6 +77,12 @@ static const struct option_entry abandon_options[] = {
         {0},
 };
 
+static const struct option_entry restore_options[] = {
+        TEXT("at", at, "SAVE|TIME",
+             "a save, such as 3-7, or the newest at a time, such as \"2026-01-31 14:00\" (UTC)"),
+        {0},
+};
+
 static const struct option_entry events_options[] = {
         FLAG("follow", follow, "go on with what happens from now on"),
         NUMBER("after", after, UINT64_C(1) << 53, "N", "only events behind number N"),
@@ -145,6 +151,11 @@ static const struct command {
         {"drain", NULL, "accept nothing new and keep no pool", hard_mode_options, command_drain},
         {"abandon", "WORKSPACE", "end the task of one in attention, unsaved", abandon_options,
          command_abandon},
+        {"saves", "WORKSPACE", "list what is saved of a workspace", no_options, command_saves},
+        {"restore", "WORKSPACE", "take a stopped workspace to another save", restore_options,
+         command_restore},
+        {"export", "WORKSPACE FILE", "a save as one archive (tar.zst)", restore_options,
+         command_export},
         {"shutdown", NULL, "save and stop everything, then end the controller", wait_options,
          command_shutdown},
         {"plan", "[FILE]", "what a pool would cost, and how long people would wait", plan_options,
@@ -300,6 +311,8 @@ static int parse(struct ctl *c, int argc, char **argv, const struct command **re
                                 return usage_error("unknown command ", word);
                 } else if (cmd->argument && !c->argument) {
                         c->argument = word;
+                } else if (cmd->argument && strchr(cmd->argument, ' ') && !c->file) {
+                        c->file = word;
                 } else {
                         return usage_error("too much on the command line: ", word);
                 }

@@ -46,6 +46,7 @@ static bool goal_reached(const struct pending *p)
         case PENDING_ABANDON:
         case PENDING_KEEP:
         case PENDING_POOL:
+        case PENDING_RESTORE:
         case PENDING_MODE:
         case PENDING_SHUTDOWN:
                 return true;
@@ -225,6 +226,13 @@ static void post(struct pending_set *s, struct pending *p)
                 STR_CUT(ev.req_mode.reason, p->mode->reason);
                 STR_CUT(ev.req_mode.actor, p->actor);
                 break;
+        case PENDING_RESTORE:
+                ev.type = EV_REQ_RESTORE;
+                ev.req_restore.token = p->token;
+                ev.req_restore.save = *p->save;
+                STR_CUT(ev.req_restore.id, p->workspace);
+                STR_CUT(ev.req_restore.actor, p->actor);
+                break;
         case PENDING_POOL:
                 ev.type = EV_REQ_POOL;
                 ev.req_pool.token = p->token;
@@ -273,6 +281,7 @@ int pending_start(struct pending_set *s, struct pending *p, struct view_error *r
         post(s, p);
         p->launch = NULL;
         p->mode = NULL;
+        p->save = NULL;
         p->pool = NULL;
         p->reason = NULL;
         if (!asks)
