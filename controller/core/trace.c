@@ -141,6 +141,7 @@ static void add_launch(struct text *x, const struct core_event *ev)
         add(x, " %s", ev->launch.id);
         add_str(x, "type", ev->launch.key.type);
         add_str(x, "actor", ev->launch.actor);
+        add_str(x, "course", ev->launch.course);
 }
 
 static void add_request(struct text *x, const struct core_event *ev)
@@ -187,6 +188,12 @@ static void add_plan(struct text *x, const struct core_event *ev)
                 add_size(x, ev);
         else if (ev->type == EV_POOL_TARGET)
                 add_target(x, ev);
+        else if (ev->type == EV_TIMETABLE_PIECE)
+                add(x, " %u bytes=%zu", ev->timetable_piece.i, strlen(ev->timetable_piece.text));
+        else if (ev->type == EV_TIMETABLE_SET)
+                add(x, " pieces=%u", ev->timetable_set.n);
+        else if (ev->type == EV_VERSION_SET)
+                add(x, " %s version=%s", ev->version_set.type, ev->version_set.version);
         else
                 add_class(x, ev);
 }
@@ -279,6 +286,9 @@ static void add_event(struct text *x, const struct core_event *ev)
         case EV_REQ_POOL:
         case EV_POOL_TARGET:
         case EV_CLASS_SET:
+        case EV_TIMETABLE_PIECE:
+        case EV_TIMETABLE_SET:
+        case EV_VERSION_SET:
                 add_plan(x, ev);
                 break;
         case EV_REQ_SHUTDOWN:

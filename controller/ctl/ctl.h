@@ -22,7 +22,7 @@ struct ctl {
         const char *type, *name, *tenant;
         const char *template, *listen, *run_dir, *user, *controllers;
         uint64_t wait_s, after, port, workers;
-        const char *reason, *at;
+        const char *reason, *at, *if_match;
         const char *preset, *prices, *launches, *svg, *csv, *arrival, *arch, *policy, *weekdays,
                 *title;
         uint64_t column;
@@ -32,10 +32,10 @@ struct ctl {
 #undef FIELD
         } plan; /* the fields of a plan, as text */
         bool ascii, print_prices;
-        bool json, follow, wait, has_wait, hard, off;
+        bool json, follow, wait, has_wait, hard, off, wide;
         /* arguments behind the command */
         const char *argument; /* NULL for none */
-        const char *file;     /* a second one, of a command that takes a file */
+        const char *file;     /* a second one */
         /* made of them */
         char url[512];
         char state[400];
@@ -80,7 +80,11 @@ enum ctl_exit command_saves(const struct ctl *c);
 enum ctl_exit command_restore(const struct ctl *c);
 /* export.c */
 enum ctl_exit command_export(const struct ctl *c);
+/* timetable.c */
+enum ctl_exit command_timetable(const struct ctl *c);
 /* plan.c */
 enum ctl_exit command_plan(const struct ctl *c);
+/* letters.c */
+enum ctl_exit command_dead_letters(const struct ctl *c);
 /* nginx.c */
 enum ctl_exit command_nginx_config(const struct ctl *c);

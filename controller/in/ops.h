@@ -14,6 +14,7 @@ struct http;
 struct agents;
 struct stored;
 struct agents_counters;
+struct timetables;
 
 struct ops_config {
         const char *url; /* "ipc:///var/lib/wscontroller/ops.sock"; its folder becomes 0700 */
@@ -22,6 +23,7 @@ struct ops_config {
         void (*counters)(const struct agents *agents, struct agents_counters *ret_counters);
         const struct agents *agents;
         struct stored *stored; /* the saves; NULL: not told of */
+        struct timetables *timetables; /* NULL: it has none */
 };
 
 struct ops;

@@ -125,6 +125,7 @@ static bool on_launch(const struct words *w, struct core_event *ev)
         ev->launch.token = 1;
         STR_CUT(ev->launch.id, word(w, 1));
         STR_CUT(ev->launch.actor, "api");
+        value(w, "course", ev->launch.course, sizeof(ev->launch.course));
         value(w, "type", ev->launch.key.type, sizeof(ev->launch.key.type));
         if (ev->launch.key.type[0]) {
                 STR_CUT(ev->launch.key.tenant, "default");
@@ -192,6 +193,15 @@ static bool on_target(const struct words *w, struct core_event *ev)
         ev->pool_target.size = (uint32_t)number(w, "size", 0);
         value(w, "type", ev->pool_target.type, sizeof(ev->pool_target.type));
         value(w, "reason", ev->pool_target.reason, sizeof(ev->pool_target.reason));
+        return true;
+}
+
+/* version code 2.1 */
+static bool on_version(const struct words *w, struct core_event *ev)
+{
+        ev->type = EV_VERSION_SET;
+        STR_CUT(ev->version_set.type, word(w, 1));
+        STR_CUT(ev->version_set.version, word(w, 2));
         return true;
 }
 
@@ -345,6 +355,18 @@ static bool on_salvaged(const struct words *w, struct core_event *ev)
         return true;
 }
 
+/* `start` is in seconds of UTC, as the trace's own times are. */
+static bool on_class(const struct words *w, struct core_event *ev)
+{
+        ev->type = EV_CLASS_SET;
+        STR_CUT(ev->class_set.id, word(w, 1));
+        value(w, "type", ev->class_set.type, sizeof(ev->class_set.type));
+        value(w, "course", ev->class_set.course, sizeof(ev->class_set.course));
+        ev->class_set.start.us = number(w, "start", 0) * US_PER_S;
+        ev->class_set.roster = (uint32_t)number(w, "roster", 0);
+        return true;
+}
+
 bool script_event(const char *line, struct core_event *ret_event)
 {
         static const struct {
@@ -357,8 +379,9 @@ bool script_event(const char *line, struct core_event *ret_event)
                 {"hello", on_hello},         {"report", on_report},      {"saved", on_saved},
                 {"verified", on_verified},   {"salvaged", on_salvaged},  {"pause", on_mode},
                 {"maintenance", on_mode},    {"drain", on_mode},         {"notice", on_notice},
-                {"abandon", on_request},     {"restore", on_restore},    {"target", on_target},
+                {"abandon", on_request},     {"restore", on_restore},    {"target", on_target},      {"version", on_version},
                 {"keep", on_request},        {"restart-it", on_request}, {"size", on_size},
+                {"class", on_class},
         };
         struct words w;
 
@@ -405,12 +428,16 @@ bool script_setting(const char *line, struct core_config *config)
         config->stop_rate = (double)number(&w, "stop_rate", (int64_t)config->stop_rate);
         config->stop_burst = (double)number(&w, "stop_burst", (int64_t)config->stop_burst);
         config->launch_burst = (double)number(&w, "launch_burst", (uint64_t)config->launch_burst);
+        t->adaptive.on |= flag(&w, "adaptive");
+        t->adaptive.value_of_time = number(&w, "value_of_time", t->adaptive.value_of_time);
         if (flag(&w, "second_type")) {
                 config->types[1] = config->types[0];
                 STR_CUT(config->types[1].name, "lab");
                 config->n_types = 2;
         }
         return setting_ms(&w, "idle", &t->limits.idle_ms) &&
+               setting_ms(&w, "idle_min", &t->adaptive.idle_ms_min) &&
+               setting_ms(&w, "idle_max", &t->adaptive.idle_ms_max) &&
                setting_ms(&w, "never_connected", &t->limits.never_connected_ms) &&
                setting_ms(&w, "disconnected", &t->limits.disconnected_ms) &&
                setting_ms(&w, "job", &t->limits.job_ms) &&
