@@ -1,4 +1,5 @@
 #include "edges.h"
+#include "edges_stored.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include "in/agents.h"
 #include "in/http.h"
 #include "in/ops.h"
+#include "in/stored.h"
 #include "metrics/emf.h"
 #include "metrics/serve.h"
 #include "out/notify.h"
@@ -41,6 +43,7 @@ struct edges {
         struct notify *notify;               /* or NULL */
         char metrics_address[CONFIG_TEXT_SIZE];
         struct storage *storage;
+        struct stored *stored;
         struct storage_proc *storage_proc;
         struct agents *agents;
         struct process *process;
@@ -192,6 +195,8 @@ static int start_storage(struct edges *e)
         (void)snprintf(url, sizeof(url), "http://%s", config_text(c, CONFIG_LISTEN_STORAGE));
         if (r == 0)
                 r = storage_new(e->loop, e->shell, &config, &e->storage);
+        if (r == 0)
+                r = edges_stored_new(e->storage, &e->stored);
         return r < 0 || elsewhere[0] ? r : spawn_storage(e, root);
 }
 
@@ -264,6 +269,7 @@ static int start_http(struct edges *e)
                 .host_suffix = config_text(e->c.config, CONFIG_PUBLIC_HOST),
                 .keys = e->c.keys,
                 .web_dir = web_dir[0] ? web_dir : NULL,
+                .stored = e->stored,
                 .timetables = e->timetables,
                 .observed = metrics_watch_http,
                 .observed_ctx = e->metrics,
@@ -280,6 +286,7 @@ static int start_ops(struct edges *e)
         char path[STATE_PATH_SIZE];
         struct ops_config config = {.url = e->ops_url,
                                     .http = e->http,
+                                    .stored = e->stored,
                                     .counters = agents_counters,
                                     .timetables = e->timetables,
                                     .agents = e->agents};
@@ -359,6 +366,7 @@ struct edges *edges_free(struct edges *e)
         agents_free(e->agents);
         storage_proc_free(e->storage_proc);
         storage_free(e->storage);
+        stored_free(e->stored);
         notify_free(e->notify);
         emf_free(e->emf);
         metrics_serve_free(e->metrics_serve);

@@ -301,9 +301,9 @@ struct core {
         uint64_t epoch;
         mono_t pool_due;
         bool pool_dirty;
-        struct bucket launches; /* of the provider */
         struct pace pace;
-        struct document *document; /* the timetable of the API */
+        struct document *document;    /* the timetable of the API */
+        struct bucket launches;       /* of the provider */
         union learned_image learning; /* room to put it together */
         bool booted;                  /* BOOT_DONE was given */
         bool open;                    /* the first inventory is complete */

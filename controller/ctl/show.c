@@ -427,6 +427,49 @@ void show_status(const struct ctl *c, const struct doc *answer)
         show_pools(c, answer);
 }
 
+static void add_size(struct table *t, double bytes)
+{
+        static const char *const units[] = {"B", "KB", "MB", "GB", "TB"};
+        size_t i = 0;
+
+        for (; bytes >= 1000 && i + 1 < ARRAY_LEN(units); i++)
+                bytes /= 1000;
+        table_printf(t, bytes < 10 && i > 0 ? "%.1f %s" : "%.0f %s", bytes, units[i]);
+}
+
+static void add_marks(struct table *t, const struct doc *s)
+{
+        static const char *const names[] = {"head", "previous", "pinned", "aside"};
+        char text[64] = "";
+
+        for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+                if (!doc_true(s, names[i]))
+                        continue;
+                if (text[0])
+                        (void)strcat(text, ", ");
+                (void)strcat(text, names[i]);
+        }
+        table_add(t, text, doc_true(s, "head") ? TABLE_GOOD : TABLE_PLAIN);
+}
+
+void show_saves(const struct ctl *c, const struct doc *answer)
+{
+        static const char *const titles[] = {"SAVE", "TIME (UTC)", "AGE",   "ENTRIES",
+                                             "SIZE", "NEW",        "MARKS", NULL};
+        AUTO_TABLE *t = table_new(titles, c->color);
+
+        for (const struct doc *s = NULL; (s = doc_next(doc_get(answer, "saves"), s));) {
+                table_add(t, doc_str(s, "save"), TABLE_PLAIN);
+                add_time(t, doc_str(s, "at"));
+                add_age(t, doc_num(s, "age_s", -1));
+                table_printf(t, "%.0f", doc_num(s, "entries", 0));
+                add_size(t, doc_num(s, "bytes", 0));
+                add_size(t, doc_num(s, "new_bytes", 0));
+                add_marks(t, s);
+        }
+        table_print(t);
+}
+
 void show_events(const struct ctl *c, const struct doc *answer)
 {
         (void)c;

@@ -169,35 +169,6 @@ uint32_t core_place(const struct core *c, const char *workspace)
         return i < ROWS_MAX && str_starts(c->ws[i].key.user_id, "waits") ? 3 : 0;
 }
 
-/* It has no timetable: tests/timetable has. */
-const struct core_timetable *core_timetable(const struct core *c)
-{
-        static const struct core_timetable none = {0};
-
-        (void)c;
-        return &none;
-}
-
-const char *core_timetable_piece(const struct core *c, uint32_t i)
-{
-        (void)c;
-        (void)i;
-        return "";
-}
-
-bool core_class(const struct core *c, const char *type, const char *id, const char *course,
-                utc_t start, uint32_t roster, struct core_class *ret_class)
-{
-        (void)c;
-        (void)type;
-        (void)id;
-        (void)course;
-        (void)start;
-        (void)roster;
-        (void)ret_class;
-        return false;
-}
-
 /* Whoever's name begins with "stops" is seventh of those that wait to be stopped. */
 bool core_stop(const struct core *c, const char *workspace, mono_t now, struct core_stop *ret_stop)
 {
@@ -231,6 +202,35 @@ void core_stops(const struct core *c, mono_t now, struct core_stops *ret_stops)
                                          .bytes_s = 19800000,
                                          .saved = 5,
                                          .bytes = 25000000};
+}
+
+/* It has no timetable: tests/timetable has. */
+const struct core_timetable *core_timetable(const struct core *c)
+{
+        static const struct core_timetable none = {0};
+
+        (void)c;
+        return &none;
+}
+
+const char *core_timetable_piece(const struct core *c, uint32_t i)
+{
+        (void)c;
+        (void)i;
+        return "";
+}
+
+bool core_class(const struct core *c, const char *type, const char *id, const char *course,
+                utc_t start, uint32_t roster, struct core_class *ret_class)
+{
+        (void)c;
+        (void)type;
+        (void)id;
+        (void)course;
+        (void)start;
+        (void)roster;
+        (void)ret_class;
+        return false;
 }
 
 bool core_draining(const struct core *c)
