@@ -16,7 +16,7 @@
 #include "out/providers/process.h"
 #include "out/storage.h"
 #include "state_dir.h"
-#include "timetable_file.h"
+#include "timetables.h"
 
 #define STORAGE_URL_TTL_S 86400
 #define STORAGE_SWEEP_BATCH 8
@@ -33,11 +33,11 @@ struct edges {
         char ops_url[STATE_PATH_SIZE + 8];
         struct process_type types[CORE_TYPES_MAX];
         struct loop_timer strays;
-        struct timetable_file *timetable; /* or NULL */
         struct metrics_watch *metrics;
         struct metrics_serve *metrics_serve; /* or NULL */
         struct emf *emf;                     /* or NULL */
         char metrics_address[CONFIG_TEXT_SIZE];
+        struct timetables *timetables;
         struct storage *storage;
         struct storage_proc *storage_proc;
         struct agents *agents;
@@ -234,6 +234,7 @@ static int start_http(struct edges *e)
                 .web_dir = web_dir[0] ? web_dir : NULL,
                 .observed = metrics_watch_http,
                 .observed_ctx = e->metrics,
+                .timetables = e->timetables,
         };
 
         config_addr(e->c.config, CONFIG_LISTEN_HTTP, e->http_address, sizeof(e->http_address),
@@ -248,6 +249,7 @@ static int start_ops(struct edges *e)
         struct ops_config config = {.url = e->ops_url,
                                     .http = e->http,
                                     .counters = agents_counters,
+                                    .timetables = e->timetables,
                                     .agents = e->agents};
 
         (void)snprintf(e->ops_url, sizeof(e->ops_url), "ipc://%s",
@@ -300,10 +302,10 @@ int edges_start(struct loop *l, struct shell *shell, struct store *store,
         e->store = store;
         e->c = *c;
         loop_timer_init(l, &e->strays, on_strays, e);
-        r = start_all(e);
-        if (r == 0 && config_text(c->config, CONFIG_TIMETABLE)[0])
-                r = timetable_file_new(l, shell, config_text(c->config, CONFIG_TIMETABLE), c->core,
-                                       &e->timetable);
+        r = timetables_new(l, shell, config_text(c->config, CONFIG_TIMETABLE), c->core,
+                           &e->timetables);
+        if (r == 0)
+                r = start_all(e);
         if (r < 0) {
                 edges_free(e);
                 return r;
@@ -317,9 +319,9 @@ struct edges *edges_free(struct edges *e)
         if (!e)
                 return NULL;
         loop_timer_cancel(&e->strays);
-        timetable_file_free(e->timetable);
         ops_free(e->ops);
         http_free(e->http);
+        timetables_free(e->timetables);
         process_free(e->process);
         agents_free(e->agents);
         storage_proc_free(e->storage_proc);
@@ -345,8 +347,7 @@ int edges_lead(struct edges *e, uint64_t epoch)
         if (r < 0)
                 log_error("the running tasks cannot be listed", LOG_ERR(r));
         loop_timer_set_in(&e->strays, STRAYS_MS);
-        if (e->timetable)
-                timetable_file_lead(e->timetable);
+        timetables_lead(e->timetables);
         return r;
 }
 
@@ -360,7 +361,6 @@ void edges_pause(struct edges *e, bool paused)
 
 void edges_follow(struct edges *e)
 {
-        if (e->timetable)
-                timetable_file_follow(e->timetable);
+        timetables_follow(e->timetables);
         agents_follow(e->agents, shell_lead(e->shell)->agents);
 }

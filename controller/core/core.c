@@ -116,6 +116,9 @@ int core_new(const struct core_config *config, struct core **ret_core)
         r = tables_new(c);
         if (r == 0)
                 r = sizing_new(c);
+        c->document = document_new();
+        if (!c->document)
+                r = -ENOMEM;
         if (r < 0) {
                 core_free(c);
                 return r;
@@ -129,6 +132,7 @@ struct core *core_free(struct core *c)
         if (!c)
                 return NULL;
         sizing_free(c);
+        free(c->document);
         index_deinit(&c->workspace_index);
         index_deinit(&c->task_index);
         free(c->workspaces);

@@ -13,6 +13,8 @@
 #include "loop/loop.h"
 #include "shell.h"
 
+struct timetables;
+
 struct http_config {
         const char *address;    /* "127.0.0.1"; "0.0.0.0" or "" for every address */
         uint16_t port;          /* 0: the kernel chooses, see http_port */
@@ -26,6 +28,7 @@ struct http_config {
          */
         void (*observed)(void *ctx, const char *path, int status, bool waited, int64_t us);
         void *observed_ctx;
+        struct timetables *timetables; /* NULL: it has none */
         const char *web_dir; /* the page's files from here instead of the built-in ones, or NULL */
 };
 

@@ -144,6 +144,7 @@ static void read_head(struct lws *wsi, struct http_request *q)
         copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, q->content_type, sizeof(q->content_type),
                     bad);
         copy_header(wsi, WSI_TOKEN_HTTP_ACCEPT, q->accept, sizeof(q->accept), bad);
+        copy_header(wsi, WSI_TOKEN_HTTP_IF_MATCH, q->if_match, sizeof(q->if_match), bad);
         copy_custom(wsi, "prefer:", q->prefer, sizeof(q->prefer), bad);
         copy_custom(wsi, "x-try-next:", q->try_next, sizeof(q->try_next), bad);
         if (!str_starts(q->path, "/internal/"))
@@ -285,7 +286,7 @@ static void dispatch(struct http *h, struct session *s)
 /* The head is there. < 0 closes the connection. */
 static int begin_request(struct http *h, struct lws *wsi, struct session *s)
 {
-        size_t length = 0;
+        size_t length = 0, most;
         bool body_method;
 
         session_end(h, s);
@@ -300,9 +301,9 @@ static int begin_request(struct http *h, struct lws *wsi, struct session *s)
         read_ids(wsi, s->x);
         body_method = s->x->req.method == HTTP_POST || s->x->req.method == HTTP_PUT ||
                       s->x->req.method == HTTP_PATCH;
-        if (http_wants_body(&s->x->req, DISCARD_MAX, &length) &&
-            (body_method || length <= HTTP_BODY_MAX)) {
-                s->discard = length > HTTP_BODY_MAX;
+        most = http_body_max(h->site, &s->x->req);
+        if (http_wants_body(&s->x->req, DISCARD_MAX, &length) && (body_method || length <= most)) {
+                s->discard = length > most;
                 s->reading = true;
                 lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, READ_TIMEOUT_S);
                 return 0;
@@ -359,6 +360,7 @@ static void put_headers(struct head *o, const struct http_exchange *x)
         put(o, "x-request-id:", x->request_id);
         put(o, "idempotency-replayed:", x->replayed ? "true" : NULL);
         put(o, "allow:", res->allow);
+        put(o, "etag:", res->etag);
         put(o, "location:", res->location);
         put(o, "set-cookie:", res->set_cookie);
         put(o, "x-upstream:", res->upstream);

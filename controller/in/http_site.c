@@ -15,6 +15,7 @@
 
 #define HTTP_TOKEN_EDGE 1
 #define HTTP_PENDING_MAX 200
+#define TIMETABLE_PATH "/v1/timetable"
 
 /* Which roles may; 0 is for everybody (own Host and Origin only). */
 #define ACCESS_PUBLIC 0
@@ -46,7 +47,7 @@ int http_exchange_new(void *owner, struct http_exchange **ret_exchange)
         if (!x)
                 return -ENOMEM;
         x->owner = owner;
-        x->req.body = BUF_INIT(HTTP_BODY_MAX + 1);
+        x->req.body = BUF_INIT(HTTP_TIMETABLE_MAX + 1);
         x->res.body = BUF_INIT(VIEW_ANSWER_MAX);
         *ret_exchange = x;
         return 0;
@@ -393,6 +394,15 @@ static const struct route *find_route(struct http_exchange *x, char *ret_id, siz
         return NULL;
 }
 
+/* More is kept for nobody who may not set it. */
+size_t http_body_max(const struct http_site *s, const struct http_request *q)
+{
+        bool timetable = q->method == HTTP_PUT && strcmp(q->path, TIMETABLE_PATH) == 0;
+        const struct http_token *t = timetable ? token_of(s, q) : NULL;
+
+        return t && (t->roles & ACCESS_OPERATE) ? HTTP_TIMETABLE_MAX : HTTP_BODY_MAX;
+}
+
 /* 0 good; > 0 answered. */
 static int check_framing(struct http_exchange *x)
 {
@@ -413,10 +423,10 @@ static int check_framing(struct http_exchange *x)
                 site_refuse(x, VIEW_ERROR_BAD_REQUEST, "Content-Length is not one number");
                 return 1;
         }
-        if (length > HTTP_BODY_MAX) {
+        if (length > http_body_max(x->site, q)) {
                 site_refuse(x, VIEW_ERROR_TOO_LARGE,
-                            "the body has %llu bytes, at most %u are taken",
-                            (unsigned long long)length, HTTP_BODY_MAX);
+                            "the body has %llu bytes, at most %zu are taken",
+                            (unsigned long long)length, http_body_max(x->site, q));
                 return 1;
         }
         if (q->too_long) {
