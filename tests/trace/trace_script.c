@@ -350,8 +350,7 @@ bool script_event(const char *line, struct core_event *ret_event)
                 {"verified", on_verified},   {"salvaged", on_salvaged}, {"pause", on_mode},
                 {"maintenance", on_mode},    {"drain", on_mode},        {"notice", on_notice},
                 {"abandon", on_request},     {"target", on_target},     {"keep", on_request},
-                {"restart-it", on_request},  {"size", on_size},
-                {"class", on_class},
+                {"restart-it", on_request},  {"size", on_size},         {"class", on_class},
         };
         struct words w;
 

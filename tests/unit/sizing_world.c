@@ -175,9 +175,9 @@ void sizing_open(struct sizing_world *w)
                                                            .setting_row = w->rows[i]});
         }
         sizing_give(w, (struct core_event){.type = EV_BOOT_DONE});
-        sizing_give(w,
-             (struct core_event){.type = EV_INVENTORY_DONE,
-                                 .inventory = {.certain = true, .own_machines = w->own_machines}});
+        sizing_give(w, (struct core_event){
+                               .type = EV_INVENTORY_DONE,
+                               .inventory = {.certain = true, .own_machines = w->own_machines}});
 }
 
 void sizing_reopen(struct sizing_world *w, int64_t s)

@@ -16,8 +16,8 @@ struct sizing_world {
         struct core_config config; /* set before sizing_open */
         int64_t utc_s;             /* at the start */
         int64_t lead_s;
-        int64_t claim_s;   /* from a claim to ready */
-        bool own_machines; /* of the provider */
+        int64_t claim_s;        /* from a claim to ready */
+        bool own_machines;      /* of the provider */
         const char *courses[8]; /* of those who come, in turn; NULL: not said */
         uint32_t n_courses;
         /* What happened. */
