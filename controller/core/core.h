@@ -240,7 +240,11 @@ struct core_event {
                         bool never_connected;    /* no browser since the claim */
                         int64_t disconnected_ms; /* since the last one left; 0 connected, never */
                         uint64_t unknown;        /* messages of names that no rule has */
-                        char error[CORE_REASON_SIZE]; /* what went wrong last, or "" */
+                        uint64_t restore_done, restore_total;       /* bytes; total 0: not told */
+                        uint64_t restored_generation, restored_seq; /* seq 0: none or not told */
+                        bool fell_back; /* that is not the newest save, which is damaged */
+                        char restored_why[CORE_REASON_SIZE]; /* why it fell back, or "" */
+                        char error[CORE_REASON_SIZE];        /* what went wrong last, or "" */
                 } report;
                 struct {
                         uint64_t conn;
@@ -405,6 +409,7 @@ struct task_live {
         mono_t browser_left_at; /* when it has left */
         char confidence[CORE_SOURCE_SIZE];
         uint64_t unknown;
+        uint64_t restore_done, restore_total; /* bytes of the restore under way; total 0: none */
         char error[CORE_REASON_SIZE];
 };
 

@@ -255,6 +255,8 @@ static void report_note(struct core *c, struct task *t, const struct core_event 
         STR_CUT(l->job, ev->report.job);
         STR_CUT(l->confidence, ev->report.confidence);
         l->unknown = ev->report.unknown;
+        l->restore_done = MIN(ev->report.restore_done, ev->report.restore_total);
+        l->restore_total = ev->report.restore_total;
         STR_CUT(l->error, ev->report.error);
 }
 

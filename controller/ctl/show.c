@@ -72,7 +72,7 @@ static void add_time(struct table *t, const char *iso)
 /* One that runs has no reason; what it is busy with has room there. */
 static void add_reason(struct table *t, const struct doc *w, const char *state)
 {
-        const struct doc *job = doc_get(w, "job");
+        const struct doc *job = doc_get(w, "job"), *restore = doc_get(w, "restore");
         char holds[32];
 
         if (strcmp(state, "running") != 0) {
@@ -81,6 +81,10 @@ static void add_reason(struct table *t, const struct doc *w, const char *state)
         } else if (doc_str(job, "name")[0]) {
                 age_text(doc_num(job, "holds_s", 0), holds, sizeof(holds));
                 table_printf(t, "busy: %s, %s more at most", doc_str(job, "name"), holds);
+        } else if (doc_num(restore, "total_bytes", 0) > 0) {
+                table_printf(t, "restoring: %.0f of %.0f MB",
+                             doc_num(restore, "done_bytes", 0) / 1e6,
+                             doc_num(restore, "total_bytes", 0) / 1e6);
         } else {
                 table_add(t, "", TABLE_PLAIN);
         }

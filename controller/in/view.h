@@ -188,9 +188,12 @@ NODISCARD int view_action_error(const struct view_error *e, const char *instance
 /* What `wsctl nginx-config` needs. */
 NODISCARD int view_gateway(const char *controller, const char *host_suffix, const char *scheme,
                            const char *gateway_key, struct buf *out);
-/* {"phase","state","message","generation"}: what a waiting page polls; phase "ready" reloads it. */
+/*
+ * {"phase","state","message","detail","generation"}: what a waiting page polls; phase "ready"
+ * reloads it, a new detail is shown.
+ */
 NODISCARD int view_page_status(const char *phase, const char *state, const char *message,
-                               uint64_t generation, struct buf *out);
+                               const char *detail, uint64_t generation, struct buf *out);
 
 /* One row of the history, as in that list. */
 NODISCARD int view_event(const struct audit_row *row, struct buf *out);

@@ -106,6 +106,20 @@ static int64_t unsaved_now(const struct view *v, const struct task_live *live)
                        : age_now(v, live, live->unsaved_age_ms);
 }
 
+/* What is being brought, before the app or beside it; null when nothing is. */
+static void add_restore(cJSON *obj, const struct task_live *live)
+{
+        cJSON *restore;
+
+        if (!live || live->restore_total == 0) {
+                cJSON_AddNullToObject(obj, "restore");
+                return;
+        }
+        restore = cJSON_AddObjectToObject(obj, "restore");
+        add_count(restore, "done_bytes", live->restore_done);
+        add_count(restore, "total_bytes", live->restore_total);
+}
+
 static void add_live(const struct view *v, cJSON *obj, const struct task_live *live)
 {
         add_str(obj, "phase", live && live->heard_at.us > 0 ? agent_phase_name(live->phase) : NULL);
@@ -113,6 +127,7 @@ static void add_live(const struct view *v, cJSON *obj, const struct task_live *l
         add_seconds(obj, "unsaved_s", live ? unsaved_now(v, live) : -1);
         add_seconds(obj, "heard_s", live ? age_now(v, live, 0) : -1);
         add_str(obj, "agent_error", live ? live->error : NULL);
+        add_restore(obj, live);
 }
 
 /* The job that wants it now: for how long, and how long jobs may hold it yet. */
@@ -616,14 +631,15 @@ int view_gateway(const char *controller, const char *host_suffix, const char *sc
         return print_to(o, out);
 }
 
-int view_page_status(const char *phase, const char *state, const char *message, uint64_t generation,
-                     struct buf *out)
+int view_page_status(const char *phase, const char *state, const char *message, const char *detail,
+                     uint64_t generation, struct buf *out)
 {
         AUTO_JSON *o = cJSON_CreateObject();
 
         add_str(o, "phase", phase);
         add_str(o, "state", state);
         add_str(o, "message", message);
+        add_str(o, "detail", detail);
         add_count(o, "generation", generation);
         return print_to(o, out);
 }

@@ -525,6 +525,9 @@ static bool evidence_on(struct shell *s, size_t i, const char *verb, const char 
 
         if (strcmp(verb, "unknown") == 0)
                 return num_parse_u64(word, 0, 1000000, &live->unknown) == 0;
+        if (strcmp(verb, "restore") == 0)
+                return rest && num_parse_u64(word, 0, UINT32_MAX, &live->restore_done) == 0 &&
+                       num_parse_u64(rest, 0, UINT32_MAX, &live->restore_total) == 0;
         if (strcmp(verb, "confidence") == 0) {
                 STR_CUT(live->confidence, word);
                 return true;
