@@ -339,6 +339,8 @@ static int request(struct s3 *s, struct call *c)
                 r = sinks_reset(c, from);
                 if (r == 0)
                         r = attempt(s, c);
+                if (r == 0 && s3_http_stopped(s->http))
+                        return -ECANCELED;
                 if (r < 0 || i + 1 == ATTEMPTS || !worth_another(s, c, i + 1))
                         break;
                 back_off(i);
@@ -620,6 +622,11 @@ struct s3 *s3_free(struct s3 *s)
         s3_http_free(s->http);
         free(s);
         return NULL;
+}
+
+void s3_stop(struct s3 *s)
+{
+        s3_http_stop(s->http);
 }
 
 struct objects s3_objects(struct s3 *s)

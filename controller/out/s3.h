@@ -30,6 +30,8 @@ bool s3_url_valid(const char *url);
  */
 NODISCARD int s3_new(const struct s3_config *config, struct s3 **ret);
 struct s3 *s3_free(struct s3 *s);
+/* From now on requests end at once with -ECANCELED, those under way within a second or so. */
+void s3_stop(struct s3 *s);
 /* The backend; lives as long as `s`. */
 struct objects s3_objects(struct s3 *s);
 /* As storage_grants_local, with addresses of the bucket; also 503: no credentials at the moment. */

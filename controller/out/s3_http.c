@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -15,6 +16,7 @@
 #define STALL_TIMEOUT_S 30L
 
 struct s3_http {
+        atomic_bool stopped;
         pthread_mutex_t lock;
         CURL *idle[IDLE_MAX];
         uint32_t n_idle;
@@ -59,6 +61,23 @@ struct s3_http *s3_http_free(struct s3_http *h)
         pthread_mutex_destroy(&h->lock);
         free(h);
         return NULL;
+}
+
+void s3_http_stop(struct s3_http *h)
+{
+        atomic_store(&h->stopped, true);
+}
+
+bool s3_http_stopped(struct s3_http *h)
+{
+        return atomic_load(&h->stopped);
+}
+
+/* Called about once a second, also when nothing moves. */
+static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+        (void)a, (void)b, (void)c, (void)d;
+        return s3_http_stopped(ctx);
 }
 
 static CURL *handle_take(struct s3_http *h)
@@ -207,6 +226,9 @@ int s3_http_call(struct s3_http *h, const struct s3_http_request *q, struct s3_h
                 return -ENOMEM;
         }
         prepare(c, &f, headers);
+        curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+        curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
+        curl_easy_setopt(c, CURLOPT_XFERINFODATA, h);
         code = curl_easy_perform(c);
         curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &a.status);
         curl_easy_getinfo(c, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,6 +42,9 @@ struct s3_http;
 /* 0, -ENOMEM. */
 NODISCARD int s3_http_new(struct s3_http **ret);
 struct s3_http *s3_http_free(struct s3_http *h);
+/* Requests end, without an answer. Any thread. */
+void s3_http_stop(struct s3_http *h);
+bool s3_http_stopped(struct s3_http *h);
 /* 0: an answer came or not, see there; -ENOMEM. */
 NODISCARD int s3_http_call(struct s3_http *h, const struct s3_http_request *q,
                            struct s3_http_answer *ret);

@@ -155,7 +155,8 @@ static bool job_next(struct storage *s, struct job *ret)
         struct job *j = NULL;
 
         pthread_mutex_lock(&s->lock);
-        while (!s->ending && (s->n_done + s->n_workers > STORAGE_JOBS_MAX || !(j = job_ready(s))))
+        while (!s->ending &&
+               (s->n_done + STORAGE_WORKERS > STORAGE_JOBS_MAX || !(j = job_ready(s))))
                 pthread_cond_wait(&s->work, &s->lock);
         if (s->ending)
                 j = NULL;
@@ -522,6 +523,8 @@ static int workers_start(struct storage *s)
 
 static void workers_end(struct storage *s)
 {
+        if (s->s3)
+                s3_stop(s->s3);
         pthread_mutex_lock(&s->lock);
         s->ending = true;
         pthread_cond_broadcast(&s->work);
@@ -557,9 +560,15 @@ static int bucket_open(struct storage *s, const struct s3_config *config)
 {
         int r = s3_new(config, &s->s3);
 
-        if (r == 0)
-                s->objects = s3_objects(s->s3);
-        return r;
+        if (r < 0) {
+                log_error("cannot use the bucket: storage wants s3://BUCKET/PREFIX and "
+                          "storage_endpoint an address such as https://HOST:PORT",
+                          LOG_STR("storage", config->url), LOG_STR("endpoint", config->endpoint),
+                          LOG_ERR(r));
+                return r;
+        }
+        s->objects = s3_objects(s->s3);
+        return 0;
 }
 
 static int storage_open(struct storage *s, const struct storage_config *config)

@@ -41,7 +41,10 @@ struct storage;
 /* 0, -errno. Strings are copied. */
 NODISCARD int storage_new(struct loop *l, struct shell *shell, const struct storage_config *config,
                           struct storage **ret_storage);
-/* Ends the worker: a job that runs is waited for, those that wait are dropped. */
+/*
+ * Ends the workers: a job that runs is waited for (in a bucket it is broken off within a second or
+ * so), those that wait are dropped.
+ */
 struct storage *storage_free(struct storage *s);
 
 /*

@@ -10,7 +10,8 @@ answers errors as S3's XML.
 
 Faults by number of the request (from 1): s3.faults = {3: "503", 5: "cut"}; or s3.fault_all. Kinds:
 503 (SlowDown), 500, 429, cut (no answer; what was sent is not stored), lost (stored, no answer),
-slow (2 s), 403 (expired), quota (403 QuotaExceeded), full (507), 400 (RequestTimeout).
+slow (2 s), stall (40 s), 403 (expired), quota (403 QuotaExceeded), full (507), 400 (RequestTimeout),
+digest (other bytes arrived), 502 (a proxy's, in HTML).
 """
 import argparse
 import base64
@@ -38,7 +39,7 @@ ERRORS = {"AccessDenied": 403, "SignatureDoesNotMatch": 403, "RequestTimeTooSkew
           "MethodNotAllowed": 405, "InvalidRange": 416, "SlowDown": 503, "InternalError": 500,
           "QuotaExceeded": 403, "StorageFull": 507, "RequestTimeout": 400, "MalformedXML": 400,
           "AuthorizationQueryParametersError": 400, "NotImplemented": 501, "TooManyRequests": 429,
-          "InvalidArgument": 400}
+          "InvalidArgument": 400, "": 502}
 
 
 class Refused(Exception):
@@ -98,8 +99,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def begin_fault(self, fault):
         self.lose = fault == "lost"
-        if fault == "slow":
-            time.sleep(2)
+        if fault in ("slow", "stall"):
+            time.sleep(2 if fault == "slow" else 40)
+        if fault == "502":
+            raise Refused("")
         if fault == "cut":
             length = int(self.headers.get("Content-Length") or 0)
             if length:
@@ -107,7 +110,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             raise Cut()
         codes = {"503": "SlowDown", "500": "InternalError", "403": "AccessDenied",
                  "quota": "QuotaExceeded", "full": "StorageFull", "400": "RequestTimeout",
-                 "429": "TooManyRequests"}
+                 "429": "TooManyRequests", "digest": "BadDigest"}
         if fault in codes:
             raise Refused(codes[fault], "Request has expired" if fault == "403" else "injected")
 
@@ -282,6 +285,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         text = (f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{e.code}</Code><Message>'
                 f"{escape(e.message)}</Message><RequestId>1</RequestId></Error>").encode()
         headers = [("Content-Type", "application/xml")]
+        if not e.code:
+            text, headers = b"<html>bad gateway</html>", [("Content-Type", "text/html")]
         if unread:
             headers.append(("Connection", "close"))
         try:
