@@ -186,6 +186,8 @@ static void add_plan(struct text *x, const struct core_event *ev)
                 add(x, " %u bytes=%zu", ev->timetable_piece.i, strlen(ev->timetable_piece.text));
         else if (ev->type == EV_TIMETABLE_SET)
                 add(x, " pieces=%u", ev->timetable_set.n);
+        else if (ev->type == EV_VERSION_SET)
+                add(x, " %s version=%s", ev->version_set.type, ev->version_set.version);
         else
                 add_class(x, ev);
 }
@@ -240,20 +242,26 @@ static void add_hello(struct text *x, const struct core_event *ev)
         add_u64(x, "gen", ev->hello.generation);
 }
 
+static void add_row(struct text *x, const struct core_event *ev)
+{
+        if (ev->type == EV_BOOT_WORKSPACE)
+                add_workspace(x, &ev->workspace_row);
+        else if (ev->type == EV_BOOT_TASK)
+                add_task(x, &ev->task_row);
+        else
+                add_setting(x, &ev->setting_row);
+}
+
 static void add_event(struct text *x, const struct core_event *ev)
 {
         switch (ev->type) {
         case EV_BOOT_WORKSPACE:
-                add_workspace(x, &ev->workspace_row);
-                break;
         case EV_BOOT_TASK:
-                add_task(x, &ev->task_row);
+        case EV_BOOT_SETTING:
+                add_row(x, ev);
                 break;
         case EV_BOOT_DONE:
                 add_boot(x, ev);
-                break;
-        case EV_BOOT_SETTING:
-                add_setting(x, &ev->setting_row);
                 break;
         case EV_TASK_SEEN:
                 add(x, " %s", ev->task_seen.task);
@@ -276,6 +284,7 @@ static void add_event(struct text *x, const struct core_event *ev)
         case EV_CLASS_SET:
         case EV_TIMETABLE_PIECE:
         case EV_TIMETABLE_SET:
+        case EV_VERSION_SET:
                 add_plan(x, ev);
                 break;
         case EV_REQ_SHUTDOWN:

@@ -192,6 +192,8 @@ NODISCARD int view_gateway(const char *controller, const char *host_suffix, cons
 NODISCARD int view_page_status(const char *phase, const char *state, const char *message,
                                uint64_t generation, struct buf *out);
 
+/* One row of the history, as in that list. */
+NODISCARD int view_event(const struct audit_row *row, struct buf *out);
 /* A list of events is made row by row, because the rows live in the shell. */
 struct view_events;
 struct view_events *view_events_new(void);

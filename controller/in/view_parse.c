@@ -291,7 +291,30 @@ static int take_bool(const cJSON *obj, const char *field, bool *ret_value,
         return 0;
 }
 
-/* Why an operator does something: a line for people. */
+static size_t utf8_count(const char *text)
+{
+        size_t n = 0;
+
+        for (; *text; text++)
+                n += ((unsigned char)*text & 0xc0) != 0x80;
+        return n;
+}
+
+/* As many whole characters as there is room for. */
+static void copy_cut_utf8(char *dst, size_t size, const char *text)
+{
+        size_t len = strnlen(text, size - 1);
+
+        while (len > 0 && text[len] && ((unsigned char)text[len] & 0xc0) == 0x80)
+                len--;
+        memcpy(dst, text, len);
+        dst[len] = 0;
+}
+
+/*
+ * Why an operator does something: a line for people, counted in characters; of one that has many
+ * of several bytes the end may be missing.
+ */
 static int take_reason(const cJSON *obj, bool needed, char *dst, size_t size,
                        struct view_error *ret_error)
 {
@@ -300,11 +323,12 @@ static int take_reason(const cJSON *obj, bool needed, char *dst, size_t size,
 
         if (!item && !needed)
                 return 0;
-        if (!text || !*text || str_copy(dst, size, text) < 0) {
+        if (!text || !*text || utf8_count(text) > size - 1) {
                 view_error_set(ret_error, VIEW_ERROR_BAD_FIELD,
-                               "reason: must be a text of 1 to %zu bytes", size - 1);
+                               "reason: must be a text of 1 to %zu characters", size - 1);
                 return 1;
         }
+        copy_cut_utf8(dst, size, text);
         for (; *text; text++) {
                 if ((unsigned char)*text >= ' ' && *text != 0x7f)
                         continue;

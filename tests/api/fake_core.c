@@ -107,8 +107,10 @@ bool core_idle(const struct core *c, const char *workspace, mono_t now, struct c
 {
         const struct workspace_row *w = core_workspace(c, workspace);
         const struct task_live *live = w ? core_task_live(c, w->task) : NULL;
-        struct core_idle p = {
-                .limits = {.idle_ms = 1800000, .job_ms = 7200000}, .wait = "", .heard = true};
+        struct core_idle p = {.limits = {.idle_ms = 1800000, .job_ms = 7200000},
+                              .wait = "",
+                              .heard = true,
+                              .idle_why = "adaptive, a test"};
 
         if (!w || w->state != WS_RUNNING || !live)
                 return false;
@@ -135,6 +137,10 @@ bool core_pool(const struct core *c, uint32_t i, struct pool_view *ret_view)
                                        .policy = "forecast",
                                        .next_change = {INT64_C(1800000000) * US_PER_S},
                                        .spent = 1250000,
+                                       .idle_ms = 900000,
+                                       .idle_why = "adaptive, idle_min; break-even 4 min, 9 gaps",
+                                       .lead_ms = 1500,
+                                       .limit = "",
                                        .reason = "the floor of 2",
                                        .breaker_until = MONO_NEVER};
         if (c->pool_set) {
@@ -230,16 +236,19 @@ void shell_watch(struct shell *s, change_fn fn, void *ctx)
 
 const struct audit_row *shell_audit_after(const struct shell *s, uint64_t after_seq)
 {
-        return after_seq < s->n_audit ? &s->audit[after_seq] : NULL;
+        uint64_t oldest = s->n_audit > EVENTS_MAX ? s->n_audit - EVENTS_MAX + 1 : 1;
+        uint64_t seq = MAX(after_seq + 1, oldest);
+
+        return seq <= s->n_audit ? &s->audit[seq % EVENTS_MAX] : NULL;
 }
 
 static void audit(struct shell *s, const char *ws, const char *actor, const char *what)
 {
         struct audit_row *a;
 
-        if (s->n_audit == EVENTS_MAX)
-                return;
-        a = &s->audit[s->n_audit++];
+        s->n_audit++;
+        a = &s->audit[s->n_audit % EVENTS_MAX];
+        memset(a, 0, sizeof(*a));
         a->seq = s->n_audit;
         a->at = loop_utc(s->loop);
         STR_CUT(a->workspace, ws);
@@ -551,8 +560,8 @@ static bool command_on(struct shell *s, size_t i, const char *verb, const char *
                 s->core.tasks[i].state = task;
         } else if (strcmp(verb, "stopping") == 0 || strcmp(verb, "stopped") == 0) {
                 audit(s, s->core.ws[i].id, "core", verb);
-                (void)snprintf(s->audit[s->n_audit - 1].detail, CORE_REASON_SIZE, "%s %s", word,
-                               rest ? rest : "");
+                (void)snprintf(s->audit[s->n_audit % EVENTS_MAX].detail, CORE_REASON_SIZE, "%s %s",
+                               word, rest ? rest : "");
         } else if (strcmp(verb, "addr") == 0) {
                 STR_CUT(s->core.tasks[i].addr, word);
         } else {
@@ -587,7 +596,7 @@ bool fake_command(struct shell *s, char *line)
         else if (strcmp(verb, "drain") == 0)
                 s->core.draining = on;
         else if (strcmp(verb, "event") == 0)
-                audit(s, "", "core", one);
+                audit(s, "", "core", one), s->changed = true;
         else
                 return false;
         return true;

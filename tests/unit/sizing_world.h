@@ -51,4 +51,6 @@ void sizing_class(struct sizing_world *w, const char *id, const char *course, in
                   uint32_t roster);
 /* Any event, now. */
 void sizing_give(struct sizing_world *w, struct core_event ev);
+/* The image of "code" is of this version now. */
+void sizing_version(struct sizing_world *w, const char *version);
 void sizing_close(struct sizing_world *w);
