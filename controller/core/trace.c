@@ -248,20 +248,26 @@ static void add_hello(struct text *x, const struct core_event *ev)
         add_u64(x, "gen", ev->hello.generation);
 }
 
+static void add_row(struct text *x, const struct core_event *ev)
+{
+        if (ev->type == EV_BOOT_WORKSPACE)
+                add_workspace(x, &ev->workspace_row);
+        else if (ev->type == EV_BOOT_TASK)
+                add_task(x, &ev->task_row);
+        else
+                add_setting(x, &ev->setting_row);
+}
+
 static void add_event(struct text *x, const struct core_event *ev)
 {
         switch (ev->type) {
         case EV_BOOT_WORKSPACE:
-                add_workspace(x, &ev->workspace_row);
-                break;
         case EV_BOOT_TASK:
-                add_task(x, &ev->task_row);
+        case EV_BOOT_SETTING:
+                add_row(x, ev);
                 break;
         case EV_BOOT_DONE:
                 add_boot(x, ev);
-                break;
-        case EV_BOOT_SETTING:
-                add_setting(x, &ev->setting_row);
                 break;
         case EV_TASK_SEEN:
                 add(x, " %s", ev->task_seen.task);
