@@ -195,6 +195,7 @@ void check_step(struct sim *s, int ctl, const struct core_effect *fx, size_t n)
                         sim_broken(s, INV_TOKEN, "%s was refused", fx[i].launch_task.task);
         }
         check_people_first(s, ctl, fx, n);
+        check_budget(s, ctl, fx, n);
 }
 
 /* What is given up in attention is given up; everything else is not. */

@@ -198,6 +198,14 @@ struct person {
 
 enum role { ROLE_DOWN, ROLE_FOLLOWER, ROLE_BOOTING, ROLE_LEADER };
 
+/* What a type has cost while a controller led, in millionths of a dollar. */
+struct spending {
+        int64_t at_ms;
+        uint32_t tasks;
+        int32_t day, month;
+        double day_spent, month_spent;
+};
+
 /* A shell with its core. `fill` is what steps decide, `batch` what is being committed, then carried
  * out. */
 struct controller {
@@ -228,6 +236,7 @@ struct controller {
         /* the cap on stops, counted beside the core */
         int64_t stops_ms[2 * SIM_STOPS_PER_MIN];
         unsigned stops;
+        struct spending spending[CORE_TYPES_MAX];
         unsigned stuck; /* deadlines at one time */
         int64_t stuck_ms;
         bool drained;
@@ -430,6 +439,8 @@ void check_act(struct sim *s, int ctl, const struct core_effect *fx);
 void check_end(struct sim *s, const struct body *b);
 void check_restored(struct sim *s, struct body *b, const struct save_ref *head);
 void check_told(struct sim *s, int ctl, struct body *b, const struct note *n);
+/* After a step: nothing is launched for a pool beyond its budget. */
+void check_budget(struct sim *s, int ctl, const struct core_effect *fx, size_t n);
 /* A controller begins to lead: what it cannot know is not held against it. */
 void check_boot(struct sim *s);
 void check_batch(struct sim *s);
