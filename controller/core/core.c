@@ -126,6 +126,9 @@ int core_new(const struct core_config *config, struct core **ret_core)
                 r = sizing_new(c);
         if (r == 0)
                 r = adaptive_new(c);
+        c->document = document_new();
+        if (!c->document)
+                r = -ENOMEM;
         if (r < 0) {
                 core_free(c);
                 return r;
@@ -139,6 +142,7 @@ struct core *core_free(struct core *c)
         if (!c)
                 return NULL;
         sizing_free(c);
+        free(c->document);
         adaptive_free(c);
         index_deinit(&c->workspace_index);
         index_deinit(&c->task_index);

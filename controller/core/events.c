@@ -73,6 +73,7 @@ static void boot_done(struct core *c, const struct core_event *ev)
                 fx_audit(c, "", "", "core", "leading", text);
         }
         learned_booted(c);
+        document_booted(c);
         adaptive_booted(c);
         versions_booted(c);
 }
@@ -491,6 +492,8 @@ static void (*const handlers[])(struct core *c, const struct core_event *ev) = {
         [EV_REQ_POOL] = pool_set_request,
         [EV_POOL_TARGET] = pools_target,
         [EV_CLASS_SET] = classes_set,
+        [EV_TIMETABLE_PIECE] = document_piece,
+        [EV_TIMETABLE_SET] = document_set,
         [EV_VERSION_SET] = versions_set,
         [EV_REQ_SHUTDOWN] = requests_shutdown,
         [EV_TASK_LAUNCHED] = provider_launched,

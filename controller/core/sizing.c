@@ -115,7 +115,7 @@ void sizing_run(struct core *c)
                         if (p->sizer) {
                                 spend(c, i);
                                 advance(c, p);
-                                classes_alarm(c, i);
+                                classes_run(c, i);
                                 learn(c, i);
                         }
                 }
@@ -123,14 +123,14 @@ void sizing_run(struct core *c)
         }
 }
 
-void sizing_arrived(struct core *c, uint32_t type)
+void sizing_arrived(struct core *c, uint32_t type, const char *course)
 {
         struct pool *p = &c->pools[type];
 
         if (!p->sizer)
                 return;
         advance(c, p);
-        sizer_arrived(p->sizer, c->utc, TIMETABLE_NONE);
+        sizer_arrived(p->sizer, c->utc, classes_lesson(c, type, course));
 }
 
 /* ---- old ones ---- */

@@ -135,6 +135,7 @@ static void add_launch(struct text *x, const struct core_event *ev)
         add(x, " %s", ev->launch.id);
         add_str(x, "type", ev->launch.key.type);
         add_str(x, "actor", ev->launch.actor);
+        add_str(x, "course", ev->launch.course);
 }
 
 static void add_request(struct text *x, const struct core_event *ev)
@@ -177,8 +178,14 @@ static void add_class(struct text *x, const struct core_event *ev)
 
 static void add_plan(struct text *x, const struct core_event *ev)
 {
-        if (ev->type == EV_POOL_TARGET)
+        if (ev->type == EV_REQ_POOL)
+                add_size(x, ev);
+        else if (ev->type == EV_POOL_TARGET)
                 add_target(x, ev);
+        else if (ev->type == EV_TIMETABLE_PIECE)
+                add(x, " %u bytes=%zu", ev->timetable_piece.i, strlen(ev->timetable_piece.text));
+        else if (ev->type == EV_TIMETABLE_SET)
+                add(x, " pieces=%u", ev->timetable_set.n);
         else if (ev->type == EV_VERSION_SET)
                 add(x, " %s version=%s", ev->version_set.type, ev->version_set.version);
         else
@@ -241,6 +248,12 @@ static void add_salvaged(struct text *x, const struct core_event *ev)
         add_save(x, "found", &ev->salvaged.found);
 }
 
+static void add_hello(struct text *x, const struct core_event *ev)
+{
+        add(x, " %s nonce=%s", ev->hello.task, ev->hello.nonce);
+        add_u64(x, "gen", ev->hello.generation);
+}
+
 static void add_event(struct text *x, const struct core_event *ev)
 {
         switch (ev->type) {
@@ -267,10 +280,10 @@ static void add_event(struct text *x, const struct core_event *ev)
                 add_mode(x, ev);
                 break;
         case EV_REQ_POOL:
-                add_size(x, ev);
-                break;
         case EV_POOL_TARGET:
         case EV_CLASS_SET:
+        case EV_TIMETABLE_PIECE:
+        case EV_TIMETABLE_SET:
         case EV_VERSION_SET:
                 add_plan(x, ev);
                 break;
@@ -293,8 +306,7 @@ static void add_event(struct text *x, const struct core_event *ev)
                 add_salvaged(x, ev);
                 break;
         case EV_AGENT_HELLO:
-                add(x, " %s nonce=%s", ev->hello.task, ev->hello.nonce);
-                add_u64(x, "gen", ev->hello.generation);
+                add_hello(x, ev);
                 break;
         case EV_AGENT_REPORT:
                 add_report(x, ev);

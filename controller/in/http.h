@@ -13,6 +13,8 @@
 #include "loop/loop.h"
 #include "shell.h"
 
+struct timetables;
+
 struct http_config {
         const char *address;    /* "127.0.0.1"; "0.0.0.0" or "" for every address */
         uint16_t port;          /* 0: the kernel chooses, see http_port */
@@ -22,6 +24,7 @@ struct http_config {
         const char *public_scheme; /* "http" or "https": how browsers reach the gateway */
         const char *host_suffix;   /* "localhost:8080": what follows "<workspace>." in a browser */
         const struct keys *keys;
+        struct timetables *timetables; /* NULL: it has none */
         /* Told of each answer: for metrics. `waited`: for a workspace or the core's reply. Or NULL
          */
         void (*observed)(void *ctx, const char *path, int status, bool waited, int64_t us);

@@ -15,6 +15,7 @@
 
 #define HTTP_TOKEN_EDGE 1
 #define HTTP_PENDING_MAX 200
+#define TIMETABLE_PATH "/v1/timetable"
 
 /* Which roles may; 0 is for everybody (own Host and Origin only). */
 #define ACCESS_PUBLIC 0
@@ -46,7 +47,7 @@ int http_exchange_new(void *owner, struct http_exchange **ret_exchange)
         if (!x)
                 return -ENOMEM;
         x->owner = owner;
-        x->req.body = BUF_INIT(HTTP_BODY_MAX + 1);
+        x->req.body = BUF_INIT(HTTP_TIMETABLE_MAX + 1);
         x->res.body = BUF_INIT(VIEW_ANSWER_MAX);
         *ret_exchange = x;
         return 0;
@@ -57,6 +58,7 @@ struct http_exchange *http_exchange_free(struct http_exchange *x)
         if (!x)
                 return NULL;
         pending_cancel(&x->pending);
+        http_stream_end(x);
         buf_deinit(&x->req.body);
         buf_deinit(&x->res.body);
         explicit_bzero(x, sizeof(*x));
@@ -107,10 +109,12 @@ static void on_change(void *ctx, const char *workspace, const char *task)
         (void)workspace;
         (void)task;
         (void)http_site_stopped(ctx);
+        http_streams_wake(ctx);
 }
 
 int http_site_new(struct loop *l, struct shell *sh, const struct http_config *config,
-                  http_answer_fn on_answer, void *ctx, struct http_site **ret_site)
+                  http_answer_fn on_answer, http_answer_fn on_stream, void *ctx,
+                  struct http_site **ret_site)
 {
         struct http_site *s;
         const char *colon;
@@ -128,6 +132,7 @@ int http_site_new(struct loop *l, struct shell *sh, const struct http_config *co
                 .config = *config,
                 .links = {config->public_scheme, config->host_suffix, config->keys},
                 .on_answer = on_answer,
+                .on_stream = on_stream,
                 .ctx = ctx,
                 .started = loop_utc(l),
         };
@@ -146,6 +151,7 @@ int http_site_new(struct loop *l, struct shell *sh, const struct http_config *co
                 http_site_free(s);
                 return r;
         }
+        http_streams_init(s);
         shell_watch(sh, on_change, s);
         *ret_site = s;
         return 0;
@@ -156,6 +162,7 @@ struct http_site *http_site_free(struct http_site *s)
         if (!s)
                 return NULL;
         free_orphans(s, true);
+        loop_timer_cancel(&s->stream_timer);
         s->replay = http_replay_free(s->replay);
         s->tokens = http_tokens_free(s->tokens);
         s->pendings = pending_set_free(s->pendings);
@@ -393,6 +400,15 @@ static const struct route *find_route(struct http_exchange *x, char *ret_id, siz
         return NULL;
 }
 
+/* More is kept for nobody who may not set it. */
+size_t http_body_max(const struct http_site *s, const struct http_request *q)
+{
+        bool timetable = q->method == HTTP_PUT && strcmp(q->path, TIMETABLE_PATH) == 0;
+        const struct http_token *t = timetable ? token_of(s, q) : NULL;
+
+        return t && t->roles & HTTP_ROLE_OPERATE ? HTTP_TIMETABLE_MAX : HTTP_BODY_MAX;
+}
+
 /* 0 good; > 0 answered. */
 static int check_framing(struct http_exchange *x)
 {
@@ -413,10 +429,10 @@ static int check_framing(struct http_exchange *x)
                 site_refuse(x, VIEW_ERROR_BAD_REQUEST, "Content-Length is not one number");
                 return 1;
         }
-        if (length > HTTP_BODY_MAX) {
+        if (length > http_body_max(x->site, q)) {
                 site_refuse(x, VIEW_ERROR_TOO_LARGE,
-                            "the body has %llu bytes, at most %u are taken",
-                            (unsigned long long)length, HTTP_BODY_MAX);
+                            "the body has %llu bytes, at most %zu are taken",
+                            (unsigned long long)length, http_body_max(x->site, q));
                 return 1;
         }
         if (q->too_long) {
@@ -479,6 +495,8 @@ static int check_token(struct http_exchange *x)
         }
         STR_CUT(x->actor, t->name);
         x->roles = t->roles;
+        x->token_version = http_tokens_version(x->site->tokens);
+        memcpy(x->token_digest, t->digest, sizeof(x->token_digest));
         return check_rate(x, t);
 }
 
@@ -492,7 +510,10 @@ static int check_access(struct http_exchange *x)
         }
         if (check_host(x) > 0)
                 return 1;
-        return str_starts(x->req.path, "/v1/") ? check_token(x) : 0;
+        /* What describes the API is no secret. */
+        if (!str_starts(x->req.path, "/v1/") || strcmp(x->req.path, "/v1/openapi.json") == 0)
+                return 0;
+        return check_token(x);
 }
 
 /* The token is right; is it good for this? */

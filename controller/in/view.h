@@ -63,6 +63,9 @@ struct view_launch {
 NODISCARD int view_launch_parse(const char *text, size_t len, struct view_launch *ret_launch,
                                 struct view_error *ret_error);
 
+/* The course in a launch's labels, {"course":"cs101",…}, when it is a name; else "". */
+void view_course(const char *labels, char ret_course[static CORE_NAME_SIZE]);
+
 /* What the events of the first design ask for. */
 struct view_action {
         enum { VIEW_ACTION_LAUNCH, VIEW_ACTION_MONITOR, VIEW_ACTION_TERMINATE } kind;
@@ -110,6 +113,9 @@ struct view_command {
         struct view_launch launch;     /* when cmd is "launch" */
         struct view_mode mode;         /* when cmd is "mode" */
         char reason[CORE_REASON_SIZE]; /* when cmd is "abandon" */
+        char *text;                    /* when cmd is "timetable": malloc'd, NULL: not given */
+        bool check;                    /* and whether it is only looked at */
+        char if_match[48];             /* and "" or "*" or an etag */
         uint64_t after;
         uint64_t wait_ms;
         bool has_after;
@@ -186,6 +192,8 @@ NODISCARD int view_gateway(const char *controller, const char *host_suffix, cons
 NODISCARD int view_page_status(const char *phase, const char *state, const char *message,
                                uint64_t generation, struct buf *out);
 
+/* One row of the history, as in that list. */
+NODISCARD int view_event(const struct audit_row *row, struct buf *out);
 /* A list of events is made row by row, because the rows live in the shell. */
 struct view_events;
 struct view_events *view_events_new(void);

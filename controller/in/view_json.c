@@ -646,12 +646,10 @@ static bool tells_stop(const struct audit_row *row)
                strcmp(row->what, "stopped") == 0;
 }
 
-int view_events_add(struct view_events *e, const struct audit_row *row)
+static cJSON *event_json(const struct audit_row *row)
 {
         cJSON *o = cJSON_CreateObject();
 
-        if (!o)
-                return -ENOMEM;
         add_count(o, "seq", row->seq);
         add_time(o, "at", row->at);
         add_str(o, "workspace", row->workspace);
@@ -660,6 +658,22 @@ int view_events_add(struct view_events *e, const struct audit_row *row)
         add_str(o, "what", row->what);
         add_str(o, "detail", row->detail);
         add_rule(o, "rule", tells_stop(row) ? row->detail : "");
+        return o;
+}
+
+int view_event(const struct audit_row *row, struct buf *out)
+{
+        AUTO_JSON *o = event_json(row);
+
+        return print_to(o, out);
+}
+
+int view_events_add(struct view_events *e, const struct audit_row *row)
+{
+        cJSON *o = event_json(row);
+
+        if (!o)
+                return -ENOMEM;
         cJSON_AddItemToArray((cJSON *)e, o);
         return 0;
 }

@@ -200,6 +200,16 @@ static int launch_from(const cJSON *obj, struct view_launch *ret_launch,
         return 0;
 }
 
+void view_course(const char *labels, char ret_course[static CORE_NAME_SIZE])
+{
+        AUTO_JSON *o = labels[0] ? cJSON_Parse(labels) : NULL;
+        const char *course = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, "course"));
+
+        ret_course[0] = 0;
+        if (course && name_valid(course, CORE_NAME_SIZE - 1))
+                str_copy_cut(ret_course, CORE_NAME_SIZE, course);
+}
+
 int view_launch_parse(const char *text, size_t len, struct view_launch *ret_launch,
                       struct view_error *ret_error)
 {
@@ -281,7 +291,30 @@ static int take_bool(const cJSON *obj, const char *field, bool *ret_value,
         return 0;
 }
 
-/* Why an operator does something: a line for people. */
+static size_t utf8_count(const char *text)
+{
+        size_t n = 0;
+
+        for (; *text; text++)
+                n += ((unsigned char)*text & 0xc0) != 0x80;
+        return n;
+}
+
+/* As many whole characters as there is room for. */
+static void copy_cut_utf8(char *dst, size_t size, const char *text)
+{
+        size_t len = strnlen(text, size - 1);
+
+        while (len > 0 && text[len] && ((unsigned char)text[len] & 0xc0) == 0x80)
+                len--;
+        memcpy(dst, text, len);
+        dst[len] = 0;
+}
+
+/*
+ * Why an operator does something: a line for people, counted in characters; of one that has many
+ * of several bytes the end may be missing.
+ */
 static int take_reason(const cJSON *obj, bool needed, char *dst, size_t size,
                        struct view_error *ret_error)
 {
@@ -290,11 +323,12 @@ static int take_reason(const cJSON *obj, bool needed, char *dst, size_t size,
 
         if (!item && !needed)
                 return 0;
-        if (!text || !*text || str_copy(dst, size, text) < 0) {
+        if (!text || !*text || utf8_count(text) > size - 1) {
                 view_error_set(ret_error, VIEW_ERROR_BAD_FIELD,
-                               "reason: must be a text of 1 to %zu bytes", size - 1);
+                               "reason: must be a text of 1 to %zu characters", size - 1);
                 return 1;
         }
+        copy_cut_utf8(dst, size, text);
         for (; *text; text++) {
                 if ((unsigned char)*text >= ' ' && *text != 0x7f)
                         continue;
@@ -422,6 +456,24 @@ static const char *text_of(const cJSON *obj, const char *field)
         return text ? text : "";
 }
 
+/* "text", "check", "if_match" of a timetable. */
+static int timetable_from(const cJSON *obj, struct view_command *c, struct view_error *ret_error)
+{
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(obj, "text");
+        int r = take_bool(obj, "check", &c->check, ret_error);
+
+        if (r != 0)
+                return r;
+        if (item && !cJSON_IsString(item)) {
+                view_error_set(ret_error, VIEW_ERROR_BAD_FIELD,
+                               "text: must be a string, the whole timetable; \"\" clears it");
+                return 1;
+        }
+        STR_CUT(c->if_match, text_of(obj, "if_match"));
+        c->text = item ? strdup(item->valuestring) : NULL;
+        return 0;
+}
+
 int view_command_parse(const char *text, size_t len, struct view_command *ret_command,
                        struct view_error *ret_error)
 {
@@ -446,6 +498,8 @@ int view_command_parse(const char *text, size_t len, struct view_command *ret_co
                 r = mode_from(obj, text_of(obj, "mode"), &c.mode, ret_error);
         if (r == 0 && strcmp(c.cmd, "abandon") == 0)
                 r = take_reason(obj, true, c.reason, sizeof(c.reason), ret_error);
+        if (r == 0 && strcmp(c.cmd, "timetable") == 0)
+                r = timetable_from(obj, &c, ret_error);
         if (r != 0)
                 return r;
         *ret_command = c;
