@@ -198,13 +198,25 @@ static void add_plan(struct text *x, const struct core_event *ev)
                 add_class(x, ev);
 }
 
-static void add_boot(struct text *x, const struct core_event *ev)
+static void add_boot_done(struct text *x, const struct core_event *ev)
 {
         add_u64(x, "epoch", ev->boot.epoch);
         add(x, " tasks=%llu audit=%llu commands=%llu erased=%llu",
             (unsigned long long)ev->boot.task_number_max,
             (unsigned long long)ev->boot.audit_seq_max, (unsigned long long)ev->boot.command_id_max,
             (unsigned long long)ev->boot.generation_max);
+}
+
+static void add_boot(struct text *x, const struct core_event *ev)
+{
+        if (ev->type == EV_BOOT_WORKSPACE)
+                add_workspace(x, &ev->workspace_row);
+        else if (ev->type == EV_BOOT_TASK)
+                add_task(x, &ev->task_row);
+        else if (ev->type == EV_BOOT_SETTING)
+                add_setting(x, &ev->setting_row);
+        else
+                add_boot_done(x, ev);
 }
 
 static void add_launched(struct text *x, const struct core_event *ev)
@@ -248,25 +260,13 @@ static void add_hello(struct text *x, const struct core_event *ev)
         add_u64(x, "gen", ev->hello.generation);
 }
 
-static void add_row(struct text *x, const struct core_event *ev)
-{
-        if (ev->type == EV_BOOT_WORKSPACE)
-                add_workspace(x, &ev->workspace_row);
-        else if (ev->type == EV_BOOT_TASK)
-                add_task(x, &ev->task_row);
-        else
-                add_setting(x, &ev->setting_row);
-}
-
 static void add_event(struct text *x, const struct core_event *ev)
 {
         switch (ev->type) {
         case EV_BOOT_WORKSPACE:
         case EV_BOOT_TASK:
-        case EV_BOOT_SETTING:
-                add_row(x, ev);
-                break;
         case EV_BOOT_DONE:
+        case EV_BOOT_SETTING:
                 add_boot(x, ev);
                 break;
         case EV_TASK_SEEN:
