@@ -34,6 +34,7 @@ enum kind {
         KIND_WEEKDAYS,
         KIND_DATES,
         KIND_ZONE,
+        KIND_SWITCH,
 };
 
 struct option {
@@ -135,6 +136,8 @@ static const char *kind_hint(enum kind kind)
         case KIND_ZONE:
                 return "UTC, +05:30, or a name such as Europe/Berlin of the system's time zones "
                        "(package tzdata)";
+        case KIND_SWITCH:
+                return "on or off";
         }
         return "";
 }
@@ -185,6 +188,8 @@ static int parse_kind(enum kind kind, const char *text, int64_t *ret_num)
                 return hours_parse_holidays(text, &hours) ? 0 : -EINVAL;
         case KIND_ZONE:
                 return hours_parse_zone(text, &hours.zone) ? 0 : -EINVAL;
+        case KIND_SWITCH:
+                return strcmp(text, "on") == 0 || strcmp(text, "off") == 0 ? 0 : -EINVAL;
         }
         return -EINVAL;
 }
@@ -208,7 +213,7 @@ static int set_value(struct load *l, const struct option *o, struct config_value
                         return complain(l, "%s: %s: the value has a control character", source,
                                         o->name);
         }
-        if (parse_kind(o->kind, text, &num) < 0)
+        if ((text[0] || !o->def || o->def[0]) && parse_kind(o->kind, text, &num) < 0)
                 return complain(l, "%s: %s: \"%.80s\" is not valid; give %s", source, o->name, text,
                                 kind_hint(o->kind));
         if (o->kind == KIND_DECIMAL && (num < o->min || num > o->max))

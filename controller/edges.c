@@ -11,10 +11,12 @@
 #include "in/agents.h"
 #include "in/http.h"
 #include "in/ops.h"
+#include "metrics/emf.h"
+#include "metrics/serve.h"
 #include "out/providers/process.h"
 #include "out/storage.h"
 #include "state_dir.h"
-#include "timetable_file.h"
+#include "timetables.h"
 
 #define STORAGE_URL_TTL_S 86400
 /* A controller that was frozen may have launched something when it awoke. */
@@ -30,7 +32,11 @@ struct edges {
         char ops_url[STATE_PATH_SIZE + 8];
         struct process_type types[CORE_TYPES_MAX];
         struct loop_timer strays;
-        struct timetable_file *timetable; /* or NULL */
+        struct metrics_watch *metrics;
+        struct metrics_serve *metrics_serve; /* or NULL */
+        struct emf *emf;                     /* or NULL */
+        char metrics_address[CONFIG_TEXT_SIZE];
+        struct timetables *timetables;
         struct storage *storage;
         struct storage_proc *storage_proc;
         struct agents *agents;
@@ -74,6 +80,25 @@ static int spawn_storage(struct edges *e, const char *root)
         self[n] = 0;
         return storage_spawn(e->loop, self, config_text(e->c.config, CONFIG_LISTEN_STORAGE), root,
                              path_of(e, "master.key", key), &e->storage_proc);
+}
+
+static int start_metrics(struct edges *e)
+{
+        const struct config *c = e->c.config;
+        struct metrics_serve_config serve = {.address = e->metrics_address,
+                                             .token_file =
+                                                     config_text(c, CONFIG_METRICS_TOKEN_FILE)};
+        int r = metrics_watch_new(e->loop, e->shell, e->c.core, &e->metrics);
+
+        if (r == 0 && config_text(c, CONFIG_LISTEN_METRICS)[0]) {
+                config_addr(c, CONFIG_LISTEN_METRICS, e->metrics_address,
+                            sizeof(e->metrics_address), &serve.port);
+                r = metrics_serve_new(e->loop, e->metrics, &serve, &e->metrics_serve);
+        }
+        if (r == 0 && strcmp(config_text(c, CONFIG_EMF), "on") == 0)
+                r = emf_new(e->loop, e->metrics, config_text(c, CONFIG_PUBLIC_HOST), STDOUT_FILENO,
+                            EMF_EVERY_MS, &e->emf);
+        return r;
 }
 
 static int start_storage(struct edges *e)
@@ -165,6 +190,9 @@ static int start_http(struct edges *e)
                 .host_suffix = config_text(e->c.config, CONFIG_PUBLIC_HOST),
                 .keys = e->c.keys,
                 .web_dir = web_dir[0] ? web_dir : NULL,
+                .observed = metrics_watch_http,
+                .observed_ctx = e->metrics,
+                .timetables = e->timetables,
         };
 
         config_addr(e->c.config, CONFIG_LISTEN_HTTP, e->http_address, sizeof(e->http_address),
@@ -179,6 +207,7 @@ static int start_ops(struct edges *e)
         struct ops_config config = {.url = e->ops_url,
                                     .http = e->http,
                                     .counters = agents_counters,
+                                    .timetables = e->timetables,
                                     .agents = e->agents};
 
         (void)snprintf(e->ops_url, sizeof(e->ops_url), "ipc://%s",
@@ -193,11 +222,9 @@ static int start_all(struct edges *e)
         static const struct {
                 const char *name;
                 int (*start)(struct edges *e);
-        } parts[] = {{"storage", start_storage},
-                     {"agents", start_agents},
-                     {"provider", start_process},
-                     {"http", start_http},
-                     {"ops", start_ops}};
+        } parts[] = {{"metrics", start_metrics}, {"storage", start_storage},
+                     {"agents", start_agents},   {"provider", start_process},
+                     {"http", start_http},       {"ops", start_ops}};
 
         for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
                 int r = parts[i].start(e);
@@ -233,10 +260,10 @@ int edges_start(struct loop *l, struct shell *shell, struct store *store,
         e->store = store;
         e->c = *c;
         loop_timer_init(l, &e->strays, on_strays, e);
-        r = start_all(e);
-        if (r == 0 && config_text(c->config, CONFIG_TIMETABLE)[0])
-                r = timetable_file_new(l, shell, config_text(c->config, CONFIG_TIMETABLE), c->core,
-                                       &e->timetable);
+        r = timetables_new(l, shell, config_text(c->config, CONFIG_TIMETABLE), c->core,
+                           &e->timetables);
+        if (r == 0)
+                r = start_all(e);
         if (r < 0) {
                 edges_free(e);
                 return r;
@@ -250,13 +277,16 @@ struct edges *edges_free(struct edges *e)
         if (!e)
                 return NULL;
         loop_timer_cancel(&e->strays);
-        timetable_file_free(e->timetable);
         ops_free(e->ops);
         http_free(e->http);
+        timetables_free(e->timetables);
         process_free(e->process);
         agents_free(e->agents);
         storage_proc_free(e->storage_proc);
         storage_free(e->storage);
+        emf_free(e->emf);
+        metrics_serve_free(e->metrics_serve);
+        metrics_watch_free(e->metrics);
         free(e);
         return NULL;
 }
@@ -275,8 +305,7 @@ int edges_lead(struct edges *e, uint64_t epoch)
         if (r < 0)
                 log_error("the running tasks cannot be listed", LOG_ERR(r));
         loop_timer_set_in(&e->strays, STRAYS_MS);
-        if (e->timetable)
-                timetable_file_lead(e->timetable);
+        timetables_lead(e->timetables);
         return r;
 }
 
@@ -290,7 +319,6 @@ void edges_pause(struct edges *e, bool paused)
 
 void edges_follow(struct edges *e)
 {
-        if (e->timetable)
-                timetable_file_follow(e->timetable);
+        timetables_follow(e->timetables);
         agents_follow(e->agents, shell_lead(e->shell)->agents);
 }

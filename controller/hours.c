@@ -231,3 +231,8 @@ bool hours_parse_zone(const char *text, struct zone *ret_zone)
         free(saved);
         return ok;
 }
+
+void hours_prepare(void)
+{
+        (void)setenv("TZ", ":/etc/localtime", 0);
+}

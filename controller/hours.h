@@ -20,3 +20,8 @@ bool hours_parse_holidays(const char *text, struct schedule *s);
  * changes from 2025 to 2056 are taken. Changes TZ while it works: not beside other threads.
  */
 bool hours_parse_zone(const char *text, struct zone *ret_zone);
+/*
+ * Called before there are threads, it lets zones be parsed beside ones that only read the
+ * environment: TZ is set from then on, so its entry is replaced and no other is moved.
+ */
+void hours_prepare(void);

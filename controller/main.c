@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "config.h"
 #include "edges.h"
+#include "hours.h"
 #include "lead/leader.h"
 #include "out/storage.h"
 #include "state_dir.h"
@@ -225,6 +226,7 @@ int main(int argc, char **argv)
                 fprintf(stderr, "wscontroller: %s\n", error);
                 return EXIT_CONFIG;
         }
+        hours_prepare();
         app.state = STATE_DIR_NULL;
         code = run_action(&app, action);
         config_free(app.config);

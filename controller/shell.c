@@ -62,6 +62,8 @@ struct shell {
         struct queue running;     /* committed, being carried out */
         size_t at;                /* in `running`: what comes next */
         struct boot *boot;
+        struct shell_observer observer;
+        mono_t commit_from; /* when `batch` was given to the store; NEVER: it did not need it */
         shell_fn on_fenced;
         void *on_fenced_ctx;
         struct handler handlers[HANDLERS_MAX];
@@ -197,6 +199,8 @@ static void step(struct shell *s, struct core_event *ev)
         core_step(s->core, ev, &s->step);
         trace_step(s, ev);
         note_changes(s, ev);
+        if (s->observer.stepped)
+                s->observer.stepped(s->observer.ctx, ev, &s->step);
         r = queue_append(&s->queue, s->step.v, s->step.n);
         if (r < 0) {
                 /* What is lost in memory is in the store and in the provider: start again. */
@@ -212,6 +216,8 @@ void shell_post(struct shell *s, struct core_event *ev)
         if (s->queue.n > QUEUE_SHED && ev->type == EV_AGENT_REPORT &&
             (s->committing || !shell_writable(s))) {
                 s->dropped++;
+                if (s->observer.dropped)
+                        s->observer.dropped(s->observer.ctx);
                 return;
         }
         step(s, ev);
@@ -284,8 +290,10 @@ static int commit(struct shell *s)
 {
         int r;
 
+        s->commit_from = MONO_NEVER;
         if (!needs_store(&s->batch))
                 return 0;
+        s->commit_from = loop_clock(s->loop);
         r = store_begin(s->store);
         for (size_t i = 0; r == 0 && i < s->batch.n; i++)
                 r = store_effect(s->store, &s->batch.v[i]);
@@ -399,6 +407,9 @@ static void act(struct shell *s)
 
 static void commit_result(struct shell *s, int r)
 {
+        if (r != STORE_PENDING && s->observer.committed && !mono_is_never(s->commit_from))
+                s->observer.committed(s->observer.ctx, loop_clock(s->loop).us - s->commit_from.us,
+                                      r);
         if (r == STORE_PENDING) {
                 s->committing = true;
         } else if (r == STORE_FENCED) {
@@ -685,6 +696,11 @@ void shell_on_fenced(struct shell *s, shell_fn fn, void *ctx)
 {
         s->on_fenced = fn;
         s->on_fenced_ctx = ctx;
+}
+
+void shell_observe(struct shell *s, const struct shell_observer *o)
+{
+        s->observer = *o;
 }
 
 const struct core *shell_core(const struct shell *s)

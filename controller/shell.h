@@ -73,6 +73,19 @@ void shell_handle(struct shell *s, enum core_effect_type type, effect_fn fn, voi
 void shell_watch(struct shell *s, change_fn fn, void *ctx);
 
 /*
+ * Sees everything and changes nothing; for metrics. One at a time; `o` is copied. `stepped` runs
+ * before the commit, `committed` after each transaction with its time and 0, STORE_FENCED or
+ * -errno, `dropped` for each heartbeat that was not looked at.
+ */
+struct shell_observer {
+        void *ctx;
+        void (*stepped)(void *ctx, const struct core_event *ev, const struct core_effects *fx);
+        void (*committed)(void *ctx, int64_t us, int result);
+        void (*dropped)(void *ctx);
+};
+void shell_observe(struct shell *s, const struct shell_observer *o);
+
+/*
  * The newest SHELL_EVENTS_MAX audit rows. Returns the first row with seq > after_seq, or NULL.
  * Older rows are in the store.
  */

@@ -116,6 +116,9 @@ int core_new(const struct core_config *config, struct core **ret_core)
         r = tables_new(c);
         if (r == 0)
                 r = sizing_new(c);
+        c->document = document_new();
+        if (!c->document)
+                r = -ENOMEM;
         if (r < 0) {
                 core_free(c);
                 return r;
@@ -129,6 +132,7 @@ struct core *core_free(struct core *c)
         if (!c)
                 return NULL;
         sizing_free(c);
+        free(c->document);
         index_deinit(&c->workspace_index);
         index_deinit(&c->task_index);
         free(c->workspaces);
@@ -463,6 +467,7 @@ bool core_pool(const struct core *c, uint32_t i, struct pool_view *ret_view)
                                    .next_change = p->sizer && !p->sized ? p->sizer->size.next_change
                                                                         : (utc_t){INT64_MAX},
                                    .spent = p->sizer ? (int64_t)p->budget.day_spent : -1,
+                                   .limit = sizing_limit(c, i),
                                    .type = c->config.types[i].name,
                                    .target = p->target,
                                    .waiting = p->waiting,

@@ -124,12 +124,18 @@ struct core_event {
                  */
                 struct {
                         bool certain; /* what is not in this list is not there */
+                        /*
+                         * Each task has a machine of its own: a refill takes nothing from a claim
+                         * that runs, and does not wait for it.
+                         */
+                        bool own_machines;
                 } inventory;
                 struct {
                         uint64_t token; /* comes back in FX_REPLY; 0 wants no reply */
                         char id[CORE_ID_SIZE];
                         struct ws_key key; /* all empty: launch the existing `id` */
                         char labels[CORE_LABELS_SIZE];
+                        char course[CORE_NAME_SIZE]; /* whose class it is for; "" not known */
                         char actor[CORE_NAME_SIZE];
                 } launch;
                 struct {
@@ -177,6 +183,15 @@ struct core_event {
                         utc_t start;
                         uint32_t roster; /* students; 0: it is not held */
                 } class_set;
+                struct {
+                        uint32_t i;                  /* below CORE_TIMETABLE_PIECES */
+                        char text[CORE_REASON_SIZE]; /* whole characters; "" behind the last */
+                } timetable_piece;
+                struct {
+                        uint64_t token;
+                        uint32_t n; /* pieces that it has; 0: no timetable */
+                        char actor[CORE_NAME_SIZE];
+                } timetable_set;
                 struct {
                         char task[CORE_ID_SIZE];
                         bool ok;
@@ -421,10 +436,46 @@ struct pool_view {
         const char *policy;    /* who sizes it: "fixed", "forecast", "plan" (from outside), "set" */
         utc_t next_change;     /* of the size, as far as known beforehand; INT64_MAX: none is */
         int64_t spent;         /* today, in millionths of a dollar; -1: not counted */
+        const char *limit;     /* what keeps the size below the wanted: "pool_max", "budget", "" */
 };
 
 /* The pool of types[i]; false behind the last. */
 bool core_pool(const struct core *c, uint32_t i, struct pool_view *ret_view);
+
+/* ---- the timetable of the API (the events TIMETABLE_*) ---- */
+
+#define CORE_TIMETABLE_PIECES 1792
+/* That many bytes fit in any case: a piece is short by at most three, to end with a character. */
+#define CORE_TIMETABLE_BYTES (CORE_TIMETABLE_PIECES * (CORE_REASON_SIZE - 4))
+
+struct core_timetable {
+        uint64_t revision; /* grows with each replacement; 0: there was none */
+        uint64_t sum;      /* of its text */
+        uint32_t n;        /* pieces; 0: there is none */
+        size_t length;     /* bytes in all */
+        utc_t at;
+        char actor[CORE_NAME_SIZE];
+};
+
+const struct core_timetable *core_timetable(const struct core *c);
+/* "" behind the last. */
+const char *core_timetable_piece(const struct core *c, uint32_t i);
+
+/* What is expected of a class, and whether there will be enough tasks for it. */
+struct core_class {
+        bool known;       /* the core plans for it: it is among those of the next days */
+        uint32_t classes; /* of this course, seen so far; 0: `share` is what is taken for any */
+        double share;     /* of the roster that comes */
+        double deviation; /* of it */
+        uint32_t need;    /* warm tasks at the worst moment, for all classes of then */
+        uint32_t may;     /* as many as there may be: the ceiling, or what the budget pays now */
+        const char *by;   /* what `may` is by: "pool_max" or "the budget" */
+        utc_t warm_from;  /* about when the pool begins to grow for it */
+};
+
+/* False: no such type, or none that is sized by forecast. */
+bool core_class(const struct core *c, const char *type, const char *id, const char *course,
+                utc_t start, uint32_t roster, struct core_class *ret_class);
 bool core_draining(const struct core *c);
 /* Its place in the queue of its type: 1 is next; 0 when it does not wait. */
 uint32_t core_place(const struct core *c, const char *workspace);

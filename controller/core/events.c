@@ -73,6 +73,7 @@ static void boot_done(struct core *c, const struct core_event *ev)
                 fx_audit(c, "", "", "core", "leading", text);
         }
         learned_booted(c);
+        document_booted(c);
 }
 
 /*
@@ -229,6 +230,7 @@ static void inventory_done(struct core *c, const struct core_event *ev)
                 return;
         }
         c->certain = ev->inventory.certain;
+        c->own_machines = ev->inventory.own_machines;
         if (!c->open)
                 c->quiet_until = mono_add_ms(c->now, MAX(c->config.quiet_ms, core_reconnect_ms(c)));
         for (uint32_t i = 0; i < c->config.tasks_max; i++) {
@@ -488,6 +490,8 @@ static void (*const handlers[])(struct core *c, const struct core_event *ev) = {
         [EV_REQ_POOL] = pool_set_request,
         [EV_POOL_TARGET] = pools_target,
         [EV_CLASS_SET] = classes_set,
+        [EV_TIMETABLE_PIECE] = document_piece,
+        [EV_TIMETABLE_SET] = document_set,
         [EV_REQ_SHUTDOWN] = requests_shutdown,
         [EV_TASK_LAUNCHED] = provider_launched,
         [EV_TASK_ENDED] = provider_ended,

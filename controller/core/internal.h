@@ -45,7 +45,7 @@
 #define ATTENTION_ALERT_MS 600000
 /* Attempts to save in attention: the configured pause, doubled each time, at most so many times. */
 #define ATTENTION_DOUBLINGS 4
-/* A pool is not refilled while a claim runs that is not older than this. */
+/* A pool is not refilled while a claim runs that is not older than this, on the same machine. */
 #define CLAIM_FIRST_MS 10000
 /* What an agent says of jobs is believed up to here; the job limit is far below. */
 #define BUSY_MS_MAX (365 * 86400 * INT64_C(1000))
@@ -243,11 +243,13 @@ struct core {
         uint64_t epoch;
         mono_t pool_due;
         bool pool_dirty;
+        struct document *document;    /* the timetable of the API */
         struct bucket launches;       /* of the provider */
         union learned_image learning; /* room to put it together */
         bool booted;                  /* BOOT_DONE was given */
         bool open;                    /* the first inventory is complete */
         bool certain;                 /* what the last inventory did not have is not there */
+        bool own_machines;            /* of the provider: see EV_INVENTORY_DONE */
         bool draining;
         mono_t drain_until; /* then DRAINED comes, whatever is left */
         mono_t drain_due;
@@ -397,10 +399,12 @@ int sizing_new(struct core *c);
 void sizing_free(struct core *c);
 /* Time goes on: at most every SIZING_STEP_MS for each type. */
 void sizing_run(struct core *c);
-/* Somebody asked for a workspace that takes a task. */
-void sizing_arrived(struct core *c, uint32_t type);
+/* Somebody asked for a workspace that takes a task, for a course ("": not known). */
+void sizing_arrived(struct core *c, uint32_t type, const char *course);
 /* The size now; `ret_why`: NULL for one that is fixed. Replacement included. */
 uint32_t sizing_size(const struct core *c, uint32_t type, const char **ret_why);
+/* What keeps it below what is wanted: "pool_max", "budget", or "". */
+const char *sizing_limit(const struct core *c, uint32_t type);
 /* Of `stop` warm tasks above `target`, how many are to be ended now; and outdated ones. */
 uint32_t sizing_stop(struct core *c, uint32_t type, uint32_t target, uint32_t stop);
 
@@ -412,8 +416,27 @@ uint32_t sizing_stop(struct core *c, uint32_t type, uint32_t target, uint32_t st
 /* Free it with free(). NULL: no memory. */
 struct classes *classes_new(struct timetable **ret_timetable);
 void classes_set(struct core *c, const struct core_event *ev);
-/* Tell once when there will not be enough tasks for a class. */
-void classes_alarm(struct core *c, uint32_t type);
+/* False: it is not about that, or of no use. */
+bool classes_boot(struct core *c, const struct setting_row *row);
+/* Time has gone on: tell once when there will not be enough tasks for a class, and store what was
+ * learned of courses. */
+void classes_run(struct core *c, uint32_t type);
+/* The lesson that somebody comes for, whose course is this: TIMETABLE_NONE when that is not known,
+ * TIMETABLE_OTHER when the course has none now. */
+uint32_t classes_lesson(const struct core *c, uint32_t type, const char *course);
+
+/* ---- document.c: the timetable of the API, as text ---- */
+
+/* "12 …": the number, and *p behind its blank. */
+bool row_number(const char **p, uint64_t max, uint64_t *ret_value);
+/* Free it with free(). NULL: no memory. */
+struct document *document_new(void);
+/* False: it is not about that, or of no use. */
+bool document_boot(struct core *c, const struct setting_row *row);
+/* All rows were given. */
+void document_booted(struct core *c);
+void document_piece(struct core *c, const struct core_event *ev);
+void document_set(struct core *c, const struct core_event *ev);
 
 /* ---- learned.c: what pools have learned, through a restart ---- */
 

@@ -63,7 +63,8 @@ void modes_boot(struct core *c, const struct core_event *ev)
         char name[CORE_NAME_SIZE];
         bool hard = str_starts(row->value, HARD);
 
-        if (learned_boot(c, row) || pool_set_boot(c, row))
+        if (learned_boot(c, row) || classes_boot(c, row) || document_boot(c, row) ||
+            pool_set_boot(c, row))
                 return;
         if (c->booted || !(hard || str_starts(row->value, SOFT))) {
                 c->ignored++;

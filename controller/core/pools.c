@@ -293,7 +293,7 @@ static mono_t claim_until(const struct core *c, uint32_t type)
         uint32_t slot = c->pools[type].claimed.tail;
         mono_t end;
 
-        if (slot == INDEX_NONE)
+        if (slot == INDEX_NONE || c->own_machines)
                 return MONO_NEVER;
         end = mono_add_ms(c->tasks[slot].since, CLAIM_FIRST_MS);
         return mono_due(end, c->now) ? MONO_NEVER : end;

@@ -42,7 +42,7 @@ static enum reply_status launch_known(struct core *c, struct workspace *w,
                         p->hits++;
                 else
                         p->misses++;
-                sizing_arrived(c, w->type);
+                sizing_arrived(c, w->type, ev->launch.course);
                 w->row.active_at = w->active_stored = c->utc;
                 fx_audit(c, w->row.id, "", actor_of(ev->launch.actor), "requested", "");
                 workspace_enter(c, w, WS_STARTING, "");
@@ -58,7 +58,7 @@ static enum reply_status launch_known(struct core *c, struct workspace *w,
                 /* It would be a new launch, once it is stopped. */
                 if (modes_get(c, MODE_DRAIN, w->type))
                         return REPLY_CLOSED;
-                sizing_arrived(c, w->type);
+                sizing_arrived(c, w->type, ev->launch.course);
                 workspace_want(c, w);
                 break;
         case WS_STARTING:

@@ -106,7 +106,7 @@ void sizing_run(struct core *c)
                         if (p->sizer) {
                                 spend(c, i);
                                 advance(c, p);
-                                classes_alarm(c, i);
+                                classes_run(c, i);
                                 learn(c, i);
                         }
                 }
@@ -114,14 +114,14 @@ void sizing_run(struct core *c)
         }
 }
 
-void sizing_arrived(struct core *c, uint32_t type)
+void sizing_arrived(struct core *c, uint32_t type, const char *course)
 {
         struct pool *p = &c->pools[type];
 
         if (!p->sizer)
                 return;
         advance(c, p);
-        sizer_arrived(p->sizer, c->utc, TIMETABLE_NONE);
+        sizer_arrived(p->sizer, c->utc, classes_lesson(c, type, course));
 }
 
 /* ---- old ones ---- */
@@ -150,6 +150,9 @@ static uint32_t plain_size(const struct core *c, uint32_t type, const char **ret
 {
         const struct pool *p = &c->pools[type];
 
+#ifdef CORE_PLANTED_NO_SIZING
+        return c->config.types[type].pool_size;
+#endif
         *ret_why = p->set     ? p->set_why
                    : p->sized ? p->size_why
                    : p->sizer ? p->sizer->size.why
@@ -158,6 +161,15 @@ static uint32_t plain_size(const struct core *c, uint32_t type, const char **ret
                : p->sized ? p->size
                : p->sizer ? p->sizer->size.size
                           : c->config.types[type].pool_size;
+}
+
+const char *sizing_limit(const struct core *c, uint32_t type)
+{
+        const struct pool *p = &c->pools[type];
+
+        if (!p->sizer || p->sized || p->sizer->size.size == p->sizer->size.wanted)
+                return "";
+        return p->sizer->size.size == c->config.types[type].sizing.ceiling ? "pool_max" : "budget";
 }
 
 /* How much larger a pool is while old tasks of it are replaced: never beyond its ceilings. */

@@ -98,6 +98,12 @@ static const char *reply_name(enum reply_status s)
         return (size_t)s < ARRAY_LEN(names) ? names[s] : "?";
 }
 
+static void add_hello(struct text *x, const struct core_event *ev)
+{
+        add(x, " %s nonce=%s", ev->hello.task, ev->hello.nonce);
+        add_u64(x, "gen", ev->hello.generation);
+}
+
 static void add_report(struct text *x, const struct core_event *ev)
 {
         add(x, " %s %s", ev->report.task, agent_phase_name(ev->report.phase));
@@ -135,6 +141,7 @@ static void add_launch(struct text *x, const struct core_event *ev)
         add(x, " %s", ev->launch.id);
         add_str(x, "type", ev->launch.key.type);
         add_str(x, "actor", ev->launch.actor);
+        add_str(x, "course", ev->launch.course);
 }
 
 static void add_request(struct text *x, const struct core_event *ev)
@@ -181,6 +188,10 @@ static void add_plan(struct text *x, const struct core_event *ev)
                 add_size(x, ev);
         else if (ev->type == EV_POOL_TARGET)
                 add_target(x, ev);
+        else if (ev->type == EV_TIMETABLE_PIECE)
+                add(x, " %u bytes=%zu", ev->timetable_piece.i, strlen(ev->timetable_piece.text));
+        else if (ev->type == EV_TIMETABLE_SET)
+                add(x, " pieces=%u", ev->timetable_set.n);
         else
                 add_class(x, ev);
 }
@@ -229,12 +240,6 @@ static void add_salvaged(struct text *x, const struct core_event *ev)
         add_save(x, "found", &ev->salvaged.found);
 }
 
-static void add_hello(struct text *x, const struct core_event *ev)
-{
-        add(x, " %s nonce=%s", ev->hello.task, ev->hello.nonce);
-        add_u64(x, "gen", ev->hello.generation);
-}
-
 static void add_event(struct text *x, const struct core_event *ev)
 {
         switch (ev->type) {
@@ -269,6 +274,8 @@ static void add_event(struct text *x, const struct core_event *ev)
         case EV_REQ_POOL:
         case EV_POOL_TARGET:
         case EV_CLASS_SET:
+        case EV_TIMETABLE_PIECE:
+        case EV_TIMETABLE_SET:
                 add_plan(x, ev);
                 break;
         case EV_REQ_SHUTDOWN:
@@ -300,6 +307,7 @@ static void add_event(struct text *x, const struct core_event *ev)
                 break;
         case EV_INVENTORY_DONE:
                 add_flag(x, "certain", ev->inventory.certain);
+                add_flag(x, "own-machines", ev->inventory.own_machines);
                 break;
         case EV_DEADLINE:
         case EV_MAX:

@@ -22,7 +22,7 @@ struct ctl {
         const char *type, *name, *tenant;
         const char *template, *listen, *run_dir, *user, *controllers;
         uint64_t wait_s, after, port, workers;
-        const char *reason;
+        const char *reason, *if_match;
         const char *preset, *prices, *launches, *svg, *csv, *arrival, *arch, *policy, *weekdays,
                 *title;
         uint64_t column;
@@ -35,6 +35,7 @@ struct ctl {
         bool json, follow, wait, has_wait, hard, off;
         /* arguments behind the command */
         const char *argument; /* NULL for none */
+        const char *file;     /* a second one */
         /* made of them */
         char url[512];
         char state[400];
@@ -74,6 +75,8 @@ enum ctl_exit command_pause(const struct ctl *c);
 enum ctl_exit command_maintenance(const struct ctl *c);
 enum ctl_exit command_drain(const struct ctl *c);
 enum ctl_exit command_shutdown(const struct ctl *c);
+/* timetable.c */
+enum ctl_exit command_timetable(const struct ctl *c);
 /* plan.c */
 enum ctl_exit command_plan(const struct ctl *c);
 /* nginx.c */

@@ -121,6 +121,12 @@ static const struct option_entry plan_options[] = {
         {0},
 };
 
+static const struct option_entry timetable_options[] = {
+        TEXT("if_match", if_match, "ETAG",
+             "set, clear: only when it is this one still (default: whatever there is)"),
+        {0},
+};
+
 static const struct option_entry no_options[] = {{0}};
 
 static const struct command {
@@ -147,6 +153,9 @@ static const struct command {
          command_abandon},
         {"shutdown", NULL, "save and stop everything, then end the controller", wait_options,
          command_shutdown},
+        {"timetable", "[ACTION] [FILE]",
+         "show the classes; check FILE, set FILE or clear: the timetable of the API",
+         timetable_options, command_timetable},
         {"plan", "[FILE]", "what a pool would cost, and how long people would wait", plan_options,
          command_plan},
         {"nginx-config", NULL, "print the gateway's configuration", nginx_options,
@@ -300,6 +309,8 @@ static int parse(struct ctl *c, int argc, char **argv, const struct command **re
                                 return usage_error("unknown command ", word);
                 } else if (cmd->argument && !c->argument) {
                         c->argument = word;
+                } else if (cmd->argument && strchr(cmd->argument, ' ') && !c->file) {
+                        c->file = word;
                 } else {
                         return usage_error("too much on the command line: ", word);
                 }

@@ -11,7 +11,6 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "plan/chart.h"
-#include "plan/ours.h"
 #include "plan_print.h"
 #include "plan_trace.h"
 #include "price_files.h"
@@ -202,15 +201,9 @@ static bool show_progress(void *arg, double done)
 static int run(const struct plan *p, const struct plan_sessions *s, const char *what,
                struct plan_result **ret)
 {
-        struct plan_ours *ours = NULL;
         struct progress progress = {.next = mono_add_ms(mono_read(), PROGRESS_AFTER_MS),
                                     .what = what};
-        int r = p->forecast ? plan_ours_new(p, &ours) : 0;
-
-        if (r == 0)
-                r = plan_run(p, s, ours ? plan_ours_policy(ours) : NULL,
-                             isatty(STDERR_FILENO) ? show_progress : NULL, &progress, ret);
-        plan_ours_free(ours);
+        int r = plan_run(p, s, isatty(STDERR_FILENO) ? show_progress : NULL, &progress, ret);
 
         if (progress.shown)
                 fprintf(stderr, "\r\033[K");
@@ -362,6 +355,7 @@ enum ctl_exit command_plan(const struct ctl *c)
                 r = make_plan(c, p);
         if (r == CTL_OK)
                 r = make_sessions(c, p, &s);
+        bill_price(p, &prices.prices);
         if (r == CTL_OK)
                 r = run_and_print(c, p, &s, &prices);
         plan_sessions_deinit(&s);

@@ -156,11 +156,50 @@ static void print_original(void)
                "them:\n\n");
 }
 
+static double most_of(const struct plan *p, const double *v)
+{
+        double most = 0;
+
+        for (uint32_t i = 0; i < p->n_types; i++)
+                most = MAX(most, v[i]);
+        return most;
+}
+
+static void print_budget(const struct plan_outcome *o)
+{
+        const struct plan *p = o->plan;
+        const struct plan_result *r = o->result;
+        double held_s = most_of(p, r->budget_held_s);
+
+        if (p->budget_day > 0 || p->budget_month > 0) {
+                printf("budget                ");
+                if (p->budget_day > 0)
+                        printf("%.2f a day, ", p->budget_day);
+                if (p->budget_month > 0)
+                        printf("%.2f a month, ", p->budget_month);
+                printf("of each type; spent on a day at most %.2f\n",
+                       most_of(p, r->spent_day_most));
+                printf("held back by it       a pool was smaller than wanted for %.1f h\n\n",
+                       held_s / 3600);
+        }
+        if (r->classes_short)
+                printf("classes short         %llu alarms: a class was expected that the ceiling "
+                       "or "
+                       "the budget did not cover\n",
+                       (unsigned long long)r->classes_short);
+        if (r->classes_refused)
+                printf("classes refused       %llu: a controller keeps 256 classes of 64 courses "
+                       "of "
+                       "a type\n",
+                       (unsigned long long)r->classes_refused);
+}
+
 void plan_print(const struct ctl *c, const struct plan_outcome *o)
 {
         if (o->original)
                 print_original();
         print_result(o);
+        print_budget(o);
         print_chart(c, o->result);
         putchar('\n');
         print_bills(c, o);
@@ -229,6 +268,15 @@ void plan_print_json(const struct plan_outcome *o)
         d = doc_add_object(root, "container_s");
         for (size_t u = 0; u < USE_MAX; u++)
                 doc_set_num(d, plan_use_name((enum plan_use)u), plan_seconds(r, (enum plan_use)u));
+        if (o->plan->forecast) {
+                d = doc_add_object(root, "budget");
+                doc_set_num(d, "day", o->plan->budget_day);
+                doc_set_num(d, "month", o->plan->budget_month);
+                doc_set_num(d, "spent_day_most", most_of(o->plan, r->spent_day_most));
+                doc_set_num(d, "held_s", most_of(o->plan, r->budget_held_s));
+                doc_set_num(root, "classes_short", (double)r->classes_short);
+                doc_set_num(root, "classes_refused", (double)r->classes_refused);
+        }
         d = doc_add_object(root, "prices");
         doc_set_str(d, "region", o->prices->region);
         doc_set_str(d, "date", o->prices->date);

@@ -5,12 +5,15 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/macro.h"
 #include "keys.h"
 #include "loop/loop.h"
 #include "shell.h"
+
+struct timetables;
 
 struct http_config {
         const char *address;    /* "127.0.0.1"; "0.0.0.0" or "" for every address */
@@ -21,6 +24,11 @@ struct http_config {
         const char *public_scheme; /* "http" or "https": how browsers reach the gateway */
         const char *host_suffix;   /* "localhost:8080": what follows "<workspace>." in a browser */
         const struct keys *keys;
+        /* Told of each answer: for metrics. `waited`: for a workspace or the core's reply. Or NULL
+         */
+        void (*observed)(void *ctx, const char *path, int status, bool waited, int64_t us);
+        void *observed_ctx;
+        struct timetables *timetables; /* NULL: it has none */
         const char *web_dir; /* the page's files from here instead of the built-in ones, or NULL */
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/num.h"
 #include "base/str.h"
+#include "in/timetable_api.h"
 
 #define LIST_MAX 1000
 #define EVENTS_PER_ANSWER 200
@@ -298,6 +299,61 @@ void http_api_mode(struct http_exchange *x, const char *id)
         http_keep_type(x, mode.type);
         x->pending.mode = &mode;
         http_wait_for(x, PENDING_MODE, "", NULL, on_mode);
+}
+
+static void answer_timetable(struct http_exchange *x)
+{
+        struct view v = http_view(x);
+
+        timetables_etag(v.core, x->res.etag);
+        http_answer_json(x, 200, timetable_api_show(&v, x->site->config.timetables, &x->res.body));
+}
+
+/* What is expected of classes is known to the leader alone. */
+static bool has_timetables(struct http_exchange *x)
+{
+        struct view_error e;
+
+        if (!x->site->config.timetables)
+                timetable_api_none(&e);
+        else if (!view_not_leader(shell_lead(x->site->shell), &e))
+                return true;
+        http_answer_error(x, &e);
+        return false;
+}
+
+void http_api_timetable(struct http_exchange *x, const char *id)
+{
+        (void)id;
+        if (has_timetables(x))
+                answer_timetable(x);
+}
+
+static void on_timetable(struct pending *p, enum pending_end end)
+{
+        struct http_exchange *x = container_of(p, struct http_exchange, pending);
+
+        if (!http_refused(x, end, ""))
+                answer_timetable(x);
+}
+
+void http_api_timetable_put(struct http_exchange *x, const char *id)
+{
+        const char *text = x->req.body.len ? (const char *)x->req.body.data : "";
+        struct view_error e;
+
+        (void)id;
+        if (!has_timetables(x))
+                return;
+        if (timetable_api_check(x->site->config.timetables, shell_core(x->site->shell),
+                                x->req.if_match, text, x->req.body.len, &e) > 0) {
+                http_answer_error(x, &e);
+                return;
+        }
+        x->pending.timetables = x->site->config.timetables;
+        x->pending.text = text;
+        x->pending.text_len = x->req.body.len;
+        http_wait_for(x, PENDING_TIMETABLE, "", NULL, on_timetable);
 }
 
 void http_api_why(struct http_exchange *x, const char *id)

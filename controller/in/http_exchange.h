@@ -17,6 +17,7 @@
 #include "in/view.h"
 
 #define HTTP_BODY_MAX (16u * 1024)
+#define HTTP_TIMETABLE_MAX (256u * 1024) /* the body of PUT /v1/timetable */
 #define HTTP_URI_MAX 8400
 #define HTTP_PARAMS_MAX 8
 #define HTTP_WAIT_S_MAX 60
@@ -52,6 +53,7 @@ struct http_request {
         char authorization[300];
         char content_type[128];
         char prefer[160];
+        char if_match[80];
         char accept[512];
         char cookie[256];
         char site[24]; /* Sec-Fetch-Site */
@@ -71,6 +73,7 @@ struct http_response {
         const char *csp;          /* Content-Security-Policy, or NULL */
         char csp_text[240];
         char allow[64];
+        char etag[48];
         char location[HTTP_URI_MAX];
         char set_cookie[240];
         char upstream[CORE_ADDR_SIZE];
@@ -86,6 +89,8 @@ enum http_stream { HTTP_STREAM_NONE, HTTP_STREAM_SSE, HTTP_STREAM_WS };
 struct http_exchange {
         struct http_request req;
         struct http_response res;
+        mono_t began; /* when its head was there */
+        bool waited;  /* for a workspace or the core's reply */
         bool answered;
         bool close; /* do not keep the connection: the request was not read to its end */
         struct pending pending;
@@ -94,7 +99,6 @@ struct http_exchange {
         bool bad_key;                                   /* it was sent, and does not fit */
         uint64_t ticket; /* where the answer is kept for who asks again; 0: nowhere */
         bool replayed;
-        mono_t started;
         char actor[CORE_NAME_SIZE]; /* whose token it came with; "" without one */
         unsigned roles;             /* of that token (enum http_role) */
         bool action;                /* errors in the shape that a caller of /v1/actions expects */
@@ -160,6 +164,8 @@ struct http_site *http_site_free(struct http_site *s);
 
 /* Check the exchange and route it. In a turn of the loop only. */
 void http_site_take(struct http_site *s, struct http_exchange *x);
+/* How many bytes of a body are taken. */
+size_t http_body_max(const struct http_site *s, const struct http_request *q);
 /* Is there a body of 1 to `max` bytes to read before the request is complete? */
 bool http_wants_body(const struct http_request *q, size_t max, size_t *ret_length);
 
@@ -209,6 +215,8 @@ void http_api_keep(struct http_exchange *x, const char *id);
 void http_api_pool(struct http_exchange *x, const char *id);
 void http_api_modes(struct http_exchange *x, const char *id);
 void http_api_mode(struct http_exchange *x, const char *id);
+void http_api_timetable(struct http_exchange *x, const char *id);
+void http_api_timetable_put(struct http_exchange *x, const char *id);
 void http_api_why(struct http_exchange *x, const char *id);
 void http_api_pools(struct http_exchange *x, const char *id);
 void http_api_tasks(struct http_exchange *x, const char *id);

@@ -187,12 +187,13 @@ static void dispatch(struct http *h, struct session *s)
 /* The head is there. < 0 closes the connection. */
 static int begin_request(struct http *h, struct lws *wsi, struct session *s)
 {
-        size_t length = 0;
+        size_t length = 0, most;
         bool body_method;
 
         session_end(h, s);
         if (http_exchange_new(s, &s->x) < 0)
                 return -1;
+        s->x->began = loop_clock(h->loop);
         s->wsi = wsi;
         s->http = h;
         s->sent = 0;
@@ -200,9 +201,9 @@ static int begin_request(struct http *h, struct lws *wsi, struct session *s)
         http_lws_head(wsi, s->x);
         body_method = s->x->req.method == HTTP_POST || s->x->req.method == HTTP_PUT ||
                       s->x->req.method == HTTP_PATCH;
-        if (http_wants_body(&s->x->req, DISCARD_MAX, &length) &&
-            (body_method || length <= HTTP_BODY_MAX)) {
-                s->discard = length > HTTP_BODY_MAX;
+        most = http_body_max(h->site, &s->x->req);
+        if (http_wants_body(&s->x->req, DISCARD_MAX, &length) && (body_method || length <= most)) {
+                s->discard = length > most;
                 s->reading = true;
                 lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, READ_TIMEOUT_S);
                 return 0;
@@ -259,6 +260,7 @@ static void put_headers(struct head *o, const struct http_exchange *x)
         put(o, "x-request-id:", x->request_id);
         put(o, "idempotency-replayed:", x->replayed ? "true" : NULL);
         put(o, "allow:", res->allow);
+        put(o, "etag:", res->etag);
         put(o, "location:", res->location);
         put(o, "set-cookie:", res->set_cookie);
         put(o, "x-upstream:", res->upstream);

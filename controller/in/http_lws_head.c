@@ -98,6 +98,7 @@ static void read_head(struct lws *wsi, struct http_request *q)
         copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, q->content_type, sizeof(q->content_type),
                     bad);
         copy_header(wsi, WSI_TOKEN_HTTP_ACCEPT, q->accept, sizeof(q->accept), bad);
+        copy_header(wsi, WSI_TOKEN_HTTP_IF_MATCH, q->if_match, sizeof(q->if_match), bad);
         copy_custom(wsi, "prefer:", q->prefer, sizeof(q->prefer), bad);
         copy_custom(wsi, "x-try-next:", q->try_next, sizeof(q->try_next), bad);
         if (!str_starts(q->path, "/internal/"))

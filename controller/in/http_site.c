@@ -15,6 +15,7 @@
 
 #define HTTP_TOKEN_EDGE 1
 #define HTTP_PENDING_MAX 200
+#define TIMETABLE_PATH "/v1/timetable"
 
 /* Which roles may; 0 is for everybody (own Host and Origin only). */
 #define ACCESS_PUBLIC 0
@@ -46,7 +47,7 @@ int http_exchange_new(void *owner, struct http_exchange **ret_exchange)
         if (!x)
                 return -ENOMEM;
         x->owner = owner;
-        x->req.body = BUF_INIT(HTTP_BODY_MAX + 1);
+        x->req.body = BUF_INIT(HTTP_TIMETABLE_MAX + 1);
         x->res.body = BUF_INIT(VIEW_ANSWER_MAX);
         *ret_exchange = x;
         return 0;
@@ -197,7 +198,7 @@ static const char *method_name(enum http_method m)
 static void log_answer(const struct http_exchange *x)
 {
         bool looks = x->req.method == HTTP_GET || x->req.method == HTTP_HEAD;
-        int64_t ms = mono_diff_ms(x->started, loop_now(x->site->loop));
+        int64_t ms = mono_diff_ms(x->began, loop_now(x->site->loop));
 
         if (!str_starts(x->req.path, "/v1/") || (looks && !log_enabled(LOG_DEBUG_LEVEL)))
                 return;
@@ -226,13 +227,18 @@ static void keep_answer(struct http_exchange *x)
 
 void http_answer(struct http_exchange *x, int status)
 {
+        const struct http_site *s = x->site;
+
         x->res.status = status;
         x->answered = true;
+        if (s->config.observed)
+                s->config.observed(s->config.observed_ctx, x->req.path, status, x->waited,
+                                   loop_clock(s->loop).us - x->began.us);
         log_answer(x);
         if (x->ticket)
                 keep_answer(x);
         if (x->owner)
-                x->site->on_answer(x->site->ctx, x);
+                s->on_answer(s->ctx, x);
 }
 
 static uint32_t retry_after_s(enum view_error_id id)
@@ -296,6 +302,7 @@ void http_wait(struct http_exchange *x, pending_fn done)
 {
         struct view_error e;
 
+        x->waited = true;
         x->pending.done = done;
         if (pending_start(x->site->pendings, &x->pending, &e) > 0)
                 http_answer_error(x, &e);
@@ -393,6 +400,15 @@ static const struct route *find_route(struct http_exchange *x, char *ret_id, siz
         return NULL;
 }
 
+/* More is kept for nobody who may not set it. */
+size_t http_body_max(const struct http_site *s, const struct http_request *q)
+{
+        bool timetable = q->method == HTTP_PUT && strcmp(q->path, TIMETABLE_PATH) == 0;
+        const struct http_token *t = timetable ? token_of(s, q) : NULL;
+
+        return t && (t->roles & ACCESS_OPERATE) ? HTTP_TIMETABLE_MAX : HTTP_BODY_MAX;
+}
+
 /* 0 good; > 0 answered. */
 static int check_framing(struct http_exchange *x)
 {
@@ -413,10 +429,10 @@ static int check_framing(struct http_exchange *x)
                 site_refuse(x, VIEW_ERROR_BAD_REQUEST, "Content-Length is not one number");
                 return 1;
         }
-        if (length > HTTP_BODY_MAX) {
+        if (length > http_body_max(x->site, q)) {
                 site_refuse(x, VIEW_ERROR_TOO_LARGE,
-                            "the body has %llu bytes, at most %u are taken",
-                            (unsigned long long)length, HTTP_BODY_MAX);
+                            "the body has %llu bytes, at most %zu are taken",
+                            (unsigned long long)length, http_body_max(x->site, q));
                 return 1;
         }
         if (q->too_long) {
@@ -568,7 +584,7 @@ static int check_replay(struct http_exchange *x)
                 site_refuse(x, VIEW_ERROR_BUSY, "the controller is short of memory");
                 return 1;
         }
-        switch (http_replay_begin(x->site->replay, x->started, x->actor, key, digest, &x->ticket,
+        switch (http_replay_begin(x->site->replay, x->began, x->actor, key, digest, &x->ticket,
                                   &known)) {
         case HTTP_REPLAY_NEW:
                 return 0;
@@ -612,7 +628,6 @@ void http_site_take(struct http_site *s, struct http_exchange *x)
 
         free_orphans(s, false);
         x->site = s;
-        x->started = loop_now(s->loop);
         x->action = strcmp(x->req.path, "/v1/actions") == 0;
         name_request(x);
         if (check_framing(x) > 0 || check_access(x) > 0)

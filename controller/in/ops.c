@@ -13,6 +13,7 @@
 #include "in/http.h"
 #include "in/ops_socket.h"
 #include "in/pending.h"
+#include "in/timetable_api.h"
 #include "in/view.h"
 
 #define OPS_TOKEN_EDGE 2
@@ -54,6 +55,7 @@ static struct ask *ask_free(struct ask *a)
         if (!a)
                 return NULL;
         pending_cancel(&a->pending);
+        free(a->command.text);
         a->next_->prev_ = a->prev_;
         a->prev_->next_ = a->next_;
         ops_message_free(a->message);
@@ -133,6 +135,8 @@ static int render_done(const struct ask *a, struct buf *out)
                 return view_pools(&v, out);
         case PENDING_MODE:
                 return view_modes(&v, out);
+        case PENDING_TIMETABLE:
+                return timetable_api_show(&v, a->ops->config.timetables, out);
         case PENDING_SHUTDOWN:
                 return view_status(&v, shell_writable(a->ops->shell), shell_lead(a->ops->shell),
                                    out);
@@ -289,6 +293,40 @@ static void do_mode(struct ask *a)
         park(a, PENDING_MODE, "");
 }
 
+static void do_timetable(struct ask *a)
+{
+        const struct timetables *t = a->ops->config.timetables;
+        const struct view_command *c = &a->command;
+        struct view v = view_of(a->ops);
+        AUTO_BUF out = BUF_INIT(VIEW_ANSWER_MAX);
+        struct view_error e;
+        int r = 0;
+
+        if (!t)
+                timetable_api_none(&e);
+        if (!t || view_not_leader(shell_lead(a->ops->shell), &e)) {
+                answer_error(a, &e);
+                return;
+        }
+        if (!c->text)
+                r = timetable_api_show(&v, t, &out);
+        else if (c->check)
+                r = timetable_api_try(t, c->text, strlen(c->text), &out, &e);
+        else
+                r = timetable_api_check(t, v.core, c->if_match[0] ? c->if_match : "*", c->text,
+                                        strlen(c->text), &e);
+        if (r > 0) {
+                answer_error(a, &e);
+        } else if (!c->text || c->check) {
+                answer(a, r, &out);
+        } else {
+                a->pending.timetables = a->ops->config.timetables;
+                a->pending.text = c->text;
+                a->pending.text_len = strlen(c->text);
+                park(a, PENDING_TIMETABLE, "");
+        }
+}
+
 static void do_why(struct ask *a)
 {
         struct view v = view_of(a->ops);
@@ -347,7 +385,7 @@ static const struct {
         {"delete", do_delete},     {"why", do_why},
         {"events", do_events},     {"gateway", do_gateway},
         {"shutdown", do_shutdown}, {"abandon", do_abandon},
-        {"mode", do_mode},
+        {"mode", do_mode},         {"timetable", do_timetable},
 };
 
 static void run(struct ask *a, const char *text, size_t len)

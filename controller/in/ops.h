@@ -13,6 +13,7 @@ struct http;
 
 struct agents;
 struct agents_counters;
+struct timetables;
 
 struct ops_config {
         const char *url; /* "ipc:///var/lib/wscontroller/ops.sock"; its folder becomes 0700 */
@@ -20,6 +21,7 @@ struct ops_config {
         /* For status: agents_counters and its argument; NULL: not shown. */
         void (*counters)(const struct agents *agents, struct agents_counters *ret_counters);
         const struct agents *agents;
+        struct timetables *timetables; /* NULL: it has none */
 };
 
 struct ops;

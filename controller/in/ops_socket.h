@@ -6,7 +6,8 @@
 #include "base/macro.h"
 #include "loop/loop.h"
 
-#define OPS_REQUEST_MAX (64u * 1024)
+/* A timetable as a JSON string, every byte of it escaped, fits. */
+#define OPS_REQUEST_MAX (640u * 1024)
 
 struct ops_socket;
 struct ops_message; /* a request that waits for its answer */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "timetables.h"
 
 /* How long a decision may take to be stored before the caller is told that it can not be. */
 #define STORE_WAIT_MS 5000
@@ -47,6 +48,7 @@ static bool goal_reached(const struct pending *p)
         case PENDING_KEEP:
         case PENDING_POOL:
         case PENDING_MODE:
+        case PENDING_TIMETABLE:
         case PENDING_SHUTDOWN:
                 return true;
         case PENDING_EVENTS:
@@ -185,6 +187,17 @@ struct pending_set *pending_set_free(struct pending_set *s)
         return NULL;
 }
 
+/* As the request says, or else the workspace that is resumed. */
+static void set_course(const struct pending *p, struct core_event *ev)
+{
+        const struct workspace_row *w = p->launch ? NULL : row_of(p);
+
+        if (p->launch)
+                view_course(p->launch->labels, ev->launch.course);
+        else if (w)
+                view_course(w->labels, ev->launch.course);
+}
+
 static void post(struct pending_set *s, struct pending *p)
 {
         struct core_event ev = {0};
@@ -199,6 +212,7 @@ static void post(struct pending_set *s, struct pending *p)
                         ev.launch.key = p->launch->key;
                         STR_CUT(ev.launch.labels, p->launch->labels);
                 }
+                set_course(p, &ev);
                 break;
         case PENDING_STOP:
         case PENDING_DELETE:
@@ -234,6 +248,9 @@ static void post(struct pending_set *s, struct pending *p)
                 STR_CUT(ev.req_pool.reason, p->pool->reason);
                 STR_CUT(ev.req_pool.actor, p->actor);
                 break;
+        case PENDING_TIMETABLE:
+                timetables_put(p->timetables, p->text, p->text_len, p->token, p->actor);
+                return;
         case PENDING_SHUTDOWN:
                 ev.type = EV_REQ_SHUTDOWN;
                 ev.req_plain.token = p->token;
@@ -275,6 +292,7 @@ int pending_start(struct pending_set *s, struct pending *p, struct view_error *r
         p->mode = NULL;
         p->pool = NULL;
         p->reason = NULL;
+        p->text = NULL;
         if (!asks)
                 (void)look_at(p);
         arm(s);

@@ -26,6 +26,7 @@ enum pending_kind {
         PENDING_POOL,     /* goal: accepted */
         PENDING_ABANDON,  /* goal: accepted */
         PENDING_MODE,     /* goal: accepted */
+        PENDING_TIMETABLE, /* goal: accepted */
         PENDING_SHUTDOWN, /* goal: accepted */
         PENDING_EVENTS,   /* goal: an audit row behind `after` */
 };
@@ -37,6 +38,7 @@ enum pending_end {
         PENDING_NO_STORE, /* the decision could not be stored in time */
 };
 
+struct timetables;
 struct pending;
 typedef void (*pending_fn)(struct pending *p, enum pending_end end);
 
@@ -50,6 +52,10 @@ struct pending {
         const struct view_pool_size *pool; /* for POOL. Read in start only. */
         uint64_t generation;               /* for RESTART: what it has before */
         const char *reason;                /* of an operator, or NULL. Read in start only. */
+        /* For TIMETABLE: one that was checked (timetable_api.h). Read in start only. */
+        struct timetables *timetables;
+        const char *text;
+        size_t text_len;
         int64_t wait_ms;
         uint64_t after;
         pending_fn done;

@@ -73,6 +73,8 @@ struct view_action {
 /* {"action":"launch","user_id":42,"workspace_type":"vscode"}; user_id may be a number here. */
 NODISCARD int view_action_parse(const char *text, size_t len, struct view_action *ret_action,
                                 struct view_error *ret_error);
+/* The course in a launch's labels, {"course":"cs101",…}, when it is a name; else "". */
+void view_course(const char *labels, char ret_course[static CORE_NAME_SIZE]);
 
 /* An operator's mode (core/mode.def). */
 struct view_mode {
@@ -110,6 +112,9 @@ struct view_command {
         struct view_launch launch;     /* when cmd is "launch" */
         struct view_mode mode;         /* when cmd is "mode" */
         char reason[CORE_REASON_SIZE]; /* when cmd is "abandon" */
+        char *text;                    /* when cmd is "timetable": malloc'd, NULL: not given */
+        bool check;                    /* and whether it is only looked at */
+        char if_match[48];             /* and "" or "*" or an etag */
         uint64_t after;
         uint64_t wait_ms;
         bool has_after;

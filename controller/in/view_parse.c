@@ -200,6 +200,16 @@ static int launch_from(const cJSON *obj, struct view_launch *ret_launch,
         return 0;
 }
 
+void view_course(const char *labels, char ret_course[static CORE_NAME_SIZE])
+{
+        AUTO_JSON *o = labels[0] ? cJSON_Parse(labels) : NULL;
+        const char *course = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, "course"));
+
+        ret_course[0] = 0;
+        if (course && name_valid(course, CORE_NAME_SIZE - 1))
+                str_copy_cut(ret_course, CORE_NAME_SIZE, course);
+}
+
 int view_launch_parse(const char *text, size_t len, struct view_launch *ret_launch,
                       struct view_error *ret_error)
 {
@@ -446,6 +456,24 @@ static const char *text_of(const cJSON *obj, const char *field)
         return text ? text : "";
 }
 
+/* "text", "check", "if_match" of a timetable. */
+static int timetable_from(const cJSON *obj, struct view_command *c, struct view_error *ret_error)
+{
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(obj, "text");
+        int r = take_bool(obj, "check", &c->check, ret_error);
+
+        if (r != 0)
+                return r;
+        if (item && !cJSON_IsString(item)) {
+                view_error_set(ret_error, VIEW_ERROR_BAD_FIELD,
+                               "text: must be a string, the whole timetable; \"\" clears it");
+                return 1;
+        }
+        STR_CUT(c->if_match, text_of(obj, "if_match"));
+        c->text = item ? strdup(item->valuestring) : NULL;
+        return 0;
+}
+
 int view_command_parse(const char *text, size_t len, struct view_command *ret_command,
                        struct view_error *ret_error)
 {
@@ -470,6 +498,8 @@ int view_command_parse(const char *text, size_t len, struct view_command *ret_co
                 r = mode_from(obj, text_of(obj, "mode"), &c.mode, ret_error);
         if (r == 0 && strcmp(c.cmd, "abandon") == 0)
                 r = take_reason(obj, true, c.reason, sizeof(c.reason), ret_error);
+        if (r == 0 && strcmp(c.cmd, "timetable") == 0)
+                r = timetable_from(obj, &c, ret_error);
         if (r != 0)
                 return r;
         *ret_command = c;

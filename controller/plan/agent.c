@@ -106,13 +106,9 @@ static void started(struct world *w, uint32_t body)
 static void warm(struct world *w, uint32_t body)
 {
         struct core_event ev = {.type = EV_AGENT_HELLO, .hello = {.nonce = "n", .addr = "a:1"}};
-        const struct body *b = &w->bodies[body];
 
-        if (b->use != USE_LAUNCHING)
+        if (w->bodies[body].use != USE_LAUNCHING)
                 return; /* ended on the way */
-        if (w->policy && w->policy->lead_seen)
-                w->policy->lead_seen(w->policy->state, b->type, w->now_us - WORLD_BEFORE_US,
-                                     (w->now_us - b->launched_us) / US_PER_MS);
         world_use(w, &w->bodies[body], USE_WARM);
         task_id(ev.hello.task, body);
         world_give(w, &ev);
@@ -269,6 +265,12 @@ static void stop(struct world *w, const struct core_effect *fx)
         world_at(w, w->now_us, AT_ENDED, body, w->bodies[body].turn);
 }
 
+static void told(struct world *w, const struct audit_row *row)
+{
+        w->result->classes_short += strcmp(row->what, "class-short") == 0;
+        w->result->classes_refused += strcmp(row->what, "class-refused") == 0;
+}
+
 /* No event is given from here: the core's answer is still being read. */
 void agent_effect(struct world *w, const struct core_effect *fx)
 {
@@ -278,6 +280,8 @@ void agent_effect(struct world *w, const struct core_effect *fx)
                 command(w, fx);
         else if (fx->type == FX_STOP_TASK)
                 stop(w, fx);
+        else if (fx->type == FX_AUDIT)
+                told(w, &fx->audit_row);
 }
 
 /* ---- people ---- */
@@ -308,8 +312,6 @@ void person_comes(struct world *w, const struct plan_session *s)
                 p->counted = !b;
                 w->result->launches += !b;
                 w->result->minutes[since / (60 * US_PER_S) % PLAN_DAY_MIN].launches += !b;
-                if (!b && w->policy && w->policy->arrived)
-                        w->policy->arrived(w->policy->state, s->type, since, s->class);
         }
         w->result->returns += b != NULL;
         if (b && b->use == USE_AWAY)

@@ -60,6 +60,12 @@ double bill_hour(const struct plan_type *t, const struct prices *prices)
                spot;
 }
 
+void bill_price(struct plan *p, const struct prices *prices)
+{
+        for (uint32_t i = 0; i < p->n_types; i++)
+                p->types[i].hour = bill_hour(&p->types[i], prices);
+}
+
 static void add_up(const struct plan *p, struct bill *b)
 {
         b->total = 0;

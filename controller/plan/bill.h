@@ -34,6 +34,8 @@ const char *bill_item_doc(enum bill_item i);
 
 /* Dollars of one container of this type for an hour. */
 double bill_hour(const struct plan_type *t, const struct prices *prices);
+/* Set what budgets count: the `hour` of each type. Before plan_run of a plan with a budget. */
+void bill_price(struct plan *p, const struct prices *prices);
 void bill_make(const struct plan *p, const struct prices *prices, const struct plan_result *r,
                struct bill *ret_bill);
 /* Every student's container runs day and night; nothing has to be saved. `r`: what is worked. */

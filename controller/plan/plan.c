@@ -312,6 +312,11 @@ int plan_check(struct plan *p, struct plan_error *ret_error)
                              "before pool_from_hour; give a later hour, up to 24");
         if (p->n_types == 0)
                 (void)plan_add_type(p, "workspace");
+        for (uint32_t i = 0; p->forecast && i < p->n_types; i++) {
+                if (MAX(p->types[i].pool, p->pool_quiet) > p->ceiling)
+                        return wrong(ret_error, "ceiling",
+                                     "below pool or pool_quiet; give at least as many");
+        }
         for (uint32_t i = 0; i < p->n_classes; i++) {
                 if (p->classes[i].roster > p->students)
                         return wrong(ret_error, "students",

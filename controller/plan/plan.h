@@ -35,6 +35,7 @@ struct plan_type {
         double vcpu, gb, spot_share, price_per_hour;
         bool arm;
         double pool; /* warm containers to keep within the pool's hours */
+        double hour; /* dollars that a budget counts for an hour: bill_price() */
 };
 
 struct plan_class {
@@ -54,7 +55,11 @@ struct plan {
 #undef FIELD
         enum plan_arrival arrival;
         bool arm;
-        bool forecast;    /* the pool is sized by forecast and timetable (ours.h) */
+        /*
+         * The core sizes the pools itself, as a controller does with pool_policy = forecast: a
+         * type's pool is its floor in the pool's hours, and the classes are its timetable.
+         */
+        bool forecast;
         uint8_t weekdays; /* on which sessions outside of classes are */
         uint32_t
                 n_types; /* 0: one type, "workspace", made of the plan's own fields by plan_check */
@@ -114,22 +119,6 @@ NODISCARD int plan_sessions_make(const struct plan *p, struct plan_sessions *ret
 NODISCARD int plan_sessions_trace(const struct plan *p, const uint32_t *per_minute,
                                   size_t n_minutes, struct plan_sessions *ret_sessions);
 
-/* ---- who sizes the pool ---- */
-
-/*
- * The size of the pool of a type at a time of the plan. NULL as a policy: the sizes of the types,
- * in the pool's hours. Asked every step_s seconds; arrived and lead_seen may be NULL. `class` is an
- * index into the plan's classes, or PLAN_NO_CLASS.
- */
-struct plan_policy {
-        const char *name;
-        int64_t step_s;
-        void *state;
-        uint32_t (*size)(void *state, uint32_t type, int64_t at_us, char *why, size_t why_size);
-        void (*arrived)(void *state, uint32_t type, int64_t at_us, uint32_t class);
-        void (*lead_seen)(void *state, uint32_t type, int64_t at_us, int64_t lead_ms);
-};
-
 /* ---- what becomes of it ---- */
 
 enum plan_use {
@@ -158,6 +147,11 @@ struct plan_result {
         double seconds[CORE_TYPES_MAX][USE_MAX]; /* container time */
         double rounding_s[CORE_TYPES_MAX];       /* billed on top: a minute is the least */
         double peak;                             /* containers at once */
+        /* Dollars of a type on its dearest day, as the core counts them, at plan_type.hour. */
+        double spent_day_most[CORE_TYPES_MAX];
+        double budget_held_s[CORE_TYPES_MAX]; /* its pool was smaller than wanted for so long */
+        uint64_t classes_short;               /* alarms of a class that is expected to be short */
+        uint64_t classes_refused;             /* more classes or courses than the core keeps */
         struct plan_minute minutes[PLAN_DAY_MIN];
 };
 
@@ -169,8 +163,7 @@ typedef bool plan_progress_fn(void *arg, double done);
  * plan_result_free releases.
  */
 NODISCARD int plan_run(const struct plan *p, const struct plan_sessions *s,
-                       const struct plan_policy *policy, plan_progress_fn *progress, void *arg,
-                       struct plan_result **ret_result);
+                       plan_progress_fn *progress, void *arg, struct plan_result **ret_result);
 struct plan_result *plan_result_free(struct plan_result *r);
 double plan_hit_rate(const struct plan_result *r);
 /* Container seconds of a use over all types. */

@@ -14,6 +14,7 @@
 #define DAY_US (PLAN_DAY_MIN * MINUTE_US)
 /* Nobody is silent here, so there are no heartbeats. */
 #define NEVER_MS (INT64_C(366) * 86400 * 1000 * 10)
+#define ANNOUNCED_US (6 * 60 * MINUTE_US) /* a class is known so long before */
 
 /* ---- the account ---- */
 
@@ -144,14 +145,14 @@ static int64_t core_due_us(const struct world *w)
         return mono_is_never(due) ? INT64_MAX : MAX(due.us - US_PER_S, w->now_us);
 }
 
+/* ---- the pools ---- */
+
 static uint32_t size_now(const struct world *w, uint32_t type, char *why, size_t size)
 {
         const struct plan *p = w->plan;
         int64_t since = w->now_us - WORLD_BEFORE_US;
         double hour = (double)((since % DAY_US + DAY_US) % DAY_US) / 3600e6;
 
-        if (w->policy)
-                return w->policy->size(w->policy->state, type, since, why, size);
         if (hour >= p->pool_from_hour && hour < p->pool_to_hour) {
                 (void)snprintf(why, size, "within the pool's hours");
                 return (uint32_t)p->types[type].pool;
@@ -173,13 +174,103 @@ static void size_pools(struct world *w)
                 STR_CUT(ev.pool_target.type, w->plan->types[i].name);
                 world_give(w, &ev);
         }
-        w->next_step_us = w->now_us + (w->policy ? w->policy->step_s * US_PER_S : MINUTE_US);
+}
+
+static void announce(struct world *w, const struct plan_class *class, int64_t day, int64_t start_us)
+{
+        struct core_event ev = {.type = EV_CLASS_SET, .class_set = {.roster = class->roster}};
+
+        (void)snprintf(ev.class_set.id, sizeof(ev.class_set.id), "class-%u-%lld",
+                       (unsigned)(class - w->plan->classes), (long long)day);
+        STR_CUT(ev.class_set.type, w->plan->types[class->type].name);
+        STR_CUT(ev.class_set.course, class->course);
+        ev.class_set.start = (utc_t){PLAN_FIRST_US + start_us};
+        world_give(w, &ev);
+}
+
+/* Classes become known as the plan goes on: the core keeps a limited number of them. */
+static void announce_classes(struct world *w)
+{
+        const struct plan *p = w->plan;
+        int64_t until_us = w->now_us - WORLD_BEFORE_US + ANNOUNCED_US;
+
+        if (until_us < w->announced_us + 60 * MINUTE_US)
+                return;
+        for (int64_t day = w->announced_us / DAY_US; day <= until_us / DAY_US; day++) {
+                for (uint32_t i = 0; i < p->n_classes && day < (int64_t)p->days; i++) {
+                        const struct plan_class *c = &p->classes[i];
+                        int64_t start_us = day * DAY_US + c->start_min * MINUTE_US;
+
+                        if ((c->days & 1u << day % 7) && start_us >= w->announced_us &&
+                            start_us < until_us)
+                                announce(w, c, day, start_us);
+                }
+        }
+        w->announced_us = until_us;
+}
+
+static void look_at_budgets(struct world *w)
+{
+        struct plan_result *r = w->result;
+        struct pool_view view;
+
+        if (w->now_us < WORLD_BEFORE_US)
+                return;
+        for (uint32_t i = 0; core_pool(w->core, i, &view); i++) {
+                r->spent_day_most[i] = MAX(r->spent_day_most[i], (double)view.spent / 1e6);
+                r->budget_held_s[i] += strcmp(view.limit, "budget") == 0 ? 60 : 0;
+        }
+}
+
+static void minute(struct world *w)
+{
+        if (w->plan->forecast) {
+                announce_classes(w);
+                look_at_budgets(w);
+        } else {
+                size_pools(w);
+        }
+        w->next_minute_us = w->now_us + MINUTE_US;
+}
+
+/* As the options of a controller with pool_policy = forecast. */
+static struct core_sizing sizing_of(const struct plan *p, const struct plan_type *t)
+{
+        struct core_sizing s = {.forecast = true,
+                                .floor = (uint32_t)t->pool,
+                                .floor_quiet = (uint32_t)p->pool_quiet,
+                                .ceiling = (uint32_t)p->ceiling,
+                                .hit_rate = p->hit_rate,
+                                .task_hour = (int64_t)(t->hour * 1e6),
+                                .day_max = (int64_t)(p->budget_day * 1e6),
+                                .month_max = (int64_t)(p->budget_month * 1e6)};
+
+        schedule_init(&s.schedule);
+        s.schedule.from_min = (uint16_t)(p->pool_from_hour * 60);
+        s.schedule.to_min = (uint16_t)(p->pool_to_hour * 60);
+        if (s.schedule.from_min >= s.schedule.to_min)
+                s.schedule.from_min = s.schedule.to_min = 0;
+        return s;
+}
+
+static struct core_type type_of(const struct plan *p, const struct plan_type *t)
+{
+        struct core_type c = {.pool_size = (uint32_t)t->pool,
+                              .limits = {.idle_ms = (int64_t)(p->idle_limit_min * 60000)},
+                              .launch_timeout_ms =
+                                      100 * (int64_t)(p->lead_time_s * 1000) + NEVER_MS / 100,
+                              .claim_timeout_ms = (int64_t)(p->ready_s * 1000) + NEVER_MS / 100,
+                              .stop_timeout_ms = (int64_t)(p->save_s * 1000) + NEVER_MS / 100};
+
+        STR_CUT(c.name, t->name);
+        if (p->forecast)
+                c.sizing = sizing_of(p, t);
+        return c;
 }
 
 static struct core_config config_of(const struct world *w)
 {
         const struct plan *p = w->plan;
-        int64_t lead_ms = (int64_t)(p->lead_time_s * 1000);
         struct core_config c = {
                 .workspaces_max = w->n_seats,
                 .n_types = p->n_types,
@@ -187,16 +278,13 @@ static struct core_config config_of(const struct world *w)
                 .agent_lost_ms = NEVER_MS,
                 .retry_save_ms = 60000,
                 .stops_per_min = (uint32_t)p->stops_per_minute,
+                .launch_rate = p->launch_burst > 0 ? p->launch_per_s : 0,
+                .launch_burst = p->launch_burst,
         };
         double tasks = w->n_seats + 1000.0;
 
         for (uint32_t i = 0; i < p->n_types; i++) {
-                c.types[i] = (struct core_type){
-                        .limits = {.idle_ms = (int64_t)(p->idle_limit_min * 60000)},
-                        .launch_timeout_ms = 100 * lead_ms + NEVER_MS / 100,
-                        .claim_timeout_ms = (int64_t)(p->ready_s * 1000) + NEVER_MS / 100,
-                        .stop_timeout_ms = (int64_t)(p->save_s * 1000) + NEVER_MS / 100};
-                STR_CUT(c.types[i].name, p->types[i].name);
+                c.types[i] = type_of(p, &p->types[i]);
                 tasks += 2 * MAX(p->types[i].pool, p->pool_quiet);
         }
         c.tasks_max = (uint32_t)tasks;
@@ -207,7 +295,8 @@ static int begin(struct world *w)
 {
         struct core_config config = config_of(w);
         struct core_event done = {.type = EV_BOOT_DONE, .boot = {.epoch = 1}};
-        struct core_event inventory = {.type = EV_INVENTORY_DONE, .inventory = {.certain = true}};
+        struct core_event inventory = {.type = EV_INVENTORY_DONE,
+                                       .inventory = {.certain = true, .own_machines = true}};
         int r = core_new(&config, &w->core);
 
         if (r < 0)
@@ -215,7 +304,7 @@ static int begin(struct world *w)
         for (uint32_t i = 0; i < CORE_TYPES_MAX; i++)
                 w->sizes[i] = UINT32_MAX;
         world_give(w, &done);
-        size_pools(w);
+        minute(w);
         world_give(w, &inventory);
         return 0;
 }
@@ -227,7 +316,7 @@ static bool turn(struct world *w, const struct plan_sessions *s, size_t *next)
         int64_t due = core_due_us(w);
         int64_t heap = w->n_heap ? w->heap[0].at_us : INT64_MAX;
         int64_t person = *next < s->n ? s->v[*next].start_us + WORLD_BEFORE_US : INT64_MAX;
-        int64_t at = MIN(MIN(due, heap), MIN(person, w->next_step_us));
+        int64_t at = MIN(MIN(due, heap), MIN(person, w->next_minute_us));
 
         if (at >= w->end_us) {
                 w->now_us = w->end_us;
@@ -244,7 +333,7 @@ static bool turn(struct world *w, const struct plan_sessions *s, size_t *next)
         } else if (person == at) {
                 person_comes(w, &s->v[(*next)++]);
         } else {
-                size_pools(w);
+                minute(w);
         }
         return true;
 }
@@ -325,12 +414,11 @@ static void world_deinit(struct world *w)
         plan_result_free(w->result);
 }
 
-int plan_run(const struct plan *p, const struct plan_sessions *s, const struct plan_policy *policy,
-             plan_progress_fn *progress, void *arg, struct plan_result **ret_result)
+int plan_run(const struct plan *p, const struct plan_sessions *s, plan_progress_fn *progress,
+             void *arg, struct plan_result **ret_result)
 {
         struct world w = {
                 .plan = p,
-                .policy = policy,
                 .random = {(uint64_t)p->seed ^ UINT64_C(0x5DEECE66D)},
                 .end_us = WORLD_BEFORE_US + (int64_t)p->days * DAY_US,
                 .tokens = p->launch_burst,

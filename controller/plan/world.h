@@ -48,13 +48,13 @@ struct seat {
 
 struct world {
         const struct plan *plan;
-        const struct plan_policy *policy;
         struct core *core;
         struct core_effects *fx;
         struct plan_result *result;
         struct plan_random random;
-        int64_t now_us, accounted_us, end_us, next_step_us;
-        double tokens; /* of the launch bucket; below 0: so many are queued */
+        int64_t now_us, accounted_us, end_us, next_minute_us;
+        int64_t announced_us; /* classes that start before this are known to the core */
+        double tokens;        /* of the launch bucket; below 0: so many are queued */
         int64_t tokens_us;
         struct moment *heap;
         size_t n_heap, max_heap;

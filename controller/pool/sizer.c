@@ -10,8 +10,15 @@
 #define HOLD 0.5 /* tasks */
 #define EARLY_MAX_S 1200
 /* Less than one person in a hundred lead times is nobody: a task kept for that waits for hours. The
- * floor is for it. Once somebody is expected, it takes half as much to go on. */
+ * floor is for it. */
 #define NOBODY 0.01
+/* Near that line the forecast of an evening goes up and down with every ten minutes of the profile:
+ * a pool of none becomes one when somebody was expected for so long, or many times as much is; and
+ * it becomes none again when nobody was for so long. Time in which it was otherwise is taken off.
+ * (Not a lower line: what is expected where nobody ever came may be just below this one.) */
+#define SOMEBODY_S 120
+#define SURELY 5
+#define NOBODY_S 900
 
 void sizer_init(struct sizer *s, const struct sizer_config *config)
 {
@@ -65,17 +72,33 @@ static void expect_classes(struct sizer *s, uint32_t lead_s, const struct bucket
         s->size.classes = timetable_demand(s->config.timetable, horizon_s + s->size.early_s);
 }
 
+/* Is anybody expected? It takes a while to change. */
+static bool somebody(struct sizer *s, double people)
+{
+        bool was = s->held > 0;
+        bool is = people >= NOBODY;
+        int64_t passed_s = MIN((s->step - s->counted) * FORECAST_STEP_S, NOBODY_S);
+
+        s->counted = s->step;
+        s->otherwise_s = MAX(s->otherwise_s + (is == was ? -passed_s : passed_s), 0);
+        if (people < SURELY * NOBODY && s->otherwise_s < (was ? NOBODY_S : SOMEBODY_S))
+                return was;
+        if (is != was || people >= SURELY * NOBODY)
+                s->otherwise_s = 0;
+        return is;
+}
+
 static double wanted_by_demand(struct sizer *s)
 {
         double h = s->config.hit_rate;
         double factor = calibrate_factor(&s->forecast.alone, h);
         double class_factor = calibrate_factor(&s->forecast.classes, h);
         struct demand background = s->config.forecast ? s->size.demand : (struct demand){0};
-        double people = background.mean + s->size.classes.mean;
 
-        if (people < (s->held > 0 ? NOBODY / 2 : NOBODY))
+        if (!somebody(s, background.mean + s->size.classes.mean))
                 return 0;
-        return demand_size(background, factor, s->size.classes, class_factor);
+        /* More than nothing, which hold() would take for nobody. */
+        return fmax(demand_size(background, factor, s->size.classes, class_factor), NOBODY);
 }
 
 static void hold(struct sizer *s, double wanted)

@@ -12,6 +12,7 @@
  * at once, it looks further ahead by as much as the launch rate is short.
  *
  * A size is held until the demand is more than half a task below it, so that it does not flicker.
+ * It falls to none only when nobody was expected for a quarter of an hour.
  */
 #pragma once
 
@@ -56,7 +57,9 @@ struct sizer {
         struct leadtime lead;
         int64_t step; /* of `size` */
         uint32_t budget_max;
-        uint32_t held; /* the wanted size, with its hysteresis */
+        uint32_t held;       /* the wanted size, with its hysteresis */
+        int64_t counted;     /* the step up to which `otherwise_s` is */
+        int64_t otherwise_s; /* so long it should be none and is not, or the other way round */
         struct sizer_size size;
 };
 

@@ -83,9 +83,24 @@ void timetable_init(struct timetable *t, struct lesson *memory, uint32_t max,
                                 .n_courses = n_courses,
                                 .start_spread_s = 180};
         n = fmax(n, 1);
+        t->prior = (struct course){attendance * n, (1 - attendance) * n, 0};
         for (uint32_t i = 0; i < n_courses; i++)
-                courses[i] = (struct course){attendance * n, (1 - attendance) * n};
+                courses[i] = t->prior;
         law_init(t);
+}
+
+void timetable_forget(struct timetable *t, uint32_t course)
+{
+        t->courses[course] = t->prior;
+}
+
+double timetable_share(const struct course *c, double *ret_deviation)
+{
+        double n = c->came + c->missed;
+        double mean = c->came / n;
+
+        *ret_deviation = sqrt(mean * (1 - mean) / (n + 1));
+        return mean;
 }
 
 static uint32_t lesson_find(const struct timetable *t, uint32_t id)
@@ -95,6 +110,11 @@ static uint32_t lesson_find(const struct timetable *t, uint32_t id)
         while (i < t->n && t->lessons[i].id != id)
                 i++;
         return i;
+}
+
+bool timetable_has(const struct timetable *t, uint32_t id)
+{
+        return lesson_find(t, id) < t->n;
 }
 
 bool timetable_drop(struct timetable *t, uint32_t id)
@@ -125,7 +145,11 @@ int timetable_put(struct timetable *t, uint32_t id, uint32_t course, utc_t start
         for (at = t->n; at > 0 && t->lessons[at - 1].start.us > start.us; at--)
                 t->lessons[at] = t->lessons[at - 1];
         t->lessons[at] =
-                (struct lesson){.id = id, .course = course, .roster = roster, .start = start};
+                (struct lesson){.id = id,
+                                .course = course,
+                                .roster = roster,
+                                .start = start,
+                                .late = t->now_s > start.us / US_PER_S - t->start_spread_s};
         t->n++;
         return 0;
 }
@@ -145,10 +169,8 @@ static double since(const struct timetable *t, const struct lesson *l)
 static void lesson_open(const struct timetable *t, struct lesson *l)
 {
         static const float spread[TIMETABLE_SHARES] = {.32F, .75F, 1, .75F, .32F, CANCELLED};
-        const struct course *c = &t->courses[l->course];
-        double n = c->came + c->missed;
-        double mean = c->came / n;
-        double deviation = sqrt(mean * (1 - mean) / (n + 1));
+        double deviation;
+        double mean = timetable_share(&t->courses[l->course], &deviation);
 
         l->open = true;
         for (int a = 0; a < TIMETABLE_SHARES - 1; a++) {
@@ -204,10 +226,11 @@ static void lesson_learn(struct timetable *t, const struct lesson *l)
         double counts = fmin(1, CLASS_COUNTS / fmax(l->roster, 1));
         int shift = (int)lround(shift_mean(t, l) / 60);
 
-        if (!l->open || l->arrived < HELD * l->roster * c->came / (c->came + c->missed))
+        if (!l->open || l->late || l->arrived < HELD * l->roster * c->came / (c->came + c->missed))
                 return; /* one that was not held says nothing about the next */
         c->came = c->came * COURSE_FADE + fmin(l->arrived, l->roster) * counts;
         c->missed = c->missed * COURSE_FADE + fmax(l->roster - l->arrived, 0) * counts;
+        c->classes++;
         for (int i = 0; i < TIMETABLE_LAW_MIN; i++) {
                 int to = MIN(MAX(i - shift, 0), TIMETABLE_LAW_MIN - 1);
 
@@ -357,6 +380,26 @@ struct demand timetable_demand(const struct timetable *t, uint32_t horizon_s)
                 lesson_demand(t, &t->lessons[i], horizon_s, &sum);
         }
         return sum.mean < MEAN_MIN ? (struct demand){0} : sum;
+}
+
+struct demand timetable_peak(const struct timetable *t, utc_t start, uint32_t horizon_s,
+                             const struct lesson *more)
+{
+        struct timetable then = *t; /* the same, later */
+        int64_t start_s = start.us / US_PER_S;
+        struct demand best = {0};
+
+        for (int64_t s = -(int64_t)opens_before(t) - horizon_s; s < LAW_S - LAW_BEFORE_S; s += 60) {
+                struct demand d;
+
+                then.now_s = MAX(start_s + s, t->now_s);
+                d = timetable_demand(&then, horizon_s);
+                if (more)
+                        lesson_demand(&then, more, horizon_s, &d);
+                if (d.mean > best.mean)
+                        best = d;
+        }
+        return best;
 }
 
 const struct lesson *timetable_next(const struct timetable *t, utc_t now)

@@ -33,10 +33,14 @@
 #define TIMETABLE_LAW_MIN 80   /* minutes in all */
 #define TIMETABLE_NONE UINT32_MAX
 
+/* No lesson at all: of somebody whose course is known, and has none now. */
+#define TIMETABLE_OTHER (UINT32_MAX - 1)
+
 /* Attendance of a course: Beta(came, missed). */
 struct course {
         double came;
         double missed;
+        uint32_t classes; /* learned from */
 };
 
 struct lesson {
@@ -46,6 +50,7 @@ struct lesson {
         utc_t start; /* as announced */
         /* The rest is the timetable's. */
         bool open;
+        bool late;      /* told after its people began to come: not learned from */
         double arrived; /* of it, as far as known */
         float share[TIMETABLE_SHARES];
         float weight[TIMETABLE_HYPOTHESES];
@@ -58,6 +63,7 @@ struct timetable {
         uint32_t max;
         struct course *courses;
         uint32_t n_courses;
+        struct course prior; /* of a course before its first class */
         int32_t start_spread_s;
         int64_t now_s;
         double law[TIMETABLE_LAW_MIN]; /* arrivals seen in that minute, with the prior's */
@@ -77,14 +83,27 @@ bool timetable_drop(struct timetable *t, uint32_t id);
 /* Time goes on: hypotheses that expected somebody lose weight, lessons end and are learned from. */
 void timetable_advance(struct timetable *t, utc_t now);
 /*
- * Somebody came, after an advance to that time. `id`: the lesson, or TIMETABLE_NONE when it is not
- * known; `background` is the rate of other people then, a second. Returns the share (0 to 1) of
- * this arrival that is a lesson's.
+ * Somebody came, after an advance to that time. `id`: the lesson, TIMETABLE_NONE when it is not
+ * known, or TIMETABLE_OTHER; `background` is the rate of other people then, a second. Returns the
+ * share (0 to 1) of this arrival that is a lesson's.
  */
 double timetable_arrived(struct timetable *t, uint32_t id, double background);
 /* The lesson that runs (or is about to) for a course: TIMETABLE_NONE when there is none. */
 uint32_t timetable_running(const struct timetable *t, uint32_t course);
 /* People of lessons in (now, now + horizon]. */
 struct demand timetable_demand(const struct timetable *t, uint32_t horizon_s);
+/*
+ * The largest demand of a horizon that begins between the opening of a lesson at `start` and the
+ * end of its law, as seen from now: of all lessons of then, and of `more` (NULL: none), which need
+ * not be one of them.
+ */
+struct demand timetable_peak(const struct timetable *t, utc_t start, uint32_t horizon_s,
+                             const struct lesson *more);
+/* Does it have a lesson with this id? */
+bool timetable_has(const struct timetable *t, uint32_t id);
+/* A course is as one before its first class; no lesson is of it. */
+void timetable_forget(struct timetable *t, uint32_t course);
+/* Mean share of the roster that comes, and `ret_deviation` of it. */
+double timetable_share(const struct course *c, double *ret_deviation);
 /* The first lesson whose people may come after now: NULL when none is known. */
 const struct lesson *timetable_next(const struct timetable *t, utc_t now);

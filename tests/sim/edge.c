@@ -341,6 +341,7 @@ static void in_listed(struct sim *s, const struct note *n)
         }
         ev = event(s, EV_INVENTORY_DONE);
         ev->inventory.certain = s->certain;
+        ev->inventory.own_machines = s->own_machines;
         controller_post(s, n->ctl, ev);
         if (c->role == ROLE_LEADER)
                 return;

@@ -332,6 +332,7 @@ static void begin(struct sim *s)
         s->n_ctl = sim_below(s, 4) ? 2 : 1;
         s->certain = sim_below(s, 3) == 0;
         s->certain_ends = s->certain || sim_below(s, 2);
+        s->own_machines = s->seed / 16 % 2; /* not drawn: kept seeds stay as they were */
         draw_faults(s);
         draw_people(s);
         for (int i = 0; i < s->n_ctl; i++)

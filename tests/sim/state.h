@@ -301,6 +301,7 @@ struct sim {
         bool utc_jumped;
         bool certain;      /* this provider's lists are never late, and what it says is so */
         bool certain_ends; /* ... or at least when it says that a task has ended */
+        bool own_machines; /* its tasks share none */
         struct mode_truth modes[MODE_MAX][CORE_TYPES_MAX + 1];
 };
 

@@ -70,7 +70,7 @@ LAYERS = {
     "controller/store": ["base/", "loop/", "core/", "store/"],
     "controller/lead": ["base/", "loop/", "core/", "store/store.h", "shell.h", "lead/"],
     "controller/in": ["base/", "loop/", "crypto/", "http/", "wire/", "core/", "store/store.h", "shell.h",
-                      "keys.h", "in/", "web/"],
+                      "keys.h", "timetables.h", "in/", "web/"],
     "controller/out": ["base/", "loop/", "crypto/", "http/", "wire/", "core/", "shell.h", "keys.h", "out/"],
 }
 

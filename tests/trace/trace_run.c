@@ -13,12 +13,13 @@
 
 #define FILE_SIZE_MAX (1 << 20)
 #define ROWS_MAX 64
+#define SETTINGS_MAX 512
 
 /* What a store would hold: enough to give a new core its rows. */
 struct rows {
         struct workspace_row workspaces[ROWS_MAX];
         struct task_row tasks[ROWS_MAX];
-        struct setting_row settings[ROWS_MAX];
+        struct setting_row settings[SETTINGS_MAX];
         size_t n_workspaces, n_tasks, n_settings;
         uint64_t tasks_max, audit_max, commands_max, generation_max;
 };
@@ -85,7 +86,7 @@ static void rows_put_setting(struct rows *rows, const struct setting_row *row)
 
         while (i < rows->n_settings && strcmp(rows->settings[i].name, row->name) != 0)
                 i++;
-        if (i == ROWS_MAX)
+        if (i == SETTINGS_MAX)
                 abort();
         rows->settings[i] = *row;
         rows->n_settings = MAX(rows->n_settings, i + 1);
@@ -109,8 +110,15 @@ static void apply(struct run *r, const struct core_effect *fx)
                 r->rows.commands_max = MAX(r->rows.commands_max, fx->command.id);
 }
 
+/* Hundreds of rows of bytes, which nobody reads: stored, and not shown. */
+static bool is_learned(const struct core_effect *fx)
+{
+        return fx->type == FX_PUT_SETTING && str_starts(fx->setting_row.name, "pool.");
+}
+
 static void step(struct run *r, struct core_event *ev)
 {
+        size_t learned = 0;
         char line[TRACE_LINE_SIZE];
         char due[64];
 
@@ -118,15 +126,19 @@ static void step(struct run *r, struct core_event *ev)
         ev->utc = (utc_t){start_utc.us + r->now.us};
         r->fx.n = 0;
         core_step(r->core, ev, &r->fx);
-        if (ev->type == EV_DEADLINE && r->fx.n) {
+        while (learned < r->fx.n && is_learned(&r->fx.v[learned]))
+                learned++;
+        if (ev->type == EV_DEADLINE && learned < r->fx.n) {
                 (void)snprintf(due, sizeof(due), "@%lld DEADLINE",
                                (long long)(r->now.us / US_PER_MS));
                 emit(r, "< ", due);
         }
         for (size_t i = 0; i < r->fx.n; i++) {
+                apply(r, &r->fx.v[i]);
+                if (is_learned(&r->fx.v[i]))
+                        continue;
                 trace_effect(&r->fx.v[i], line, sizeof(line));
                 emit(r, "< ", line);
-                apply(r, &r->fx.v[i]);
         }
 }
 

@@ -125,6 +125,7 @@ static bool on_launch(const struct words *w, struct core_event *ev)
         ev->launch.token = 1;
         STR_CUT(ev->launch.id, word(w, 1));
         STR_CUT(ev->launch.actor, "api");
+        value(w, "course", ev->launch.course, sizeof(ev->launch.course));
         value(w, "type", ev->launch.key.type, sizeof(ev->launch.key.type));
         if (ev->launch.key.type[0]) {
                 STR_CUT(ev->launch.key.tenant, "default");
@@ -224,6 +225,7 @@ static bool on_inventory(const struct words *w, struct core_event *ev)
 {
         ev->type = EV_INVENTORY_DONE;
         ev->inventory.certain = !flag(w, "late");
+        ev->inventory.own_machines = flag(w, "own-machines");
         return true;
 }
 
@@ -323,6 +325,18 @@ static bool on_salvaged(const struct words *w, struct core_event *ev)
         return true;
 }
 
+/* `start` is in seconds of UTC, as the trace's own times are. */
+static bool on_class(const struct words *w, struct core_event *ev)
+{
+        ev->type = EV_CLASS_SET;
+        STR_CUT(ev->class_set.id, word(w, 1));
+        value(w, "type", ev->class_set.type, sizeof(ev->class_set.type));
+        value(w, "course", ev->class_set.course, sizeof(ev->class_set.course));
+        ev->class_set.start.us = number(w, "start", 0) * US_PER_S;
+        ev->class_set.roster = (uint32_t)number(w, "roster", 0);
+        return true;
+}
+
 bool script_event(const char *line, struct core_event *ret_event)
 {
         static const struct {
@@ -337,6 +351,7 @@ bool script_event(const char *line, struct core_event *ret_event)
                 {"maintenance", on_mode},    {"drain", on_mode},        {"notice", on_notice},
                 {"abandon", on_request},     {"target", on_target},     {"keep", on_request},
                 {"restart-it", on_request},  {"size", on_size},
+                {"class", on_class},
         };
         struct words w;
 

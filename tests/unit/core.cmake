@@ -84,8 +84,26 @@ add_test(NAME unit/config_man COMMAND ${here}/config_man
 set_tests_properties(unit/config_man PROPERTIES LABELS unit TIMEOUT 30)
 ws_test(test_core_sizing LABEL unit SOURCES ${here}/test_core_sizing.c ${here}/sizing_world.c
         USES controller_core controller_pool ws_base)
-ws_test(test_timetable_file LABEL unit SOURCES ${here}/test_timetable_file.c
-        USES controller_timetable ws_base)
+ws_test(test_core_classes LABEL unit SOURCES ${here}/test_core_classes.c ${here}/sizing_world.c
+        USES controller_core controller_pool ws_base)
+ws_test(test_timetable_text LABEL unit SOURCES ${here}/test_timetable_text.c
+        USES controller_timetable_text ws_base)
+ws_test(test_timetable_ical LABEL unit SOURCES ${here}/test_timetable_ical.c
+        USES controller_timetable_text controller_hours ws_base)
+# The same rules by another implementation.
+add_test(NAME unit/ical_oracle COMMAND ${here}/ical_oracle $<TARGET_FILE:test_timetable_ical>)
+# ... which finds one that takes every week to begin on Monday.
+ws_test(test_timetable_ical_planted LABEL unit SOURCES ${here}/test_timetable_ical.c
+        ${CMAKE_SOURCE_DIR}/controller/timetable_recur.c
+        USES controller_timetable_text controller_hours controller_headers ws_base)
+target_compile_definitions(test_timetable_ical_planted PRIVATE RECUR_PLANTED_MONDAY)
+set_tests_properties(unit/test_timetable_ical_planted PROPERTIES
+        PASS_REGULAR_EXPRESSION "expected is \"0803T0900 0815T0900")
+add_test(NAME unit/ical_oracle_planted COMMAND ${here}/ical_oracle
+        $<TARGET_FILE:test_timetable_ical_planted>)
+set_tests_properties(unit/ical_oracle unit/ical_oracle_planted PROPERTIES LABELS unit TIMEOUT 300)
+set_tests_properties(unit/ical_oracle_planted PROPERTIES
+        PASS_REGULAR_EXPRESSION "got .*want|skipped")
 ws_test(test_core_day LABEL unit SOURCES ${here}/test_core_day.c ${here}/sizing_world.c
         USES controller_core controller_pool ws_base)
 target_compile_definitions(test_core_day PRIVATE TEST_DATA="${here}/data")

@@ -9,6 +9,12 @@ target_compile_definitions(test_plan_planted_idle_twice PRIVATE PLAN_PLANTED_IDL
         FORMULAS_ONLY=1)
 set_tests_properties(unit/test_plan_planted_idle_twice PROPERTIES
         PASS_REGULAR_EXPRESSION "idle containers is more than 1 % off")
+# A plan whose core sizes no pool must not have a plan's figures.
+ws_test(test_plan_planted_no_sizing LABEL unit SOURCES ${here}/test_plan.c ${CORE_SOURCE_PATHS}
+        ${PLAN_SOURCE_PATHS} USES controller_headers controller_pool ws_base m TIMEOUT 300)
+target_compile_definitions(test_plan_planted_no_sizing PRIVATE CORE_PLANTED_NO_SIZING FORMULAS_ONLY=1)
+set_tests_properties(unit/test_plan_planted_no_sizing PROPERTIES
+        PASS_REGULAR_EXPRESSION "the plan's golden figures")
 ws_test(test_plan_read LABEL unit SOURCES ${here}/test_plan_read.c
         USES wsctl_read controller_plan ws_base dep::zlib)
 target_compile_definitions(test_plan_read PRIVATE

@@ -56,11 +56,14 @@ static void act(struct sizing_world *w, const struct core_effect *e)
                 w->live--;
                 todo(w->now_us, TODO_ENDED, e->stop_task.task, 0);
         } else if (e->type == FX_COMMAND && e->command.verb == COMMAND_CLAIM) {
-                todo(w->now_us, TODO_READY, e->command.task, e->command.generation);
+                todo(w->now_us + w->claim_s * US_PER_S, TODO_READY, e->command.task,
+                     e->command.generation);
         } else if (e->type == FX_PUT_SETTING) {
                 put_row(w, &e->setting_row);
         } else if (e->type == FX_AUDIT && strcmp(e->audit_row.what, "pool-forgot") == 0) {
                 w->forgot++;
+        } else if (e->type == FX_AUDIT && strcmp(e->audit_row.what, "timetable-damaged") == 0) {
+                w->damaged++;
         } else if (e->type == FX_AUDIT && strcmp(e->audit_row.what, "class-short") == 0) {
                 w->class_short++;
         }
@@ -78,7 +81,7 @@ static void oldest(struct sizing_world *w)
         }
 }
 
-static void give(struct sizing_world *w, struct core_event ev)
+void sizing_give(struct sizing_world *w, struct core_event ev)
 {
         ev.now = (mono_t){w->now_us};
         ev.utc = (utc_t){w->utc_s * US_PER_S + w->now_us};
@@ -104,7 +107,7 @@ static void report(struct sizing_world *w, const struct todo *d, enum agent_phas
                                            .person_age_ms = -1}};
 
         STR_CUT(ev.report.task, d->task);
-        give(w, ev);
+        sizing_give(w, ev);
 }
 
 static void carry_out(struct sizing_world *w, const struct todo *d)
@@ -114,12 +117,12 @@ static void carry_out(struct sizing_world *w, const struct todo *d)
         switch (d->kind) {
         case TODO_LAUNCHED:
                 STR_CUT(ev.task_result.task, d->task);
-                give(w, ev);
+                sizing_give(w, ev);
                 break;
         case TODO_WARM:
                 ev = (struct core_event){.type = EV_AGENT_HELLO, .hello = {.nonce = "n"}};
                 STR_CUT(ev.hello.task, d->task);
-                give(w, ev);
+                sizing_give(w, ev);
                 report(w, d, AGENT_WARM);
                 break;
         case TODO_READY:
@@ -128,7 +131,7 @@ static void carry_out(struct sizing_world *w, const struct todo *d)
         case TODO_ENDED:
                 ev = (struct core_event){.type = EV_TASK_ENDED, .task_ended = {.certain = true}};
                 STR_CUT(ev.task_ended.task, d->task);
-                give(w, ev);
+                sizing_give(w, ev);
                 break;
         }
 }
@@ -168,11 +171,13 @@ void sizing_open(struct sizing_world *w)
         CHECK_INT(core_new(&w->config, &w->core), 0);
         for (size_t i = 0; i < SIZING_ROWS; i++) {
                 if (w->rows[i].name[0])
-                        give(w, (struct core_event){.type = EV_BOOT_SETTING,
-                                                    .setting_row = w->rows[i]});
+                        sizing_give(w, (struct core_event){.type = EV_BOOT_SETTING,
+                                                           .setting_row = w->rows[i]});
         }
-        give(w, (struct core_event){.type = EV_BOOT_DONE});
-        give(w, (struct core_event){.type = EV_INVENTORY_DONE, .inventory = {.certain = true}});
+        sizing_give(w, (struct core_event){.type = EV_BOOT_DONE});
+        sizing_give(w,
+             (struct core_event){.type = EV_INVENTORY_DONE,
+                                 .inventory = {.certain = true, .own_machines = w->own_machines}});
 }
 
 void sizing_reopen(struct sizing_world *w, int64_t s)
@@ -189,11 +194,13 @@ static void person(struct sizing_world *w)
         char name[32];
 
         w->came_us = w->now_us;
+        if (w->n_courses)
+                STR_CUT(ev.launch.course, w->courses[w->people % w->n_courses]);
         (void)snprintf(name, sizeof(name), "ws-%u", ++w->people);
         STR_CUT(ev.launch.id, name);
         STR_CUT(ev.launch.key.user_id, name);
         STR_CUT(ev.launch.key.type, "code");
-        give(w, ev);
+        sizing_give(w, ev);
 }
 
 static void pass(struct sizing_world *w, int64_t to_us)
@@ -237,7 +244,7 @@ void sizing_run_until(struct sizing_world *w, int64_t s, int64_t every_s)
                         next_us += every_s * US_PER_S;
                         person(w);
                 } else {
-                        give(w, (struct core_event){.type = EV_DEADLINE});
+                        sizing_give(w, (struct core_event){.type = EV_DEADLINE});
                 }
         }
         pass(w, end_us);
@@ -258,5 +265,5 @@ void sizing_class(struct sizing_world *w, const char *id, const char *course, in
 
         STR_CUT(ev.class_set.id, id);
         STR_CUT(ev.class_set.course, course);
-        give(w, ev);
+        sizing_give(w, ev);
 }

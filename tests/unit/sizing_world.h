@@ -16,6 +16,10 @@ struct sizing_world {
         struct core_config config; /* set before sizing_open */
         int64_t utc_s;             /* at the start */
         int64_t lead_s;
+        int64_t claim_s;   /* from a claim to ready */
+        bool own_machines; /* of the provider */
+        const char *courses[8]; /* of those who come, in turn; NULL: not said */
+        uint32_t n_courses;
         /* What happened. */
         struct core *core;
         int64_t now_us;
@@ -29,6 +33,7 @@ struct sizing_world {
         uint32_t n_put;                       /* settings stored so often */
         uint32_t class_short;                 /* and "class-short" */
         uint32_t forgot;                      /* "pool-forgot" in the history */
+        uint32_t damaged;                     /* "timetable-damaged" */
         struct pool_view pool;                /* as of now */
         /* Called after each step, may be NULL. */
         void (*look)(const struct sizing_world *w);
@@ -44,4 +49,6 @@ void sizing_reopen(struct sizing_world *w, int64_t s);
 /* A class is announced for `start_s` seconds after the start of the world. */
 void sizing_class(struct sizing_world *w, const char *id, const char *course, int64_t start_s,
                   uint32_t roster);
+/* Any event, now. */
+void sizing_give(struct sizing_world *w, struct core_event ev);
 void sizing_close(struct sizing_world *w);

@@ -148,6 +148,28 @@ static void test_launch_rate(void)
         sizing_close(&w);
 }
 
+/* A refill leaves the machine to the claim that runs, unless each task has one of its own. */
+static void test_claim_first(void)
+{
+        for (int own = 0; own <= 1; own++) {
+                sizing_defaults(&w);
+                w.config.types[0].sizing.forecast = false;
+                w.config.types[0].pool_size = 2;
+                w.claim_s = 8;
+                w.own_machines = own;
+                sizing_open(&w);
+                sizing_run_until(&w, 2 * MIN_S, 0);
+                CHECK_INT(w.launches, 2);
+                sizing_run_until(&w, 2 * MIN_S + 5, 5);
+                CHECK_INT(w.people, 1);
+                CHECK_INT(w.launches, own ? 3 : 2);
+                CHECK(own || strstr(w.pool.reason, "after the claim that runs"));
+                sizing_run_until(&w, 2 * MIN_S + 20, 0);
+                CHECK_INT(w.launches, 3);
+                sizing_close(&w);
+        }
+}
+
 static uint32_t least_warm;
 
 static void keeps_warm(const struct sizing_world *x)
@@ -334,6 +356,7 @@ int main(void)
         RUN(test_peak_hours);
         RUN(test_budget);
         RUN(test_launch_rate);
+        RUN(test_claim_first);
         RUN(test_replaces);
         RUN(test_two_classes);
         RUN(test_class_short);

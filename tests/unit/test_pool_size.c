@@ -211,6 +211,80 @@ static void test_still_on_constant_demand(void)
         CHECK(n > 2);
 }
 
+/* Evenings: a pool without a floor, and fewer and fewer people. */
+typedef uint32_t evening_rule(const struct sizer *s, uint32_t before);
+
+static uint32_t as_sized(const struct sizer *s, uint32_t before)
+{
+        (void)before;
+        return s->size.size;
+}
+
+/* With a line of one person in a hundred lead times alone. */
+static uint32_t by_line_alone(const struct sizer *s, uint32_t before)
+{
+        (void)before;
+        return s->size.demand.mean >= 0.01;
+}
+
+/* As if nobody was ever expected for certain. */
+static uint32_t never_sure(const struct sizer *s, uint32_t before)
+{
+        (void)before;
+        return s->size.size > 0 && s->size.demand.mean < 0.05;
+}
+
+struct evenings {
+        int wakes;  /* from none to some */
+        int short_; /* that ended within a quarter of an hour */
+        int asleep; /* steps without a task although somebody surely comes */
+};
+
+/* Four weeks; people by day, thinning out from 18 to 24, which the weekly profile learns. */
+static struct evenings evenings_of(evening_rule *rule)
+{
+        struct sizer_config config = config_of(0.99, 1000);
+        uint64_t seed = pool_seed();
+        static struct sizer s;
+        struct evenings e = {0};
+        uint32_t before = 0;
+        int64_t woke = 0;
+
+        config.floor = config.floor_quiet = 0;
+        sizer_init(&s, &config);
+        for (int64_t t = 0; t < INT64_C(28) * DAY_S; t += 10) {
+                double hour = (double)((T0 + t) % DAY_S) / 3600;
+                double rate = hour < 7 ? 0 : hour < 18 ? 0.01 : 0.01 * exp(-1.2 * (hour - 18));
+                uint32_t size;
+
+                (void)step(&s, t, UINT32_MAX);
+                size = rule(&s, before);
+                if (size > 0 && before == 0) {
+                        e.wakes++;
+                        woke = t;
+                }
+                e.short_ += size == 0 && before > 0 && t - woke < 900;
+                e.asleep += size == 0 && s.size.demand.mean >= 0.05;
+                before = size;
+                arrive(&s, t, random_unit(&seed) < 10 * rate);
+        }
+        return e;
+}
+
+static void test_no_flicker_at_none(void)
+{
+        struct evenings e = evenings_of(as_sized);
+
+        fprintf(stderr, "    in 28 evenings: %d wakes, %d short\n", e.wakes, e.short_);
+        CHECK(e.wakes >= 14); /* it does sleep at night, most nights */
+        CHECK_INT(e.short_, 0);
+        CHECK_INT(e.asleep, 0);
+        e = evenings_of(by_line_alone);
+        fprintf(stderr, "    by the line alone: %d wakes, %d short\n", e.wakes, e.short_);
+        CHECK(e.short_ > 0);
+        CHECK(evenings_of(never_sure).asleep > 0);
+}
+
 /* ---- the margin learns ---- */
 
 /* Demand whose rate jumps about: after learning, the share of lead times that were enough is the
@@ -302,6 +376,7 @@ int main(void)
         RUN(test_monotone_in_hit_rate);
         RUN(test_never_above_the_limits);
         RUN(test_still_on_constant_demand);
+        RUN(test_no_flicker_at_none);
         RUN(test_margin_finds_the_hit_rate);
         RUN(test_scale_in);
         RUN(test_says_why);

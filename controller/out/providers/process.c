@@ -617,7 +617,9 @@ static int adopt_all(struct process *p)
 
 int process_inventory(struct process *p)
 {
-        struct core_event done = {.type = EV_INVENTORY_DONE, .inventory = {.certain = true}};
+        /* Tasks share this machine. */
+        struct core_event done = {.type = EV_INVENTORY_DONE,
+                                  .inventory = {.certain = true, .own_machines = false}};
         int r = adopt_all(p);
 
         if (r == 0)

@@ -1,4 +1,4 @@
-/* The file of classes: what it takes, and that an error names the field, the cause and the cure. */
+/* A timetable in JSON: what it takes, and that an error names the field, the cause and the cure. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,19 +6,20 @@
 
 #include "base/str.h"
 #include "test.h"
-#include "timetable_file.h"
+#include "timetable_text.h"
+
+#define NOW_S INT64_C(1787000000) /* 2026-08-17T20:53:20Z */
 
 static struct core_config config = {
         .n_types = 2,
         .types = {{.name = "vscode", .sizing = {.forecast = true}}, {.name = "fixed"}}};
 static char error[TIMETABLE_ERROR_SIZE];
-static struct timetable_class *classes;
-static size_t n;
+static struct timetable_text t;
 
 static int parse(const char *text)
 {
         error[0] = 0;
-        return timetable_parse(text, strlen(text), &config, error, &classes, &n);
+        return timetable_parse(text, strlen(text), &config, (utc_t){NOW_S * US_PER_S}, error, &t);
 }
 
 #define HEAD "{\"classes\":[{\"id\":\"b\",\"course\":\"cs\",\"workspace_type\":\"vscode\","
@@ -43,17 +44,17 @@ static void test_takes(void)
                                "\"workspace_type\":\"vscode\",\"students\":1,\"start\":\"%s\"}]}\n",
                                times[i].text, times[i].text);
                 CHECK_INT(parse(text), 0);
-                CHECK_INT(n, 2);
-                CHECK_STR(classes[0].id, "a"); /* sorted */
-                CHECK_STR(classes[1].course, "cs");
-                CHECK_STR(classes[1].type, "vscode");
-                CHECK_INT(classes[1].students, 30);
-                CHECK_INT(classes[1].start.us, times[i].at_s * US_PER_S);
-                free(classes);
+                CHECK_INT(t.n, 2);
+                CHECK_STR(t.classes[0].id, "a"); /* sorted */
+                CHECK_STR(t.classes[1].course, "cs");
+                CHECK_STR(t.classes[1].type, "vscode");
+                CHECK_INT(t.classes[1].students, 30);
+                CHECK_INT(t.classes[1].start.us, times[i].at_s * US_PER_S);
+                free(t.classes);
         }
         CHECK_INT(parse("{\"classes\":[]}"), 0);
-        CHECK_INT(n, 0);
-        free(classes);
+        CHECK_INT(t.n, 0);
+        free(t.classes);
 }
 
 static void test_refuses(void)
