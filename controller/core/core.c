@@ -25,6 +25,14 @@ static bool sizing_valid(const struct core_sizing *s)
                s->schedule.n_holidays <= SCHEDULE_HOLIDAYS_MAX;
 }
 
+static bool adaptive_valid(const struct core_type *t)
+{
+        const struct core_adaptive *a = &t->adaptive;
+
+        return !a->on || (a->idle_ms_min > 0 && a->idle_ms_min <= a->idle_ms_max &&
+                          a->value_of_time >= 0 && t->sizing.task_hour > 0);
+}
+
 static int config_check(const struct core_config *config)
 {
         if (config->n_types == 0 || config->n_types > CORE_TYPES_MAX)
@@ -45,9 +53,9 @@ static int config_check(const struct core_config *config)
                 if (!name_valid(t->name, CORE_TYPE_SIZE - 1) || !limits_valid(&t->limits))
                         return -EINVAL;
                 if (t->launch_timeout_ms <= 0 || t->claim_timeout_ms <= 0 ||
-                    t->stop_timeout_ms <= 0 || t->warm_age_ms < 0)
+                    t->stop_timeout_ms <= 0 || t->warm_age_ms < 0 || t->refill_per_min < 0)
                         return -EINVAL;
-                if (!sizing_valid(&t->sizing))
+                if (!sizing_valid(&t->sizing) || !adaptive_valid(t))
                         return -EINVAL;
                 for (uint32_t k = 0; k < i; k++) {
                         if (strcmp(config->types[k].name, t->name) == 0)
@@ -116,6 +124,8 @@ int core_new(const struct core_config *config, struct core **ret_core)
         r = tables_new(c);
         if (r == 0)
                 r = sizing_new(c);
+        if (r == 0)
+                r = adaptive_new(c);
         c->document = document_new();
         if (!c->document)
                 r = -ENOMEM;
@@ -133,6 +143,7 @@ struct core *core_free(struct core *c)
                 return NULL;
         sizing_free(c);
         free(c->document);
+        adaptive_free(c);
         index_deinit(&c->workspace_index);
         index_deinit(&c->task_index);
         free(c->workspaces);
@@ -455,10 +466,13 @@ const struct task_row *core_next_task(const struct core *c, size_t *pos)
 bool core_pool(const struct core *c, uint32_t i, struct pool_view *ret_view)
 {
         const struct pool *p;
+        const char *idle_why;
+        int64_t idle_ms;
 
         if (i >= c->config.n_types)
                 return false;
         p = &c->pools[i];
+        idle_ms = adaptive_idle_ms(c, i, &idle_why);
         *ret_view =
                 (struct pool_view){.policy = p->set     ? "set"
                                              : p->sized ? "plan"
@@ -468,6 +482,9 @@ bool core_pool(const struct core *c, uint32_t i, struct pool_view *ret_view)
                                                                         : (utc_t){INT64_MAX},
                                    .spent = p->sizer ? (int64_t)p->budget.day_spent : -1,
                                    .limit = sizing_limit(c, i),
+                                   .idle_ms = idle_ms,
+                                   .outdated = sizing_outdated(c, i),
+                                   .idle_why = idle_why,
                                    .type = c->config.types[i].name,
                                    .target = p->target,
                                    .waiting = p->waiting,

@@ -193,6 +193,10 @@ struct core_event {
                         char actor[CORE_NAME_SIZE];
                 } timetable_set;
                 struct {
+                        char type[CORE_TYPE_SIZE];
+                        char version[CORE_VERSION_SIZE]; /* "" is ignored */
+                } version_set;
+                struct {
                         char task[CORE_ID_SIZE];
                         bool ok;
                         char reason[CORE_REASON_SIZE]; /* when not ok */
@@ -415,6 +419,7 @@ const struct task_row *core_next_task(const struct core *c, size_t *pos);
 /* When, and by which limit, a running workspace is stopped if nothing comes. */
 struct core_idle {
         struct idle_limits limits; /* that apply to it */
+        const char *idle_why;      /* of limits.idle_ms where it is learned, or "" */
         struct idle_facts facts;
         struct idle_stop stop; /* what the rule says */
         mono_t due;            /* not before this in any case; NEVER: not at all */
@@ -429,6 +434,7 @@ bool core_idle(const struct core *c, const char *workspace, mono_t now, struct c
 struct pool_view {
         const char *type;
         uint32_t target, warm, launching, claimed, waiting;
+        uint32_t outdated;     /* warm ones that are replaced: of another version, or too old */
         uint64_t hits, misses; /* launches since start that found (did not find) a warm task */
         const char *reason;    /* why the target is what it is */
         mono_t breaker_until;  /* launches pause until then after repeated failures; NEVER: no */
@@ -436,6 +442,8 @@ struct pool_view {
         const char *policy;    /* who sizes it: "fixed", "forecast", "plan" (from outside), "set" */
         utc_t next_change;     /* of the size, as far as known beforehand; INT64_MAX: none is */
         int64_t spent;         /* today, in millionths of a dollar; -1: not counted */
+        int64_t idle_ms;       /* its idle limit in force; 0: never */
+        const char *idle_why;  /* where that is learned, or "" */
         const char *limit;     /* what keeps the size below the wanted: "pool_max", "budget", "" */
 };
 

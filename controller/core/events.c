@@ -74,6 +74,8 @@ static void boot_done(struct core *c, const struct core_event *ev)
         }
         learned_booted(c);
         document_booted(c);
+        adaptive_booted(c);
+        versions_booted(c);
 }
 
 /*
@@ -492,6 +494,7 @@ static void (*const handlers[])(struct core *c, const struct core_event *ev) = {
         [EV_CLASS_SET] = classes_set,
         [EV_TIMETABLE_PIECE] = document_piece,
         [EV_TIMETABLE_SET] = document_set,
+        [EV_VERSION_SET] = versions_set,
         [EV_REQ_SHUTDOWN] = requests_shutdown,
         [EV_TASK_LAUNCHED] = provider_launched,
         [EV_TASK_ENDED] = provider_ended,

@@ -5,9 +5,13 @@
 #include "core/idle_words.h"
 #include "core/internal.h"
 
-static const struct idle_limits *limits_of(const struct core *c, const struct workspace *w)
+static struct idle_limits limits_of(const struct core *c, const struct workspace *w,
+                                    const char **ret_why)
 {
-        return &type_config(c, w->type)->limits;
+        struct idle_limits l = type_config(c, w->type)->limits;
+
+        l.idle_ms = adaptive_idle_ms(c, w->type, ret_why);
+        return l;
 }
 
 static struct idle_facts facts_of(const struct workspace *w, const struct task *t, mono_t now)
@@ -33,12 +37,14 @@ static struct core_idle plan_of(const struct core *c, const struct workspace *w,
         const struct mode *frozen = modes_get(c, MODE_MAINTENANCE, w->type);
 #endif
         const struct task *t = task_of(c, w);
-        struct core_idle p = {.limits = *limits_of(c, w),
+        const char *idle_why;
+        struct core_idle p = {.limits = limits_of(c, w, &idle_why),
                               .facts = facts_of(w, t, now),
                               .wait = "",
                               .person_by = w->person_by,
                               .heard = t && t->heard};
 
+        p.idle_why = idle_why;
         p.stop = idle_stop_of(&p.limits, &p.facts);
         p.due = p.stop.due;
         if (c->draining)
@@ -96,6 +102,9 @@ void idle_evidence(struct core *c, struct workspace *w, int64_t person_age_ms, c
                 t->live.came = true;
         at = mono_add_ms(c->now, -person_age_ms);
         newer = mono_before(w->person_at, at);
+        /* What keeps it alive by a request is nobody who comes back. */
+        if (newer && strcmp(by, KEEP_SOURCE) != 0)
+                adaptive_gap(c, w->type, mono_diff_ms(w->person_at, at));
         if (strcmp(by, KEEP_SOURCE) != 0)
                 w->human_at = mono_max(w->human_at, at);
         /* What is as new may know better where it is from. */

@@ -10,6 +10,7 @@
 #include "core/index.h"
 #include "core/timers.h"
 #include "pool/budget.h"
+#include "pool/idlelimit.h"
 #include "pool/pool.h"
 #include "pool/scalein.h"
 #include "pool/sizer.h"
@@ -128,6 +129,7 @@ struct workspace {
         utc_t attention_at;             /* since when */
         uint32_t tries;
         utc_t active_stored;
+        utc_t back_at; /* asked for last while it did not run; 0 not since the start */
         struct pending_save save;
 };
 
@@ -195,12 +197,20 @@ union learned_image {
         uint8_t bytes[LEARNED_PIECES * LEARNED_PIECE];
 };
 
+#define ADAPTIVE_VERSION 1
+#define ADAPTIVE_MS 60000 /* from a gap that was seen to what follows of it */
+#define ADAPTIVE_PIECE 64 /* bytes in a row */
+
+#define POOL_REPLACED_SIZE 32 /* ", replacing 3 old" within a pool's reason */
+
 struct pool {
         uint32_t n[CLASS_MAX];    /* tasks by class */
         struct task_list warm;    /* those that can be given away */
         struct task_list claimed; /* those whose claim runs */
         struct mode modes[MODE_MAX];
-        int64_t lead_ms; /* from launch to warm, as it was lately; 0 not known */
+        int64_t lead_ms;           /* from launch to warm, as it was lately; 0 not known */
+        int64_t ready_ms;          /* from claim to ready */
+        struct adaptive *adaptive; /* NULL: its idle limit is fixed */
         struct pool_breaker breaker;
         struct pool_backoff backoff;
         uint32_t wait_head, wait_tail;
@@ -220,11 +230,15 @@ struct pool {
         struct scalein scalein;
         mono_t size_due;    /* time goes on for what is above; NEVER: nothing of it changes */
         mono_t learned_due; /* it is stored again */
-        union learned_image *stored;    /* as it is in the store */
-        bool has_stored;                /* read at the start */
-        bool rate_held;                 /* more would be launched, if the provider took more */
-        char failure[CORE_REASON_SIZE]; /* of the last launch that failed */
-        char reason[POOL_REASON_SIZE + CORE_REASON_SIZE + 2]; /* ": " between them */
+        union learned_image *stored;     /* as it is in the store */
+        bool has_stored;                 /* read at the start */
+        bool rate_held;                  /* more would be launched, if the provider took more */
+        struct bucket refill;            /* the operator's limit */
+        bool refill_held;                /* more would be launched without it */
+        char version[CORE_VERSION_SIZE]; /* of its image; "" not known */
+        uint64_t version_from;           /* tasks up to this number are of another version */
+        char failure[CORE_REASON_SIZE];  /* of the last launch that failed */
+        char reason[POOL_REASON_SIZE + POOL_REPLACED_SIZE + CORE_REASON_SIZE + 2];
 };
 
 struct core {
@@ -405,8 +419,28 @@ void sizing_arrived(struct core *c, uint32_t type, const char *course);
 uint32_t sizing_size(const struct core *c, uint32_t type, const char **ret_why);
 /* What keeps it below what is wanted: "pool_max", "budget", or "". */
 const char *sizing_limit(const struct core *c, uint32_t type);
+/* Is this warm task of another version, or too old? And how many of a type are. */
+bool sizing_replaces(const struct core *c, const struct task *t);
+uint32_t sizing_outdated(const struct core *c, uint32_t type);
 /* Of `stop` warm tasks above `target`, how many are to be ended now; and outdated ones. */
 uint32_t sizing_stop(struct core *c, uint32_t type, uint32_t target, uint32_t stop);
+
+/* ---- adaptive.c: an idle limit that is learned ---- */
+
+int adaptive_new(struct core *c);
+void adaptive_free(struct core *c);
+/* False: it is not about that, or of no use. */
+bool adaptive_boot(struct core *c, const struct setting_row *row);
+/* All rows were given. */
+void adaptive_booted(struct core *c);
+/* Time goes on. */
+void adaptive_run(struct core *c);
+/* The idle limit of a type in force; `*ret_why` is "" where it is fixed. */
+int64_t adaptive_idle_ms(const struct core *c, uint32_t type, const char **ret_why);
+/* Somebody was away for so long, and is back. */
+void adaptive_gap(struct core *c, uint32_t type, int64_t ms);
+/* Somebody asks for this workspace. */
+void adaptive_back(struct core *c, struct workspace *w);
 
 /* ---- classes.c: classes that are known beforehand ---- */
 
@@ -461,6 +495,16 @@ void pools_launch_refused(struct core *c, uint32_t type, const char *reason);
 /* Place in the queue, 0 when it does not wait or a warm task is there for it. */
 uint32_t pools_place(const struct core *c, const struct workspace *w);
 bool pools_has_warm(const struct core *c, uint32_t type);
+
+/* ---- versions.c: images that change ---- */
+
+/* False: it is not about that, or of no use. */
+bool versions_boot(struct core *c, const struct setting_row *row);
+/* All rows were given. */
+void versions_booted(struct core *c);
+void versions_set(struct core *c, const struct core_event *ev);
+/* Is it of another version than what is launched now? */
+bool versions_outdated(const struct core *c, const struct task *t);
 
 /* ---- modes.c: what operators have set ---- */
 

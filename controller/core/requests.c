@@ -158,6 +158,7 @@ void requests_launch(struct core *c, const struct core_event *ev)
                 fx_reply(c, token, REPLY_FULL, id);
                 return;
         }
+        adaptive_back(c, w);
         status = launch_known(c, w, ev);
         reply_launch(c, ev, status, w, type);
 }

@@ -98,12 +98,6 @@ static const char *reply_name(enum reply_status s)
         return (size_t)s < ARRAY_LEN(names) ? names[s] : "?";
 }
 
-static void add_hello(struct text *x, const struct core_event *ev)
-{
-        add(x, " %s nonce=%s", ev->hello.task, ev->hello.nonce);
-        add_u64(x, "gen", ev->hello.generation);
-}
-
 static void add_report(struct text *x, const struct core_event *ev)
 {
         add(x, " %s %s", ev->report.task, agent_phase_name(ev->report.phase));
@@ -192,6 +186,8 @@ static void add_plan(struct text *x, const struct core_event *ev)
                 add(x, " %u bytes=%zu", ev->timetable_piece.i, strlen(ev->timetable_piece.text));
         else if (ev->type == EV_TIMETABLE_SET)
                 add(x, " pieces=%u", ev->timetable_set.n);
+        else if (ev->type == EV_VERSION_SET)
+                add(x, " %s version=%s", ev->version_set.type, ev->version_set.version);
         else
                 add_class(x, ev);
 }
@@ -240,6 +236,12 @@ static void add_salvaged(struct text *x, const struct core_event *ev)
         add_save(x, "found", &ev->salvaged.found);
 }
 
+static void add_hello(struct text *x, const struct core_event *ev)
+{
+        add(x, " %s nonce=%s", ev->hello.task, ev->hello.nonce);
+        add_u64(x, "gen", ev->hello.generation);
+}
+
 static void add_event(struct text *x, const struct core_event *ev)
 {
         switch (ev->type) {
@@ -276,6 +278,7 @@ static void add_event(struct text *x, const struct core_event *ev)
         case EV_CLASS_SET:
         case EV_TIMETABLE_PIECE:
         case EV_TIMETABLE_SET:
+        case EV_VERSION_SET:
                 add_plan(x, ev);
                 break;
         case EV_REQ_SHUTDOWN:

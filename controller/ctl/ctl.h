@@ -32,7 +32,7 @@ struct ctl {
 #undef FIELD
         } plan; /* the fields of a plan, as text */
         bool ascii, print_prices;
-        bool json, follow, wait, has_wait, hard, off;
+        bool json, follow, wait, has_wait, hard, off, wide;
         /* arguments behind the command */
         const char *argument; /* NULL for none */
         const char *file;     /* a second one */
@@ -79,5 +79,7 @@ enum ctl_exit command_shutdown(const struct ctl *c);
 enum ctl_exit command_timetable(const struct ctl *c);
 /* plan.c */
 enum ctl_exit command_plan(const struct ctl *c);
+/* letters.c */
+enum ctl_exit command_dead_letters(const struct ctl *c);
 /* nginx.c */
 enum ctl_exit command_nginx_config(const struct ctl *c);

@@ -158,20 +158,53 @@ static void add_next_change(struct table *t, const char *iso)
                 table_add(t, "-", TABLE_PLAIN);
 }
 
+/* "17 min (adaptive, …)" */
+static void idle_limit_text(const struct doc *o, char *dst, size_t size)
+{
+        const char *why = doc_str(o, "idle_why");
+        char text[32];
+
+        age_text(doc_num(o, "idle_s", -1), text, sizeof(text));
+        (void)snprintf(dst, size, "%s%s%s%s", text[0] ? text : "never", *why ? " (" : "", why,
+                       *why ? ")" : "");
+}
+
+static void add_wide(struct table *t, const struct doc *pool)
+{
+        double spent = doc_num(pool, "spent_today", -1);
+        char text[160];
+
+        table_add(t, doc_str(pool, "policy"), TABLE_PLAIN);
+        idle_limit_text(pool, text, sizeof(text));
+        table_add(t, text, TABLE_PLAIN);
+        age_text(doc_num(pool, "lead_s", -1), text, sizeof(text));
+        table_add(t, text[0] ? text : "-", TABLE_PLAIN);
+        if (spent >= 0)
+                table_printf(t, "%.2f", spent);
+        else
+                table_add(t, "-", TABLE_PLAIN);
+}
+
 void show_pools(const struct ctl *c, const struct doc *answer)
 {
-        static const char *const titles[] = {"TYPE",     "WARM",        "TARGET", "LAUNCHING",
+        static const char *const narrow[] = {"TYPE",     "WARM",        "TARGET", "LAUNCHING",
                                              "IN USE",   "WAITING",     "HITS",   "MISSES",
                                              "HIT RATE", "NEXT CHANGE", "WHY",    NULL};
+        static const char *const wide[] = {"TYPE",     "WARM",        "TARGET",      "LAUNCHING",
+                                           "IN USE",   "WAITING",     "HITS",        "MISSES",
+                                           "POLICY",   "IDLE LIMIT",  "LAUNCH TIME", "SPENT TODAY",
+                                           "HIT RATE", "NEXT CHANGE", "WHY",         NULL};
         static const char *const counts[] = {"warm",    "target", "launching", "claimed",
                                              "waiting", "hits",   "misses"};
-        AUTO_TABLE *t = table_new(titles, c->color);
+        AUTO_TABLE *t = table_new(c->wide ? wide : narrow, c->color);
 
         for (const struct doc *p = NULL; (p = doc_next(doc_get(answer, "pools"), p));) {
                 double paused = doc_num(p, "paused_s", -1);
                 table_add(t, doc_str(p, "workspace_type"), TABLE_PLAIN);
                 for (size_t i = 0; i < ARRAY_LEN(counts); i++)
                         table_printf(t, "%.0f", doc_num(p, counts[i], 0));
+                if (c->wide)
+                        add_wide(t, p);
                 add_hit_rate(t, doc_num(p, "hits", 0), doc_num(p, "misses", 0));
                 add_next_change(t, doc_str(p, "next_change"));
                 if (paused >= 0)
@@ -229,6 +262,8 @@ static void show_limits(const struct doc *limits)
                         continue;
                 printf("%s%s", before, names[i][1]);
                 print_age(" ", s, "");
+                if (i == 0 && doc_str(limits, "idle_why")[0])
+                        printf(" (%s)", doc_str(limits, "idle_why"));
                 before = ", ";
         }
         if (before[0] == ',')

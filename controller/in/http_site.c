@@ -406,7 +406,7 @@ size_t http_body_max(const struct http_site *s, const struct http_request *q)
         bool timetable = q->method == HTTP_PUT && strcmp(q->path, TIMETABLE_PATH) == 0;
         const struct http_token *t = timetable ? token_of(s, q) : NULL;
 
-        return t && (t->roles & ACCESS_OPERATE) ? HTTP_TIMETABLE_MAX : HTTP_BODY_MAX;
+        return t && t->roles & HTTP_ROLE_OPERATE ? HTTP_TIMETABLE_MAX : HTTP_BODY_MAX;
 }
 
 /* 0 good; > 0 answered. */

@@ -239,6 +239,9 @@ static void post(struct pending_set *s, struct pending *p)
                 STR_CUT(ev.req_mode.reason, p->mode->reason);
                 STR_CUT(ev.req_mode.actor, p->actor);
                 break;
+        case PENDING_TIMETABLE:
+                timetables_put(p->timetables, p->text, p->text_len, p->token, p->actor);
+                return;
         case PENDING_POOL:
                 ev.type = EV_REQ_POOL;
                 ev.req_pool.token = p->token;
@@ -248,9 +251,6 @@ static void post(struct pending_set *s, struct pending *p)
                 STR_CUT(ev.req_pool.reason, p->pool->reason);
                 STR_CUT(ev.req_pool.actor, p->actor);
                 break;
-        case PENDING_TIMETABLE:
-                timetables_put(p->timetables, p->text, p->text_len, p->token, p->actor);
-                return;
         case PENDING_SHUTDOWN:
                 ev.type = EV_REQ_SHUTDOWN;
                 ev.req_plain.token = p->token;

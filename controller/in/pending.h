@@ -18,17 +18,17 @@
 #include "shell.h"
 
 enum pending_kind {
-        PENDING_LAUNCH,   /* goal: ready */
-        PENDING_STOP,     /* goal: stopped */
-        PENDING_DELETE,   /* goal: accepted */
-        PENDING_RESTART,  /* goal: ready, in a later generation */
-        PENDING_KEEP,     /* goal: accepted */
-        PENDING_POOL,     /* goal: accepted */
-        PENDING_ABANDON,  /* goal: accepted */
-        PENDING_MODE,     /* goal: accepted */
+        PENDING_LAUNCH,    /* goal: ready */
+        PENDING_STOP,      /* goal: stopped */
+        PENDING_DELETE,    /* goal: accepted */
+        PENDING_RESTART,   /* goal: ready, in a later generation */
+        PENDING_KEEP,      /* goal: accepted */
+        PENDING_POOL,      /* goal: accepted */
+        PENDING_ABANDON,   /* goal: accepted */
+        PENDING_MODE,      /* goal: accepted */
         PENDING_TIMETABLE, /* goal: accepted */
-        PENDING_SHUTDOWN, /* goal: accepted */
-        PENDING_EVENTS,   /* goal: an audit row behind `after` */
+        PENDING_SHUTDOWN,  /* goal: accepted */
+        PENDING_EVENTS,    /* goal: an audit row behind `after` */
 };
 
 enum pending_end {

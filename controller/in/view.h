@@ -63,6 +63,9 @@ struct view_launch {
 NODISCARD int view_launch_parse(const char *text, size_t len, struct view_launch *ret_launch,
                                 struct view_error *ret_error);
 
+/* The course in a launch's labels, {"course":"cs101",…}, when it is a name; else "". */
+void view_course(const char *labels, char ret_course[static CORE_NAME_SIZE]);
+
 /* What the events of the first design ask for. */
 struct view_action {
         enum { VIEW_ACTION_LAUNCH, VIEW_ACTION_MONITOR, VIEW_ACTION_TERMINATE } kind;
@@ -73,8 +76,6 @@ struct view_action {
 /* {"action":"launch","user_id":42,"workspace_type":"vscode"}; user_id may be a number here. */
 NODISCARD int view_action_parse(const char *text, size_t len, struct view_action *ret_action,
                                 struct view_error *ret_error);
-/* The course in a launch's labels, {"course":"cs101",…}, when it is a name; else "". */
-void view_course(const char *labels, char ret_course[static CORE_NAME_SIZE]);
 
 /* An operator's mode (core/mode.def). */
 struct view_mode {

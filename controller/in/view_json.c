@@ -292,6 +292,11 @@ int view_tasks(const struct view *v, struct buf *out)
         return print_to(o, out);
 }
 
+static void add_limit(cJSON *obj, const char *key, int64_t ms)
+{
+        add_seconds(obj, key, ms > 0 ? ms : -1);
+}
+
 static void add_pools(const struct view *v, cJSON *o)
 {
         cJSON *list = cJSON_AddArrayToObject(o, "pools");
@@ -306,6 +311,7 @@ static void add_pools(const struct view *v, cJSON *o)
                 add_count(pool, "launching", p.launching);
                 add_count(pool, "claimed", p.claimed);
                 add_count(pool, "waiting", p.waiting);
+                add_count(pool, "outdated", p.outdated);
                 add_count(pool, "hits", p.hits);
                 add_count(pool, "misses", p.misses);
                 add_str(pool, "policy", p.policy);
@@ -314,6 +320,9 @@ static void add_pools(const struct view *v, cJSON *o)
                          p.next_change.us == INT64_MAX ? (utc_t){0} : p.next_change);
                 if (p.spent >= 0)
                         cJSON_AddNumberToObject(pool, "spent_today", (double)p.spent / 1e6);
+                add_limit(pool, "idle_s", p.idle_ms);
+                add_str(pool, "idle_why", p.idle_why);
+                add_seconds(pool, "lead_s", p.lead_ms > 0 ? p.lead_ms : -1);
                 add_seconds(pool, "paused_s", open ? mono_diff_ms(v->now, p.breaker_until) : -1);
                 cJSON_AddItemToArray(list, pool);
         }
@@ -421,17 +430,13 @@ static void describe_hold(const struct workspace_row *w, const struct core_idle 
                                idle->wait);
 }
 
-static void add_limit(cJSON *obj, const char *key, int64_t ms)
-{
-        add_seconds(obj, key, ms > 0 ? ms : -1);
-}
-
 /* As they apply: a limit that is not set is the idle limit's, or none. */
-static void add_limits(cJSON *o, const struct idle_limits *l)
+static void add_limits(cJSON *o, const struct idle_limits *l, const char *idle_why)
 {
         cJSON *limits = cJSON_AddObjectToObject(o, "limits");
 
         add_limit(limits, "idle_s", l->idle_ms);
+        add_str(limits, "idle_why", idle_why);
         add_limit(limits, "never_connected_s",
                   l->never_connected_ms ? l->never_connected_ms : l->idle_ms);
         add_limit(limits, "disconnected_s", l->disconnected_ms ? l->disconnected_ms : l->idle_ms);
@@ -531,7 +536,7 @@ int view_why(const struct view *v, const struct workspace_row *w, struct buf *ou
         add_browser(v, o, live);
         add_confidence(o, live);
         if (idle)
-                add_limits(o, &plan.limits);
+                add_limits(o, &plan.limits, plan.idle_why);
         else
                 cJSON_AddNullToObject(o, "limits");
         return print_to(o, out);

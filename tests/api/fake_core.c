@@ -107,8 +107,10 @@ bool core_idle(const struct core *c, const char *workspace, mono_t now, struct c
 {
         const struct workspace_row *w = core_workspace(c, workspace);
         const struct task_live *live = w ? core_task_live(c, w->task) : NULL;
-        struct core_idle p = {
-                .limits = {.idle_ms = 1800000, .job_ms = 7200000}, .wait = "", .heard = true};
+        struct core_idle p = {.limits = {.idle_ms = 1800000, .job_ms = 7200000},
+                              .wait = "",
+                              .heard = true,
+                              .idle_why = "adaptive, a test"};
 
         if (!w || w->state != WS_RUNNING || !live)
                 return false;
@@ -135,6 +137,10 @@ bool core_pool(const struct core *c, uint32_t i, struct pool_view *ret_view)
                                        .policy = "forecast",
                                        .next_change = {INT64_C(1800000000) * US_PER_S},
                                        .spent = 1250000,
+                                       .idle_ms = 900000,
+                                       .idle_why = "adaptive, idle_min; break-even 4 min, 9 gaps",
+                                       .lead_ms = 1500,
+                                       .limit = "",
                                        .reason = "the floor of 2",
                                        .breaker_until = MONO_NEVER};
         if (c->pool_set) {

@@ -33,6 +33,7 @@ struct task_truth *check_task(struct sim *s, const char *task)
 static void check_limits(struct sim *s, const struct body *b, const struct audit_row *row,
                          enum idle_rule rule)
 {
+        const struct core_adaptive *a = &s->config.types[type_of(s, b->type)].adaptive;
         const struct idle_limits *l = &s->config.types[type_of(s, b->type)].limits;
         const struct truth *t = check_truth(s, row->workspace);
         int64_t person_ms = MAX(b->told.person_ms, t->requested_ms);
@@ -41,7 +42,7 @@ static void check_limits(struct sim *s, const struct body *b, const struct audit
         int64_t limit_ms = 0;
 
         if (rule == IDLE_RULE_IDLE)
-                limit_ms = l->idle_ms;
+                limit_ms = a->on ? a->idle_ms_min : l->idle_ms;
         else if (rule == IDLE_RULE_NEVER_CONNECTED && b->told.browser == BROWSER_NEVER)
                 limit_ms = l->never_connected_ms;
         else if (rule == IDLE_RULE_DISCONNECTED && b->told.browser == BROWSER_LEFT &&

@@ -115,6 +115,13 @@ static void draw_sizing(struct sim *s, struct core_type *t)
         }
         if (s->seed / 2 % 7 == 0)
                 t->warm_age_ms = 100 * SIM_S;
+        if (s->seed / 32 % 2 == 0)
+                return;
+        t->sizing.task_hour = 1000000;
+        t->adaptive.on = true;
+        t->adaptive.idle_ms_min = t->limits.idle_ms / 2;
+        t->adaptive.idle_ms_max = t->limits.idle_ms;
+        t->adaptive.value_of_time = 1000000 * (int64_t)(s->seed / 64 % 8);
 }
 
 static void draw_config(struct sim *s)

@@ -23,7 +23,7 @@
 
 #define SIM_WORKSPACES 5
 #define SIM_TASKS 12
-#define SIM_LEARNED 256 /* setting rows of what a pool has learned, at most */
+#define SIM_LEARNED 260 /* setting rows of what a pool and its idle limit have learned, at most */
 #define SIM_BODIES 96
 #define SIM_CONTROLLERS 2
 #define SIM_NOTES 2048

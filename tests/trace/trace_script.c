@@ -196,6 +196,15 @@ static bool on_target(const struct words *w, struct core_event *ev)
         return true;
 }
 
+/* version code 2.1 */
+static bool on_version(const struct words *w, struct core_event *ev)
+{
+        ev->type = EV_VERSION_SET;
+        STR_CUT(ev->version_set.type, word(w, 1));
+        STR_CUT(ev->version_set.version, word(w, 2));
+        return true;
+}
+
 static bool on_notice(const struct words *w, struct core_event *ev)
 {
         ev->type = EV_TASK_NOTICE;
@@ -343,14 +352,14 @@ bool script_event(const char *line, struct core_event *ret_event)
                 const char *name;
                 bool (*fn)(const struct words *, struct core_event *);
         } table[] = {
-                {"launch", on_launch},       {"stop", on_request},      {"delete", on_request},
-                {"erased", on_request},      {"shutdown", on_shutdown}, {"seen", on_seen},
-                {"inventory", on_inventory}, {"launched", on_launched}, {"ended", on_ended},
-                {"hello", on_hello},         {"report", on_report},     {"saved", on_saved},
-                {"verified", on_verified},   {"salvaged", on_salvaged}, {"pause", on_mode},
-                {"maintenance", on_mode},    {"drain", on_mode},        {"notice", on_notice},
-                {"abandon", on_request},     {"target", on_target},     {"keep", on_request},
-                {"restart-it", on_request},  {"size", on_size},
+                {"launch", on_launch},       {"stop", on_request},       {"delete", on_request},
+                {"erased", on_request},      {"shutdown", on_shutdown},  {"seen", on_seen},
+                {"inventory", on_inventory}, {"launched", on_launched},  {"ended", on_ended},
+                {"hello", on_hello},         {"report", on_report},      {"saved", on_saved},
+                {"verified", on_verified},   {"salvaged", on_salvaged},  {"pause", on_mode},
+                {"maintenance", on_mode},    {"drain", on_mode},         {"notice", on_notice},
+                {"abandon", on_request},     {"target", on_target},      {"version", on_version},
+                {"keep", on_request},        {"restart-it", on_request}, {"size", on_size},
                 {"class", on_class},
         };
         struct words w;
@@ -395,12 +404,16 @@ bool script_setting(const char *line, struct core_config *config)
         t->sizing.day_max = (int64_t)number(&w, "budget_day", (uint64_t)t->sizing.day_max);
         config->launch_rate = (double)number(&w, "launch_rate", (uint64_t)config->launch_rate);
         config->launch_burst = (double)number(&w, "launch_burst", (uint64_t)config->launch_burst);
+        t->adaptive.on |= flag(&w, "adaptive");
+        t->adaptive.value_of_time = number(&w, "value_of_time", t->adaptive.value_of_time);
         if (flag(&w, "second_type")) {
                 config->types[1] = config->types[0];
                 STR_CUT(config->types[1].name, "lab");
                 config->n_types = 2;
         }
         return setting_ms(&w, "idle", &t->limits.idle_ms) &&
+               setting_ms(&w, "idle_min", &t->adaptive.idle_ms_min) &&
+               setting_ms(&w, "idle_max", &t->adaptive.idle_ms_max) &&
                setting_ms(&w, "never_connected", &t->limits.never_connected_ms) &&
                setting_ms(&w, "disconnected", &t->limits.disconnected_ms) &&
                setting_ms(&w, "job", &t->limits.job_ms) &&

@@ -251,6 +251,7 @@ static const struct {
         {"TIMETABLE_PIECE",
          {.type = EV_TIMETABLE_PIECE, .timetable_piece = {.i = 0, .text = "{}"}}},
         {"TIMETABLE_SET", {.type = EV_TIMETABLE_SET, .timetable_set = {.token = 1, .n = 1}}},
+        {"VERSION_SET", {.type = EV_VERSION_SET, .version_set = {"code", "2"}}},
         {"REQ_SHUTDOWN", {.type = EV_REQ_SHUTDOWN, .req_plain = {.token = 1}}},
         {"TASK_LAUNCHED ok", LAUNCHED(.ok = true)},
         {"TASK_LAUNCHED broken", LAUNCHED(.failure = LAUNCH_BROKEN), .sure = true},
