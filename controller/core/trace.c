@@ -260,6 +260,16 @@ static void add_hello(struct text *x, const struct core_event *ev)
         add_u64(x, "gen", ev->hello.generation);
 }
 
+static void add_agent(struct text *x, const struct core_event *ev)
+{
+        if (ev->type == EV_AGENT_HELLO)
+                add_hello(x, ev);
+        else if (ev->type == EV_AGENT_REPORT)
+                add_report(x, ev);
+        else
+                add_agent_saved(x, ev);
+}
+
 static void add_event(struct text *x, const struct core_event *ev)
 {
         switch (ev->type) {
@@ -316,13 +326,9 @@ static void add_event(struct text *x, const struct core_event *ev)
                 add_salvaged(x, ev);
                 break;
         case EV_AGENT_HELLO:
-                add_hello(x, ev);
-                break;
         case EV_AGENT_REPORT:
-                add_report(x, ev);
-                break;
         case EV_AGENT_SAVED:
-                add_agent_saved(x, ev);
+                add_agent(x, ev);
                 break;
         case EV_INVENTORY_DONE:
                 add_flag(x, "certain", ev->inventory.certain);
