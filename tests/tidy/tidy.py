@@ -36,14 +36,15 @@ BANNED = {
 FOREIGN = {
     r"nng/": [r"agent/link/nng\.c", r"controller/in/agents[a-z_]*\.c", r"controller/in/ops[a-z_]*\.c",
               r"controller/ctl/[a-z_]+\.c"],
-    r"libwebsockets\.h": [r"controller/in/http_lws\.c"],
-    r"curl/": [r"agent/save/transfer\.c", r"controller/out/notify_send\.c", r"controller/ctl/[a-z_]+\.c"],
-    r"sqlite3\.h": [r"controller/store/sqlite[a-z_]*\.c"],
+    r"libwebsockets\.h": [r"controller/in/http_lws[a-z_]*\.c"],
+    r"curl/": [r"agent/save/transfer\.c", r"controller/out/(s3_http|notify_send)\.c", r"controller/ctl/[a-z_]+\.c"],
+    r"sqlite3\.h": [r"controller/store/sqlite[a-z_]*\.c", r"agent/save/sqlite_copy\.c"],
     r"libpq-fe\.h": [r"controller/store/postgres\.c"],
     r"archive(_entry)?\.h": [r"agent/save/archive[a-z_]*\.c"],
-    r"(cjson/)?cJSON\.h": [r"shared/wire/(wire|blob|json)[a-z_]*\.[ch]", r"agent/profile/[a-z_]+\.c",
-                           r"controller/in/(view|ops|http)[a-z_]*\.[ch]", r"controller/ctl/[a-z_]+\.[ch]"],
+    r"(cjson/)?cJSON\.h": [r"shared/wire/(wire|blob|json)[a-z_]*\.[ch]", r"shared/snapshot/header\.c", r"agent/profile/[a-z_]+\.c",
+                           r"controller/out/s3_credentials\.c", r"controller/in/(view|ops|http)[a-z_]*\.[ch]", r"controller/ctl/[a-z_]+\.[ch]"],
     r"openssl/": [r"shared/crypto/digest\.c"],
+    r"zstd\.h": [r"shared/snapshot/zstream\.c"],
     r"zlib\.h": [r"agent/decode/inflate\.c", r"controller/ctl/plan_trace\.c"],
 }
 
@@ -53,6 +54,7 @@ LAYERS = {
     "shared/loop": ["base/"],
     "shared/crypto": ["base/"],
     "shared/http": ["base/"],
+    "shared/snapshot": ["base/", "crypto/"],
     "shared/wire": ["base/"],
     "agent/presence": ["base/"],
     "agent/decode": ["base/", "http/", "presence/"],
@@ -60,7 +62,7 @@ LAYERS = {
     "agent/gate": ["base/", "loop/", "http/", "crypto/", "wire/", "roles.h", "channel.h", "decode/observer.h",
                    "profile/profile.h", "profile/rules_parse.h", "gate/"],
     "agent/sense": ["base/", "loop/", "roles.h", "channel.h", "presence/rules.h", "profile/", "sense/"],
-    "agent/save": ["base/", "crypto/", "wire/", "roles.h", "profile/", "save/"],
+    "agent/save": ["base/", "crypto/", "snapshot/", "wire/", "roles.h", "profile/", "save/"],
     "agent/link": ["base/", "loop/", "crypto/", "wire/", "roles.h", "channel.h", "init/control.h",
                    "presence/", "profile/", "link/"],
     "agent/profile": ["base/", "roles.h", "presence/rules.h", "profile/"],
@@ -72,7 +74,7 @@ LAYERS = {
     "controller/in": ["base/", "loop/", "crypto/", "http/", "wire/", "core/", "store/store.h", "shell.h",
                       "keys.h", "timetables.h", "in/", "web/"],
     "controller/metrics": ["base/", "loop/", "crypto/", "http/", "core/", "shell.h", "metrics/"],
-    "controller/out": ["base/", "loop/", "crypto/", "http/", "wire/", "core/", "shell.h", "keys.h", "out/",
+    "controller/out": ["base/", "loop/", "crypto/", "http/", "snapshot/", "wire/", "core/", "shell.h", "keys.h", "out/",
                        "metrics/metrics.h", "metrics/slots.h", "metrics/metric.def", "metrics/label.def"],
 }
 

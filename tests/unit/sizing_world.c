@@ -175,9 +175,9 @@ void sizing_open(struct sizing_world *w)
                                                            .setting_row = w->rows[i]});
         }
         sizing_give(w, (struct core_event){.type = EV_BOOT_DONE});
-        sizing_give(w,
-             (struct core_event){.type = EV_INVENTORY_DONE,
-                                 .inventory = {.certain = true, .own_machines = w->own_machines}});
+        sizing_give(w, (struct core_event){
+                               .type = EV_INVENTORY_DONE,
+                               .inventory = {.certain = true, .own_machines = w->own_machines}});
 }
 
 void sizing_reopen(struct sizing_world *w, int64_t s)
@@ -248,6 +248,14 @@ void sizing_run_until(struct sizing_world *w, int64_t s, int64_t every_s)
                 }
         }
         pass(w, end_us);
+}
+
+void sizing_version(struct sizing_world *w, const char *version)
+{
+        struct core_event ev = {.type = EV_VERSION_SET, .version_set = {.type = "code"}};
+
+        STR_CUT(ev.version_set.version, version);
+        sizing_give(w, ev);
 }
 
 void sizing_close(struct sizing_world *w)
