@@ -142,6 +142,8 @@ static int start_notify(struct edges *e)
                 .mail_students = config_text(c, CONFIG_MAIL_STUDENTS),
                 .pager_url = config_text(c, CONFIG_PAGER_URL),
                 .pager_key_file = config_text(c, CONFIG_PAGER_KEY_FILE),
+                .sns_topic = config_text(c, CONFIG_SNS_TOPIC),
+                .sns_url = config_text(c, CONFIG_SNS_URL),
                 .templates = config_text(c, CONFIG_NOTIFY_TEMPLATES),
                 .maintenance = config_text(c, CONFIG_PLANNED_MAINTENANCE),
                 .hold_ms = config_num(c, CONFIG_NOTIFY_HOLD),
@@ -151,7 +153,8 @@ static int start_notify(struct edges *e)
                 .metrics = metrics_watch_metrics(e->metrics),
         };
 
-        if (!config.webhook[0] && !config.smtp[0] && !config.pager_key_file[0])
+        if (!config.webhook[0] && !config.smtp[0] && !config.pager_key_file[0] &&
+            !config.sns_topic[0])
                 return 0;
         return notify_new(e->loop, e->shell, &config, &e->notify);
 }

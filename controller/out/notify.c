@@ -20,7 +20,7 @@
 #define PATH_SIZE 1100
 #define TICK_MS_MAX 5000
 
-static const char *const channel_names[] = {"webhook", "mail", "pager"};
+static const char *const channel_names[] = {"webhook", "mail", "pager", "sns"};
 
 /* ---- secrets, read for each request so that they may be changed ---- */
 
@@ -216,6 +216,9 @@ static int fill(struct notify *n, const struct notify_item *item, struct notify_
         case CHANNEL_PAGER:
                 r = fill_pager(n, &item->notice, q);
                 break;
+        case CHANNEL_SNS:
+                r = notify_sns_fill(n->sns, &item->notice, q);
+                break;
         case CHANNEL_MAX:
                 break;
         }
@@ -361,6 +364,8 @@ static bool wants(const struct notify *n, enum notify_channel channel, const str
                 return c->webhook[0];
         if (channel == CHANNEL_PAGER)
                 return c->pager_key_file[0] && severity == NOTICE_CRITICAL;
+        if (channel == CHANNEL_SNS)
+                return n->sns && severity != NOTICE_INFO;
         if (!c->smtp[0])
                 return false;
         /* Of what is for the student, mail announces what they cannot see for themselves. */
@@ -452,7 +457,15 @@ static int allocate(struct notify *n)
 {
         int r = slots_new(2 * (size_t)n->config.core->tasks_max, &n->warned);
 
-        return r == 0 ? slots_new(4 * (size_t)n->config.core->tasks_max, &n->announced) : r;
+        if (r == 0)
+                r = slots_new(4 * (size_t)n->config.core->tasks_max, &n->announced);
+        if (r < 0 || !n->config.sns_topic[0])
+                return r;
+        r = notify_sns_new(n->config.sns_topic, n->config.sns_url, &n->sns);
+        if (r < 0)
+                log_error("sns_topic is no arn:aws:sns:REGION:ACCOUNT:NAME, or sns_url no address",
+                          LOG_STR("sns_topic", n->config.sns_topic), LOG_ERR(r));
+        return r;
 }
 
 int notify_new(struct loop *l, struct shell *s, const struct notify_config *config,
@@ -494,6 +507,7 @@ struct notify *notify_free(struct notify *n)
         if (n->led)
                 write_cursor(n);
         notify_send_free(n->send);
+        notify_sns_free(n->sns); /* its requests have ended */
         slots_free(n->warned);
         slots_free(n->announced);
         free(n);

@@ -5,6 +5,6 @@ ws_layer(controller_notify_text SOURCES ${CMAKE_CURRENT_LIST_DIR}/notify_text.c
 ws_layer(controller_notify
         SOURCES ${CMAKE_CURRENT_LIST_DIR}/notify.c ${CMAKE_CURRENT_LIST_DIR}/notify_events.c
                 ${CMAKE_CURRENT_LIST_DIR}/notify_alarm.c ${CMAKE_CURRENT_LIST_DIR}/notify_plan.c
-                ${CMAKE_CURRENT_LIST_DIR}/notify_send.c
+                ${CMAKE_CURRENT_LIST_DIR}/notify_send.c ${CMAKE_CURRENT_LIST_DIR}/notify_sns.c
         USES controller_notify_text controller_metrics_text controller_shell controller_core ws_loop
-        PRIVATE ws_wire dep::cjson dep::curl Threads::Threads)
+        PRIVATE controller_storage ws_crypto ws_wire dep::cjson dep::curl Threads::Threads)

@@ -7,8 +7,9 @@
 #include "metrics/slots.h"
 #include "out/notify.h"
 #include "out/notify_send.h"
+#include "out/notify_sns.h"
 
-enum notify_channel { CHANNEL_WEBHOOK, CHANNEL_MAIL, CHANNEL_PAGER, CHANNEL_MAX };
+enum notify_channel { CHANNEL_WEBHOOK, CHANNEL_MAIL, CHANNEL_PAGER, CHANNEL_SNS, CHANNEL_MAX };
 
 /* One notice on its way through one channel. */
 struct notify_item {
@@ -50,6 +51,7 @@ struct notify {
         struct shell *shell;
         struct notify_config config;
         struct notify_send *send;
+        struct notify_sns *sns; /* or NULL */
         bool leads, led;
         uint64_t seen;   /* the newest line of history that was looked at */
         uint64_t cursor; /* as in the file */

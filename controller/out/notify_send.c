@@ -138,8 +138,11 @@ static void begin(struct notify_send *s, struct notify_request *q)
 {
         CURL *c = curl_easy_init();
 
-        if (!c) {
+        if (!c)
                 STR_CUT(q->error, "out of memory");
+        if (!c || (q->prepare && q->prepare(q->prepare_ctx, q) < 0)) {
+                if (c)
+                        curl_easy_cleanup(c);
                 finish(s, q);
                 return;
         }

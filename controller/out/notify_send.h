@@ -24,6 +24,10 @@ struct notify_request {
         char *user, *password;
         struct buf body;
         int64_t timeout_ms;
+        /* In the sending thread, before the request goes: 0, or < 0 with `error` filled in. Or NULL
+         */
+        int (*prepare)(void *ctx, struct notify_request *q);
+        void *prepare_ctx;
         /* the outcome */
         bool ok;
         bool permanent; /* trying again is of no use: the receiver refuses it */

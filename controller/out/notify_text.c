@@ -261,6 +261,13 @@ int notify_pager_json(const struct notice *n, const char *routing_key, const cha
 
 /* ---- mail ---- */
 
+int notify_subject(const struct notice *n, struct buf *out)
+{
+        int r = n->resolved ? buf_append_str(out, "over: ") : 0;
+
+        return r == 0 ? notify_fill(out, kinds[n->kind].subject, n) : r;
+}
+
 static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /* In lines of 76, each ended by CRLF; `line` 0: one line without an end. */

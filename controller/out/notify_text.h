@@ -48,6 +48,8 @@ NODISCARD int notify_pager_json(const struct notice *n, const char *routing_key,
  */
 NODISCARD int notify_mail(const struct notice *n, const char *from, const char *to,
                           const char *template, struct buf *out);
+/* One line; "over: " before it when it is resolved. */
+NODISCARD int notify_subject(const struct notice *n, struct buf *out);
 /* "t=UNIX,v1=HEX": HMAC-SHA256 by `secret` over "UNIX.BODY". */
 NODISCARD int notify_signature(const void *secret, size_t secret_len, int64_t unix_s,
                                const struct buf *body, struct buf *out);

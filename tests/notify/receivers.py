@@ -10,6 +10,7 @@ import re
 import socketserver
 import threading
 import time
+import urllib.parse
 
 
 def signature_wrong(secret, header, body, now):
@@ -57,13 +58,51 @@ class Hook(http.server.ThreadingHTTPServer):
             return [(n, a) for p, n, a in self.got if p == path and test(n)]
 
 
+def sigv4_wrong(key, secret, region, service, headers, body):
+    """What is wrong with a POST to / by Signature Version 4, or None; written from AWS' description alone."""
+    m = re.fullmatch(r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request, ?"
+                     r"SignedHeaders=([a-z0-9;-]+), ?Signature=([0-9a-f]{64})", headers["Authorization"] or "")
+    if not m or m.group(1) != key or m.group(3) != region or m.group(4) != service:
+        return f"no credential of ours: {headers['Authorization']}"
+    names = m.group(5).split(";")
+    if names != sorted(names) or not {"host", "x-amz-date"} <= set(names):
+        return f"signed headers: {names}"
+    canonical = "POST\n/\n\n" + "".join(f"{n}:{headers[n].strip()}\n" for n in names) + \
+        f"\n{m.group(5)}\n{hashlib.sha256(body).hexdigest()}"
+    scope = f"{m.group(2)}/{region}/{service}/aws4_request"
+    text_ = f"AWS4-HMAC-SHA256\n{headers['X-Amz-Date']}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    k = b"AWS4" + secret
+    for part in (m.group(2), region, service, "aws4_request"):
+        k = hmac.new(k, part.encode(), hashlib.sha256).digest()
+    good = hmac.new(k, text_.encode(), hashlib.sha256).hexdigest()
+    return None if hmac.compare_digest(good, m.group(6)) else "the signature does not fit"
+
+
+AWS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+       "AWS_SESSION_TOKEN": "a-session-token"}
+
+
+def sns_notice(headers, body):
+    """The Publish as a dictionary; `_wrong` when it is not signed as it should be."""
+    form = {k: v[0] for k, v in urllib.parse.parse_qs(body.decode(), strict_parsing=True).items()}
+    secret = AWS["AWS_SECRET_ACCESS_KEY"].encode()
+    wrong = sigv4_wrong(AWS["AWS_ACCESS_KEY_ID"], secret, "eu-central-1", "sns", headers, body)
+    if headers["X-Amz-Security-Token"] != AWS["AWS_SESSION_TOKEN"]:
+        wrong = "no session token"
+    # Planted: a changed body and another secret.
+    if not sigv4_wrong(AWS["AWS_ACCESS_KEY_ID"], secret, "eu-central-1", "sns", headers, body + b"x") or \
+            not sigv4_wrong(AWS["AWS_ACCESS_KEY_ID"], b"other", "eu-central-1", "sns", headers, body):
+        wrong = "planted: the check takes anything"
+    return {**form, "_wrong": wrong, "kind": json.loads(form["Message"])["kind"]}
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        notice = json.loads(body)
+        notice = sns_notice(self.headers, body) if self.path == "/" else json.loads(body)
         kind = notice.get("kind") or notice.get("dedup_key")
         if self.path == "/hook":
             wrong = signature_wrong(self.server.secret, self.headers["X-Workspaces-Signature"], body, time.time())
@@ -74,6 +113,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 wrong = "X-Workspaces-Kind is not the kind"
             answer = 401 if wrong else self.server.next_answer(kind)
             notice["_wrong"], notice["_raw"], notice["_signature"] = wrong, body, self.headers["X-Workspaces-Signature"]
+        elif self.path == "/":
+            answer = 403 if notice["_wrong"] else self.server.next_answer("sns")
         else:
             answer = self.server.next_answer("pager")
         with self.server.lock:
@@ -169,4 +210,4 @@ def tampered(notice):
     return notice["_raw"].replace(b'"kind"', b'"Kind"', 1)
 
 
-__all__ = ["Hook", "Mail", "base64", "signature_wrong", "subject", "tampered", "text"]
+__all__ = ["AWS", "Hook", "Mail", "base64", "signature_wrong", "subject", "tampered", "text"]
