@@ -73,6 +73,9 @@ void config_core(const struct config *c, struct core_config *ret_core)
                 .stops_per_min = (uint32_t)config_num(c, CONFIG_STOPS_PER_MINUTE),
                 .launch_rate = (double)config_num(c, CONFIG_LAUNCH_RATE),
                 .launch_burst = (double)config_num(c, CONFIG_LAUNCH_BURST),
+                .save_parallel = (uint32_t)config_num(c, CONFIG_SAVE_PARALLEL),
+                .stop_rate = (double)config_num(c, CONFIG_STOP_RATE),
+                .stop_burst = (double)config_num(c, CONFIG_STOP_BURST),
                 .user_running_max = (uint32_t)config_num(c, CONFIG_USER_RUNNING_MAX),
         };
 
@@ -92,6 +95,7 @@ void config_core(const struct config *c, struct core_config *ret_core)
                 t->launch_timeout_ms = config_type_num(c, i, CONFIG_TYPE_LAUNCH_TIMEOUT);
                 t->claim_timeout_ms = config_type_num(c, i, CONFIG_TYPE_CLAIM_TIMEOUT);
                 t->stop_timeout_ms = config_type_num(c, i, CONFIG_TYPE_STOP_TIMEOUT);
+                t->unsaved_alarm_ms = config_type_num(c, i, CONFIG_TYPE_UNSAVED_ALARM);
         }
         *ret_core = core;
 }

@@ -1,4 +1,5 @@
 #include "edges.h"
+#include "edges_stored.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include "in/agents.h"
 #include "in/http.h"
 #include "in/ops.h"
+#include "in/stored.h"
 #include "metrics/emf.h"
 #include "metrics/serve.h"
 #include "out/notify.h"
@@ -20,6 +22,7 @@
 #include "timetables.h"
 
 #define STORAGE_URL_TTL_S 86400
+#define STORAGE_SWEEP_BATCH 8
 /* A controller that was frozen may have launched something when it awoke. */
 #define STRAYS_MS INT64_C(15000)
 
@@ -40,6 +43,7 @@ struct edges {
         struct notify *notify;               /* or NULL */
         char metrics_address[CONFIG_TEXT_SIZE];
         struct storage *storage;
+        struct stored *stored;
         struct storage_proc *storage_proc;
         struct agents *agents;
         struct process *process;
@@ -71,17 +75,36 @@ const char *edges_http_url(const struct config *c, char dst[static EDGES_URL_SIZ
 
 /* ---- each edge ---- */
 
+/* The bucket, or NULL where saves are kept in a folder. */
+static const char *bucket(const struct config *c)
+{
+        const char *storage = config_text(c, CONFIG_STORAGE);
+
+        return strcmp(storage, "file") == 0 ? NULL : storage;
+}
+
 static int spawn_storage(struct edges *e, const char *root)
 {
+        const struct config *c = e->c.config;
         char self[STATE_PATH_SIZE];
         char key[STATE_PATH_SIZE];
+        const struct storage_server_options options = {
+                .listen = config_text(c, CONFIG_LISTEN_STORAGE),
+                .root = root,
+                .key_file = path_of(e, "master.key", key),
+                .s3 = bucket(c),
+                .endpoint = config_text(c, CONFIG_STORAGE_ENDPOINT),
+                .region = config_text(c, CONFIG_STORAGE_REGION),
+                .credentials = config_text(c, CONFIG_STORAGE_CREDENTIALS),
+                .path_style = strcmp(config_text(c, CONFIG_STORAGE_PATH_STYLE), "on") == 0,
+                .bandwidth = (uint64_t)config_num(c, CONFIG_STORAGE_BANDWIDTH),
+        };
         ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
         if (n < 0)
                 return -errno;
         self[n] = 0;
-        return storage_spawn(e->loop, self, config_text(e->c.config, CONFIG_LISTEN_STORAGE), root,
-                             path_of(e, "master.key", key), &e->storage_proc);
+        return storage_spawn(e->loop, self, &options, &e->storage_proc);
 }
 
 static int start_metrics(struct edges *e)
@@ -133,23 +156,47 @@ static int start_notify(struct edges *e)
         return notify_new(e->loop, e->shell, &config, &e->notify);
 }
 
+static int check_bucket(const struct config *c)
+{
+        const char *url = bucket(c);
+
+        if (!url || s3_url_valid(url))
+                return 0;
+        log_error("storage is neither file nor s3://BUCKET/PREFIX", LOG_STR("storage", url));
+        return -EINVAL;
+}
+
 static int start_storage(struct edges *e)
 {
-        const char *elsewhere = config_text(e->c.config, CONFIG_STORAGE_URL);
+        const struct config *c = e->c.config;
+        const char *elsewhere = config_text(c, CONFIG_STORAGE_URL);
         char root[STATE_PATH_SIZE];
         char url[EDGES_URL_SIZE];
+        const struct s3_config s3 = {
+                .url = bucket(c),
+                .endpoint = config_text(c, CONFIG_STORAGE_ENDPOINT),
+                .region = config_text(c, CONFIG_STORAGE_REGION),
+                .path_style = strcmp(config_text(c, CONFIG_STORAGE_PATH_STYLE), "on") == 0,
+                .credentials_file = config_text(c, CONFIG_STORAGE_CREDENTIALS),
+        };
         struct storage_config config = {
                 .root = path_of(e, "storage", root),
+                .s3 = s3.url ? &s3 : NULL,
                 .url = elsewhere[0] ? elsewhere : url,
                 .keys = e->c.keys,
-                .max_bytes = (uint64_t)config_num(e->c.config, CONFIG_STORAGE_MAX_BYTES),
+                .max_bytes = (uint64_t)config_num(c, CONFIG_STORAGE_MAX_BYTES),
                 .url_ttl_s = STORAGE_URL_TTL_S,
+                .retention = {(uint32_t)config_num(c, CONFIG_SAVE_KEEP_LAST),
+                              (uint32_t)config_num(c, CONFIG_SAVE_KEEP_DAYS)},
+                .sweep_batch = STORAGE_SWEEP_BATCH,
         };
-        int r;
+        int r = check_bucket(c);
 
-        (void)snprintf(url, sizeof(url), "http://%s",
-                       config_text(e->c.config, CONFIG_LISTEN_STORAGE));
-        r = storage_new(e->loop, e->shell, &config, &e->storage);
+        (void)snprintf(url, sizeof(url), "http://%s", config_text(c, CONFIG_LISTEN_STORAGE));
+        if (r == 0)
+                r = storage_new(e->loop, e->shell, &config, &e->storage);
+        if (r == 0)
+                r = edges_stored_new(e->storage, &e->stored);
         return r < 0 || elsewhere[0] ? r : spawn_storage(e, root);
 }
 
@@ -222,6 +269,7 @@ static int start_http(struct edges *e)
                 .host_suffix = config_text(e->c.config, CONFIG_PUBLIC_HOST),
                 .keys = e->c.keys,
                 .web_dir = web_dir[0] ? web_dir : NULL,
+                .stored = e->stored,
                 .timetables = e->timetables,
                 .observed = metrics_watch_http,
                 .observed_ctx = e->metrics,
@@ -238,6 +286,7 @@ static int start_ops(struct edges *e)
         char path[STATE_PATH_SIZE];
         struct ops_config config = {.url = e->ops_url,
                                     .http = e->http,
+                                    .stored = e->stored,
                                     .counters = agents_counters,
                                     .timetables = e->timetables,
                                     .agents = e->agents};
@@ -317,6 +366,7 @@ struct edges *edges_free(struct edges *e)
         agents_free(e->agents);
         storage_proc_free(e->storage_proc);
         storage_free(e->storage);
+        stored_free(e->stored);
         notify_free(e->notify);
         emf_free(e->emf);
         metrics_serve_free(e->metrics_serve);

@@ -127,6 +127,7 @@ static void profile_print(const struct profile *p)
                p->prime_path[0] ? p->prime_path : "nothing");
         list_print("save", &p->save_include);
         list_print("save not", &p->save_exclude);
+        list_print("later", &p->save_later);
         list_print("watch not", &p->watch_exclude);
         printf("%-14s save after %lld ms, stop grace %lld ms, kill grace %lld ms\n", "times",
                (long long)p->save_after_ms, (long long)p->stop_grace_ms,

@@ -62,6 +62,7 @@ static const struct row rows[] = {
         {"prime", "path", KIND_URL_PATH, AT(prime_path), true, 0},
         {"save", "include", KIND_PATTERNS, AT(save_include), false, PATTERNS_MAX},
         {"save", "exclude", KIND_PATTERNS, AT(save_exclude), false, PATTERNS_MAX},
+        {"save", "later", KIND_PATTERNS, AT(save_later), false, PATTERNS_MAX},
         {"watch", "exclude", KIND_PATTERNS, AT(watch_exclude), false, PATTERNS_MAX},
 };
 

@@ -83,6 +83,7 @@ struct profile *profile_free(struct profile *p)
         pairs_free(&p->defaults);
         list_free(&p->save_include);
         list_free(&p->save_exclude);
+        list_free(&p->save_later);
         list_free(&p->watch_exclude);
         rules_free(p->presence_file);
         free(p->path);

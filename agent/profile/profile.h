@@ -55,6 +55,7 @@ struct profile {
 
         struct profile_list save_include;  /* default: "." */
         struct profile_list save_exclude;  /* wins over include */
+        struct profile_list save_later;    /* a restore brings it after the app has started */
         struct profile_list watch_exclude; /* besides save_exclude: folders sense need not watch */
 
         char presence_name[65]; /* file with the presence rules, beside the profile; "" none */

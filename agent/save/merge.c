@@ -49,23 +49,44 @@ static bool is_dots(const char *name)
         return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
+/* 0, -EEXIST (something is there: nothing was moved), -errno. */
+static int move(int from_fd, int to_fd, const char *name)
+{
+        if (renameat2(from_fd, name, to_fd, name, RENAME_NOREPLACE) == 0)
+                return 0;
+        if (errno != EINVAL && errno != ENOSYS)
+                return -errno;
+        /* A file system that cannot promise it. A link never replaces; a folder only an empty one.
+         */
+        if (linkat(from_fd, name, to_fd, name, 0) == 0)
+                return unlinkat(from_fd, name, 0) < 0 ? -errno : 0;
+        if (errno != EPERM && errno != EISDIR)
+                return -errno;
+        return renameat(from_fd, name, to_fd, name) < 0
+                       ? (errno == ENOTEMPTY || errno == ENOTDIR ? -EEXIST : -errno)
+                       : 0;
+}
+
 static int rename_folder(int from_fd, int to_fd, const char *name, const struct stat *st)
 {
         bool locked = (st->st_mode & 0200) == 0; /* moving it writes its ".." */
+        int r;
 
         if (locked && fchmodat(from_fd, name, (st->st_mode & 07777) | 0700, 0) < 0)
                 return -errno;
-        if (renameat(from_fd, name, to_fd, name) < 0)
-                return -errno;
+        r = move(from_fd, to_fd, name);
+        if (r < 0)
+                return r;
         if (locked && fchmodat(to_fd, name, st->st_mode & 07777, 0) < 0)
                 return -errno;
         return 0;
 }
 
-static int merge_folder(int from_fd, int to_fd, unsigned depth);
+static int merge_folder(int from_fd, int to_fd, unsigned depth, enum merge_rule rule);
 
+/* `st`: what the folder is to be like afterwards. */
 static int merge_both_folders(int from_fd, int to_fd, const char *name, const struct stat *st,
-                              unsigned depth)
+                              unsigned depth, enum merge_rule rule)
 {
         struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, st->st_mtim};
         AUTO_CLOSE from = open_folder_unlocked(from_fd, name);
@@ -74,7 +95,7 @@ static int merge_both_folders(int from_fd, int to_fd, const char *name, const st
 
         if (from < 0 || to < 0)
                 return from < 0 ? from : to;
-        r = merge_folder(from, to, depth + 1);
+        r = merge_folder(from, to, depth + 1, rule);
         if (r < 0)
                 return r;
         if (fchmod(to, st->st_mode & 07777) < 0 || futimens(to, times) < 0)
@@ -89,22 +110,28 @@ static bool newer(const struct stat *a, const struct stat *b)
         return a->st_mtim.tv_nsec > b->st_mtim.tv_nsec;
 }
 
-static int merge_entry(int from_fd, int to_fd, const char *name, unsigned depth)
+static int remove_entry(int dir_fd, const char *name, unsigned depth);
+
+static int merge_entry(int from_fd, int to_fd, const char *name, unsigned depth,
+                       enum merge_rule rule)
 {
         struct stat from, to;
         int r;
 
         if (fstatat(from_fd, name, &from, AT_SYMLINK_NOFOLLOW) < 0)
                 return -errno;
-        if (fstatat(to_fd, name, &to, AT_SYMLINK_NOFOLLOW) < 0) {
-                if (errno != ENOENT)
-                        return -errno;
-                if (S_ISDIR(from.st_mode))
-                        return rename_folder(from_fd, to_fd, name, &from);
-                return renameat(from_fd, name, to_fd, name) < 0 ? -errno : 0;
-        }
+        r = S_ISDIR(from.st_mode) ? rename_folder(from_fd, to_fd, name, &from)
+                                  : move(from_fd, to_fd, name);
+        if (r != -EEXIST)
+                return r;
+        if (fstatat(to_fd, name, &to, AT_SYMLINK_NOFOLLOW) < 0)
+                return errno == ENOENT ? merge_entry(from_fd, to_fd, name, depth + 1, rule)
+                                       : -errno;
         if (S_ISDIR(from.st_mode) && S_ISDIR(to.st_mode))
-                return merge_both_folders(from_fd, to_fd, name, &from, depth);
+                return merge_both_folders(from_fd, to_fd, name, rule == MERGE_KEEP ? &to : &from,
+                                          depth, rule);
+        if (rule == MERGE_KEEP)
+                return remove_entry(from_fd, name, depth);
         if (!S_ISDIR(from.st_mode) && !S_ISDIR(to.st_mode)) {
                 /* Two names of one file: rename would leave both. */
                 if (newer(&to, &from) || (to.st_ino == from.st_ino && to.st_dev == from.st_dev))
@@ -113,10 +140,10 @@ static int merge_entry(int from_fd, int to_fd, const char *name, unsigned depth)
         }
         /* A file where a folder belongs, or the other way: the save is what the student had. */
         r = merge_remove(to_fd, name);
-        return r == 0 ? merge_entry(from_fd, to_fd, name, depth) : r;
+        return r == 0 ? merge_entry(from_fd, to_fd, name, depth + 1, rule) : r;
 }
 
-static int merge_folder(int from_fd, int to_fd, unsigned depth)
+static int merge_folder(int from_fd, int to_fd, unsigned depth, enum merge_rule rule)
 {
         DIR *dir = depth < DEPTH_MAX ? list_folder(from_fd) : NULL;
         struct dirent *d;
@@ -124,7 +151,7 @@ static int merge_folder(int from_fd, int to_fd, unsigned depth)
 
         while (r == 0 && (errno = 0, d = readdir(dir)) != NULL) {
                 if (!is_dots(d->d_name))
-                        r = merge_entry(from_fd, to_fd, d->d_name, depth);
+                        r = merge_entry(from_fd, to_fd, d->d_name, depth, rule);
         }
         if (r == 0 && errno)
                 r = -errno;
@@ -133,10 +160,10 @@ static int merge_folder(int from_fd, int to_fd, unsigned depth)
         return r;
 }
 
-int merge_into_parent(int dir_fd, const char *name)
+int merge_into_parent(int dir_fd, const char *name, enum merge_rule rule)
 {
         AUTO_CLOSE from = open_folder(dir_fd, name);
-        int r = from < 0 ? from : merge_folder(from, dir_fd, 0);
+        int r = from < 0 ? from : merge_folder(from, dir_fd, 0, rule);
 
         if (r < 0)
                 return r;

@@ -1,46 +1,42 @@
 /*
  * The save role: one save of the student's home, from request to result.
  *
- *   fingerprint -> equal to that of the committed save? unchanged (background only)
- *   archive into a nameless file here (its length and hash are sent before it)
- *   same bytes as the committed save? unchanged
- *   PUT data, then PUT manifest: only the second makes it a save that anyone can find
- *
- * The last save never goes by times alone: a write through a shared mapping need not show in them.
+ *   parent: the committed save of this life; before there is one, the save that was restored
+ *   walk the home beside the parent's index; archives of what is new go up while the walk goes on
+ *   nothing new against the committed save? unchanged
+ *   PUT the manifest, last: only that makes it a save that anyone can find
+ *   keep the new index: it is the next parent when the controller has committed this save
  */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <inttypes.h>
 
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/num.h"
 #include "base/str.h"
-#include "save/job.h"
-#include "save/archive_pack.h"
 #include "profile/profile.h"
 #include "roles.h"
-#include "save/walk.h"
+#include "save/increment.h"
+#include "save/index.h"
+#include "save/job.h"
+#include "save/parts.h"
 #include "wire/blob.h"
-
-#define ATTEMPTS 4 /* the first and three more */
-#define BACKOFF_MS 250
-#define BACKOFF_MS_MAX 2000
-#define STATE_SIZE 160
 
 struct save {
         struct job job;
         struct blob_save_request request;
         struct blob_save_result result;
         struct profile *profile;
-        struct walk_fingerprint fingerprint;
-        struct pack_info info;
-        uint64_t at_ms;
+        struct parts *parts;
+        struct increment *increment;
+        struct increment_parts with;
+        struct buf arrived;
+        struct snapshot_save parent; /* 0, 0: none */
+        int manifest_fd, index_fd;   /* the entries */
 };
 
 /* ---- results ---- */
@@ -58,31 +54,14 @@ static int refuse_errno(struct save *s, const char *what, int r)
 {
         char message[BLOB_MESSAGE_SIZE];
 
-        (void)snprintf(message, sizeof(message), "%s: %s", what, strerror(-r));
         if (r == -ENOSPC || r == -EDQUOT)
-                return refuse(s, BLOB_CODE_DISK_FULL, message, true);
+                return refuse(s, BLOB_CODE_DISK_FULL, "the disk of the task is full", true);
+        (void)snprintf(message, sizeof(message), "%s: %s", what, strerror(-r));
         return refuse(s, r == -EIO ? BLOB_CODE_READ_ERROR : BLOB_CODE_INTERNAL, message, true);
 }
 
-static int refuse_pack(struct save *s, int refusal)
+static int refuse_transfer(struct save *s, int r, const char *message)
 {
-        switch ((enum pack_refusal)refusal) {
-        case PACK_TOO_BIG:
-                return refuse(s, BLOB_CODE_TOO_BIG, "the save is larger than allowed", false);
-        case PACK_DISK_FULL:
-                return refuse(s, BLOB_CODE_DISK_FULL, "the disk of the task is full", true);
-        case PACK_READ_ERROR:
-                return refuse(s, BLOB_CODE_READ_ERROR, "the disk of the task gives errors", true);
-        case PACK_DAMAGED:
-                break;
-        }
-        return refuse(s, BLOB_CODE_INTERNAL, "the archive could not be made", true);
-}
-
-static int refuse_transfer(struct save *s, int r)
-{
-        const char *message = s->job.transfer.error;
-
         if (r < 0)
                 return refuse_errno(s, "upload", r);
         switch ((enum transfer_refusal)r) {
@@ -102,194 +81,232 @@ static int refuse_transfer(struct save *s, int r)
         return refuse(s, BLOB_CODE_INTERNAL, message, true);
 }
 
-/* ---- what is known of earlier saves: "<fingerprint or -> <hash of the data>" per seq ---- */
-
-static void state_path(const struct save *s, uint64_t seq, char *dst, size_t size)
+static int refuse_size(struct save *s)
 {
-        (void)snprintf(dst, size, "%s/%" PRIu64 "-%" PRIu64 ".state", s->job.scratch,
-                       s->request.generation, seq);
+        const struct pack_notes *notes = increment_pack_notes(s->increment);
+        char message[BLOB_MESSAGE_SIZE];
+
+        (void)snprintf(message, sizeof(message),
+                       "more than the %" PRIu64 " MB that one save may have; the largest file is "
+                       "%.100s (%" PRIu64 " MB); name in .workspaceignore what need not be saved",
+                       s->request.max_bytes >> 20, notes->largest_path, notes->largest >> 20);
+        return refuse(s, BLOB_CODE_TOO_BIG, message, false);
 }
 
-/* Of the save that the controller has committed. False when there is none or it is not known. */
-static bool state_read(const struct save *s, char fingerprint[static SHA256_HEX],
-                       char sha256[static SHA256_HEX])
+static int refuse_entries(struct save *s)
 {
-        AUTO_BUF text = BUF_INIT(STATE_SIZE);
-        char path[1200];
-        const char *sep;
+        const struct walk_notes *notes = increment_walk_notes(s->increment);
+        char message[BLOB_MESSAGE_SIZE];
 
-        if (s->request.committed_seq == 0)
-                return false;
-        state_path(s, s->request.committed_seq, path, sizeof(path));
-        if (file_read(path, &text) < 0)
-                return false;
-        sep = strchr((const char *)text.data, ' ');
-        if (!sep || strlen(sep + 1) != SHA256_HEX - 1 ||
-            sep - (const char *)text.data >= SHA256_HEX)
-                return false;
-        memcpy(fingerprint, text.data, (size_t)(sep - (const char *)text.data));
-        fingerprint[sep - (const char *)text.data] = 0;
-        str_copy_cut(sha256, SHA256_HEX, sep + 1);
-        return true;
+        (void)snprintf(message, sizeof(message),
+                       "more than %d files and folders; the folder with most is %.100s (%" PRIu64
+                       "); name in .workspaceignore what need not be saved",
+                       SNAPSHOT_ENTRIES_MAX, notes->fullest_path, notes->fullest);
+        return refuse(s, BLOB_CODE_TOO_BIG, message, false);
 }
 
-/* Without it the next save is made in full; that is all. */
-static void state_write(const struct save *s)
+/* What increment_run and increment_close refuse. */
+static int refuse_increment(struct save *s, int r)
 {
-        bool settled = !s->fingerprint.racy && s->info.changed == 0;
-        char path[1200];
-        char text[STATE_SIZE];
-        int n = snprintf(text, sizeof(text), "%s %s", settled ? s->fingerprint.hex : "-",
-                         s->info.sha256);
-        int r;
+        const char *why;
+        int code;
 
-        state_path(s, s->request.seq, path, sizeof(path));
-        r = file_write_atomic(path, text, (size_t)n, 0600);
-        if (r < 0)
-                log_warn("cannot note the state of the save", LOG_ERR(r));
-}
-
-/* Notes older than the committed save, or of another generation, have no use any more. */
-static void state_sweep(const struct save *s)
-{
-        DIR *dir = opendir(s->job.scratch);
-        struct dirent *d;
-
-        while (dir && (d = readdir(dir)) != NULL) {
-                uint64_t generation = 0, seq = 0;
-                char name[48];
-                char *dot;
-
-                if (STR_SET(name, d->d_name) < 0 || !(dot = strchr(name, '.')))
-                        continue;
-                *dot = 0;
-                if (blob_save_parse(name, &generation, &seq) < 0)
-                        continue;
-                if (generation != s->request.generation || seq < s->request.committed_seq)
-                        (void)unlinkat(dirfd(dir), d->d_name, 0);
+        switch (r) {
+        case INCREMENT_ENTRIES:
+                return refuse_entries(s);
+        case INCREMENT_PENDING:
+                return refuse(s, BLOB_CODE_INTERNAL,
+                              "files that a restore is bringing are in the way: later", true);
+        case INCREMENT_PARENT:
+                /* It must not stand in the way of all saves to come, unless it is needed. */
+                if (s->with.whole)
+                        index_drop(&s->job, s->parent);
+                return refuse(s, BLOB_CODE_INTERNAL, "the index of the last save is damaged", true);
+        case PARTS_TOO_BIG:
+                return refuse_size(s);
+        case PARTS_UPLOAD:
+                code = parts_why(s->parts, &why);
+                return refuse_transfer(s, code, why);
+        case ARCHIVE_READ_ERROR:
+                return refuse(s, BLOB_CODE_READ_ERROR, "the disk of the task gives errors", true);
+        default:
+                return refuse_errno(s, "making the save", r < 0 ? r : -EIO);
         }
-        if (dir)
-                (void)closedir(dir);
 }
 
-/* ---- upload ---- */
-
-static int put_once(struct save *s, const char *url, int fd, uint64_t length, const char *sha256)
+static void note(char *text, size_t size, uint64_t n, const char *what, const char *first)
 {
-        int r = transfer_put(&s->job.transfer, url, fd, length, sha256);
+        size_t at = strlen(text);
 
-        /* Perhaps it is ours: the answer to an earlier attempt may have been lost. */
-        if (r == TRANSFER_EXISTS)
-                r = transfer_same(&s->job.transfer, url, length, sha256);
-        return r;
+        if (n > 0)
+                (void)snprintf(text + at, size - at, "%s%" PRIu64 " %s, first: %.60s",
+                               at ? "; " : "", n, what, first);
 }
 
-static int put(struct save *s, const char *url, int fd, uint64_t length, const char *sha256)
+/* What the save lacks or has in another form, as a sentence for the student; "" is nothing. */
+static void describe(struct save *s)
 {
-        struct job_backoff backoff = {.ms = BACKOFF_MS, .max_ms = BACKOFF_MS_MAX};
-        int r = 0;
+        const struct walk_notes *walk = increment_walk_notes(s->increment);
+        const struct pack_notes *pack = increment_pack_notes(s->increment);
+        char *text = s->result.message;
+        size_t size = sizeof(s->result.message);
 
-        for (int i = 0; i < ATTEMPTS; i++) {
-                if (i > 0)
-                        job_backoff_wait(&backoff);
-                r = put_once(s, url, fd, length, sha256);
-                if (r != TRANSFER_NETWORK)
-                        break;
-                log_warn("upload failed", LOG_STR("reason", s->job.transfer.error),
-                         LOG_INT("attempt", i + 1));
+        s->result.files = increment_entries(s->increment);
+        s->result.racy = increment_racy(s->increment);
+        s->result.unreadable = walk->unreadable;
+        note(text, size, walk->unreadable, "could not be read", walk->first);
+        note(text, size, walk->special, "sockets, pipes or devices are left out",
+             walk->first_special);
+        note(text, size, pack->plain_databases, "databases were copied as files",
+             pack->first_database);
+        if (walk->unreadable > 0)
+                log_warn("the save lacks files that could not be read",
+                         LOG_INT("files", walk->unreadable), LOG_STR("first", walk->first));
+}
+
+/* ---- the parent ---- */
+
+/*
+ * The descriptor of its index; -1: there is none and all is saved anew. A save must not be made
+ * when that would forget what a restore has yet to bring: then refused.
+ */
+static int find_parent(struct save *s, int *ret_fd)
+{
+        struct blob_restore_save note = {0};
+        enum index_restored state = index_restored(&s->job, &note);
+        struct snapshot_save restored = {note.generation, note.seq};
+        int fd = -ENOENT;
+
+        if (state == INDEX_BEGUN)
+                return refuse(s, BLOB_CODE_INTERNAL, "a restore has begun and not ended", true);
+        if (s->request.committed_seq > 0)
+                s->parent = (struct snapshot_save){s->request.generation, s->request.committed_seq};
+        else if (state != INDEX_NONE)
+                s->parent = restored;
+        s->with.whole = state != INDEX_REST;
+        if (s->parent.seq > 0)
+                fd = index_open(&s->job, s->parent);
+        /* An older one will do: what was saved since is then saved again. */
+        if (fd < 0 && state != INDEX_NONE) {
+                s->parent = restored;
+                fd = index_open(&s->job, restored);
         }
-        return r == 0 ? 0 : refuse_transfer(s, r);
+        if (fd < 0 && state == INDEX_REST)
+                return refuse(s, BLOB_CODE_INTERNAL,
+                              "the index is missing while a restore is under way", true);
+        if (fd < 0)
+                s->parent = (struct snapshot_save){0};
+        *ret_fd = fd < 0 ? -1 : fd;
+        return 0;
 }
 
-static int put_manifest(struct save *s)
+static bool parent_is_committed(const struct save *s)
 {
-        AUTO_CLOSE fd = job_temp_file(&s->job);
-        AUTO_BUF text = BUF_INIT(BLOB_MANIFEST_MAX);
-        uint8_t digest[SHA256_LEN];
-        struct blob_manifest m = {
-                .format = BLOB_FORMAT,
-                .generation = s->request.generation,
-                .seq = s->request.seq,
-                .at_ms = s->at_ms,
-                .data_length = s->info.length,
-                .files = s->info.files,
-                .bytes = s->info.bytes,
-        };
-        int r;
-
-        STR_CUT(m.workspace, s->request.workspace);
-        STR_CUT(m.data_sha256, s->info.sha256);
-        STR_CUT(m.fingerprint, s->fingerprint.hex);
-        r = fd < 0 ? fd : blob_manifest_encode(&m, &text);
-        if (r == 0)
-                r = fd_write_all(fd, text.data, text.len);
-        if (r < 0)
-                return refuse_errno(s, "manifest", r);
-        sha256_of(text.data, text.len, digest);
-        hex_encode(digest, sizeof(digest), s->result.sha256);
-        s->result.length = text.len;
-        return put(s, s->request.manifest_url, fd, text.len, s->result.sha256);
+        return s->request.committed_seq > 0 && s->parent.seq == s->request.committed_seq &&
+               s->parent.generation == s->request.generation;
 }
 
 /* ---- the save ---- */
 
-static void describe(struct save *s)
+/* What was learned while comparing, for the next save. Without it that one compares again. */
+static void refresh_index(struct save *s)
 {
-        s->result.files = s->info.files;
-        s->result.data_length = s->info.length;
-        s->result.racy = s->info.changed > 0 || s->fingerprint.racy;
-        s->result.unreadable = s->info.notes.unreadable;
-        if (s->info.notes.unreadable == 0)
-                return;
-        (void)snprintf(s->result.message, sizeof(s->result.message),
-                       "%" PRIu64 " could not be read, first: %s", s->info.notes.unreadable,
-                       s->info.notes.first);
-        log_warn("the save lacks files that could not be read",
-                 LOG_INT("files", s->info.notes.unreadable), LOG_STR("first", s->info.notes.first));
+        char path[INDEX_TEMP_SIZE];
+        AUTO_CLOSE fd = index_temp(&s->job, path);
+        int r = fd < 0 ? fd : increment_write(s->increment, s->parent, "", -1, fd);
+
+        if (r == 0)
+                r = index_put(&s->job, path, s->parent);
+        if (r < 0) {
+                if (fd >= 0)
+                        (void)unlink(path);
+                log_warn("the index is not renewed", LOG_ERR(r));
+        }
 }
 
-static int upload_new(struct save *s, const char *committed_sha256)
+static int put_manifest(struct save *s, int fd)
 {
-        AUTO_CLOSE fd = job_temp_file(&s->job);
+        uint8_t digest[SHA256_LEN];
         int r;
 
-        if (fd < 0)
-                return refuse_errno(s, "temporary file", fd);
-        r = archive_pack(s->job.home_fd, s->profile, s->result.final, fd, s->request.max_bytes,
-                         &s->info);
+        if (lseek(fd, 0, SEEK_SET) < 0)
+                return refuse_errno(s, "manifest", -errno);
+        r = sha256_fd(fd, digest, &s->result.length);
         if (r < 0)
-                return refuse_errno(s, "archive", r);
-        if (r > 0)
-                return refuse_pack(s, r);
-        describe(s);
-        if (strcmp(s->info.sha256, committed_sha256) == 0) {
-                s->result.unchanged = true;
-                return 0;
+                return refuse_errno(s, "manifest", r);
+        hex_encode(digest, sizeof(digest), s->result.sha256);
+        r = parts_put(&s->job.transfer, &s->request, "manifest.mtree.zst", fd, s->result.length,
+                      s->result.sha256);
+        return r == 0 ? 0 : refuse_transfer(s, r, s->job.transfer.error);
+}
+
+/* The manifest goes up; then this save is what the next may build upon. */
+static int finish(struct save *s)
+{
+        AUTO_CLOSE manifest = job_temp_file(&s->job);
+        char path[INDEX_TEMP_SIZE];
+        AUTO_CLOSE index = index_temp(&s->job, path);
+        const struct snapshot_save save = {s->request.generation, s->request.seq};
+        int r = manifest < 0 ? manifest : MIN(index, 0);
+
+        if (r == 0)
+                r = increment_write(s->increment, save, s->result.message, manifest, index);
+        if (r < 0) {
+                if (index >= 0)
+                        (void)unlink(path);
+                return refuse_errno(s, "manifest", r);
         }
-        r = put(s, s->request.data_url, fd, s->info.length, s->info.sha256);
+        s->result.data_length = increment_data_length(s->increment);
+        r = put_manifest(s, manifest);
         if (r == 0)
-                r = put_manifest(s);
-        if (r == 0)
-                state_write(s);
-        return r;
+                r = index_put(&s->job, path, save);
+        if (r != 0)
+                (void)unlink(path);
+        return r < 0 ? refuse_errno(s, "keeping the index", r) : r;
 }
 
 static int save_make(struct save *s)
 {
-        char fingerprint[SHA256_HEX] = "", sha256[SHA256_HEX] = "";
-        bool known = state_read(s, fingerprint, sha256);
-        int r = walk_fingerprint(s->job.home_fd, s->profile, &s->fingerprint);
+        int r = parts_open(&s->job, &s->request, &s->parts);
 
-        if (r == -E2BIG)
-                return refuse_pack(s, PACK_TOO_BIG);
+        s->with.parts = s->parts;
+        s->manifest_fd = s->with.manifest_fd = job_temp_file(&s->job);
+        s->index_fd = s->with.index_fd = job_temp_file(&s->job);
+        if (r == 0)
+                r = MIN(MIN(s->manifest_fd, s->index_fd), 0);
         if (r < 0)
-                return refuse_errno(s, "looking through the home folder", r);
-        state_sweep(s);
-        if (known && !s->result.final && strcmp(fingerprint, s->fingerprint.hex) == 0) {
+                return refuse_errno(s, "temporary file", r);
+        r = increment_open(&s->with, &s->increment);
+        if (r != 0)
+                return refuse_increment(s, r);
+        r = increment_run(s->increment);
+        if (r != 0)
+                return refuse_increment(s, r);
+        describe(s);
+        if (!increment_changed(s->increment) && parent_is_committed(s)) {
                 s->result.unchanged = true;
+                if (increment_refreshed(s->increment))
+                        refresh_index(s);
                 return 0;
         }
-        return upload_new(s, sha256);
+        r = increment_close(s->increment);
+        return r != 0 ? refuse_increment(s, r) : finish(s);
+}
+
+static int save_with_parent(struct save *s)
+{
+        int r = find_parent(s, &s->with.parent_fd);
+
+        if (r != 0)
+                return r;
+        r = index_arrived(&s->job, &s->arrived);
+        if (r < 0)
+                return refuse_errno(s, "reading what has arrived", r);
+        index_sweep(&s->job, parent_is_committed(s) ? s->parent : (struct snapshot_save){0});
+        s->with.arrived = &s->arrived;
+        r = save_make(s);
+        s->with.parent_fd = fd_close(s->with.parent_fd);
+        return r;
 }
 
 static int save_run(struct save *s)
@@ -300,7 +317,7 @@ static int save_run(struct save *s)
 
         if (r < 0)
                 return refuse(s, BLOB_CODE_INTERNAL, error, true);
-        s->at_ms = (uint64_t)(utc_read().us / US_PER_MS);
+        s->with.at_ms = (uint64_t)(utc_read().us / US_PER_MS);
         r = blob_save_request_decode(s->job.request.data, s->job.request.len, &s->request);
         if (r < 0)
                 return refuse(s, BLOB_CODE_INTERNAL, "the request is not a save request", false);
@@ -308,12 +325,27 @@ static int save_run(struct save *s)
         r = profile_load(path ? path : "", &s->profile);
         if (r < 0)
                 return refuse(s, BLOB_CODE_INTERNAL, "the profile cannot be used", true);
-        return save_make(s);
+        s->with.job = &s->job;
+        s->with.request = &s->request;
+        s->with.profile = s->profile;
+        s->with.last = s->result.final;
+        return save_with_parent(s);
+}
+
+static void save_deinit(struct save *s)
+{
+        s->increment = increment_free(s->increment);
+        s->parts = parts_free(s->parts);
+        s->profile = profile_free(s->profile);
+        s->manifest_fd = fd_close(s->manifest_fd);
+        s->index_fd = fd_close(s->index_fd);
+        buf_deinit(&s->arrived);
+        job_deinit(&s->job);
 }
 
 int role_save_main(int argc, char **argv)
 {
-        static struct save s;
+        static struct save s = {.manifest_fd = -1, .index_fd = -1, .with = {.parent_fd = -1}};
         AUTO_BUF answer = BUF_INIT(ROLE_BLOB_MAX);
         bool failed;
         int r;
@@ -326,7 +358,6 @@ int role_save_main(int argc, char **argv)
         if (r < 0)
                 log_error("cannot encode the result", LOG_ERR(r));
         job_answer(&answer);
-        s.profile = profile_free(s.profile);
-        job_deinit(&s.job);
+        save_deinit(&s);
         return failed || r < 0 ? 1 : 0;
 }

@@ -8,13 +8,10 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/mono.h"
-#include "base/num.h"
 #include "base/str.h"
+#include "save/ignore.h"
 
-#define NAMES_MAX (256u << 20) /* bytes of the names in one folder */
-/* Times stand still for up to one timer tick (10 ms at 100 Hz); be generous. */
-#define RACY_US (100 * US_PER_MS)
+#define NAMES_MAX (64u << 20) /* bytes of the names in one folder */
 
 struct walk {
         const struct profile *profile;
@@ -22,6 +19,7 @@ struct walk {
         walk_fn fn;
         void *ctx;
         struct walk_notes *notes;
+        struct ignore ignore;
         struct buf path;
         uint32_t entries;
 };
@@ -145,6 +143,49 @@ static int walk_into(struct walk *w, const struct walk_entry *e, unsigned depth)
         return r < 0 && open_error_harmless(w, e, r) ? 0 : r;
 }
 
+static bool ignored(const struct walk *w, const struct walk_entry *e)
+{
+        if (w->ignore.n == 0)
+                return false;
+        if (strcmp(e->name, IGNORE_FILE_NAME) == 0 && S_ISREG(e->st.st_mode))
+                return false;
+        return ignore_matches(&w->ignore, e->path, S_ISDIR(e->st.st_mode));
+}
+
+/* The rules of this folder. What cannot be read or is too long has none: all is saved. */
+static int rules_push(struct walk *w, int dir_fd)
+{
+        AUTO_CLOSE fd = openat(dir_fd, IGNORE_FILE_NAME,
+                               O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        AUTO_BUF text = BUF_INIT(IGNORE_FILE_MAX);
+        struct stat st;
+        int r;
+
+        if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+                return 0;
+        r = fd_read_all(fd, &text);
+        if (r == 0)
+                r = ignore_push(&w->ignore, (const char *)w->path.data, (const char *)text.data,
+                                text.len);
+        if (r >= 0)
+                return 0;
+        walk_note_unreadable(w->notes, w->path.len ? (const char *)w->path.data : IGNORE_FILE_NAME);
+        return r == -ENOMEM ? r : 0;
+}
+
+static bool listed(const char **list, size_t n, const char *name)
+{
+        return bsearch(&name, list, n, sizeof(*list), compare_names) != NULL;
+}
+
+static void note_fullest(struct walk_notes *notes, const char *path, size_t n)
+{
+        if (n <= notes->fullest)
+                return;
+        notes->fullest = n;
+        STR_CUT(notes->fullest_path, *path ? path : ".");
+}
+
 static int walk_entry(struct walk *w, struct walk_entry *e, unsigned depth)
 {
         bool wanted;
@@ -152,16 +193,21 @@ static int walk_entry(struct walk *w, struct walk_entry *e, unsigned depth)
 
         if (fstatat(e->dir_fd, e->name, &e->st, AT_SYMLINK_NOFOLLOW) < 0)
                 return errno == ENOENT ? 0 : -errno;
-        if (!S_ISREG(e->st.st_mode) && !S_ISLNK(e->st.st_mode) && !S_ISDIR(e->st.st_mode))
+        if (ignored(w, e))
                 return 0;
+        wanted = S_ISDIR(e->st.st_mode) ? profile_enters(w->profile, e->path)
+                                        : profile_saves(w->profile, e->path);
+        if (!wanted)
+                return 0;
+        if (!S_ISREG(e->st.st_mode) && !S_ISLNK(e->st.st_mode) && !S_ISDIR(e->st.st_mode)) {
+                if (w->notes->special++ == 0)
+                        STR_CUT(w->notes->first_special, e->path);
+                return 0;
+        }
         if (++w->entries > WALK_ENTRIES_MAX)
                 return -E2BIG;
-        if (!S_ISDIR(e->st.st_mode))
-                return profile_saves(w->profile, e->path) ? w->fn(w->ctx, e) : 0;
-        wanted = profile_enters(w->profile, e->path);
-        if (wanted)
-                r = w->fn(w->ctx, e);
-        return wanted && r == 0 ? walk_into(w, e, depth + 1) : r;
+        r = w->fn(w->ctx, e);
+        return r == 0 && S_ISDIR(e->st.st_mode) ? walk_into(w, e, depth + 1) : r;
 }
 
 /* Append "/name" to the path of the folder; false (and noted) when it becomes too long. */
@@ -183,8 +229,13 @@ static int walk_folder(struct walk *w, int dir_fd, unsigned depth)
         size_t before = w->path.len;
         const char **list = NULL;
         size_t n = 0;
+        int mark = (int)w->ignore.n;
         int r = list_names(dir_fd, depth == 0, &names, &list, &n);
 
+        if (r == 0 && listed(list, n, IGNORE_FILE_NAME))
+                r = rules_push(w, dir_fd);
+        if (r == 0)
+                note_fullest(w->notes, (const char *)w->path.data, n);
         for (size_t i = 0; r == 0 && i < n; i++) {
                 struct walk_entry e = {.dir_fd = dir_fd, .name = list[i]};
 
@@ -196,6 +247,8 @@ static int walk_folder(struct walk *w, int dir_fd, unsigned depth)
                 w->path.data[before] = 0;
         }
         free(list);
+        if (mark < (int)w->ignore.n)
+                ignore_pop(&w->ignore, mark);
         return r;
 }
 
@@ -214,62 +267,10 @@ int walk_tree(int root_fd, const struct profile *p, bool unlock, walk_fn fn, voi
         int r = buf_reserve(&w.path, WALK_PATH_MAX);
 
         if (r == 0)
+                r = buf_terminate(&w.path);
+        if (r == 0)
                 r = walk_folder(&w, root_fd, 0);
+        ignore_deinit(&w.ignore);
         buf_deinit(&w.path);
-        return r;
-}
-
-/* ---- fingerprint ---- */
-
-struct fingerprint {
-        struct sha256 *hash;
-        int64_t settled_us; /* what changed after this may change again without a trace */
-        bool racy;
-};
-
-static int64_t timespec_us(struct timespec t)
-{
-        return (int64_t)t.tv_sec * US_PER_S + t.tv_nsec / 1000;
-}
-
-static int fingerprint_entry(void *ctx, const struct walk_entry *e)
-{
-        struct fingerprint *f = ctx;
-        int64_t facts[7] = {(int64_t)e->st.st_mode};
-
-        if (!S_ISDIR(e->st.st_mode)) {
-                facts[1] = (int64_t)e->st.st_size;
-                facts[2] = (int64_t)e->st.st_mtim.tv_sec;
-                facts[3] = (int64_t)e->st.st_mtim.tv_nsec;
-                facts[4] = (int64_t)e->st.st_ctim.tv_sec;
-                facts[5] = (int64_t)e->st.st_ctim.tv_nsec;
-                facts[6] = (int64_t)e->st.st_ino;
-                if (timespec_us(e->st.st_ctim) > f->settled_us)
-                        f->racy = true;
-        }
-        sha256_update(f->hash, e->path, strlen(e->path) + 1);
-        sha256_update(f->hash, facts, sizeof(facts));
-        return 0;
-}
-
-int walk_fingerprint(int root_fd, const struct profile *p, struct walk_fingerprint *ret)
-{
-        struct walk_notes notes = {0};
-        struct fingerprint f = {
-                .hash = sha256_new(),
-                .settled_us = utc_read().us - RACY_US,
-        };
-        uint8_t digest[SHA256_LEN];
-        int r;
-
-        if (!f.hash)
-                return -ENOMEM;
-        r = walk_tree(root_fd, p, false, fingerprint_entry, &f, &notes);
-        if (r == 0) {
-                sha256_final(f.hash, digest);
-                hex_encode(digest, sizeof(digest), ret->hex);
-                ret->racy = f.racy;
-        }
-        sha256_free(f.hash);
         return r;
 }

@@ -2,7 +2,8 @@
  * The walk over the part of the student's home that is saved: in a fixed order (names sorted by
  * bytes, folders before what is in them), never through a symbolic link, never out of the root. The
  * home may change during the walk; what vanishes is skipped. Sockets, fifos and devices are not
- * given. Single-threaded; nothing is kept between calls.
+ * given, nor what a .workspaceignore leaves out (such files themselves are given). Single-threaded;
+ * nothing is kept between calls.
  */
 #pragma once
 
@@ -12,12 +13,12 @@
 
 #include "base/buf.h"
 #include "base/macro.h"
-#include "crypto/digest.h"
 #include "profile/profile.h"
+#include "snapshot/manifest.h"
 
 #define WALK_DEPTH_MAX 500
 #define WALK_PATH_MAX 4000
-#define WALK_ENTRIES_MAX (4 << 20)
+#define WALK_ENTRIES_MAX SNAPSHOT_ENTRIES_MAX
 
 /* At the root of the home: where a restore unpacks before it moves things into place; never saved.
  */
@@ -30,10 +31,14 @@ struct walk_entry {
         struct stat st;   /* by lstat */
 };
 
-/* What could not be looked at. Never a reason to fail: the rest of the home is saved. */
+/* What was left out. Never a reason to fail: the rest of the home is saved. */
 struct walk_notes {
         uint64_t unreadable;
-        char first[128]; /* path of the first, cut */
+        char first[128];  /* path of the first, cut */
+        uint64_t special; /* sockets, fifos, devices */
+        char first_special[128];
+        uint64_t fullest; /* names in the folder that has most */
+        char fullest_path[128];
 };
 
 void walk_note_unreadable(struct walk_notes *notes, const char *path);
@@ -48,18 +53,3 @@ typedef int (*walk_fn)(void *ctx, const struct walk_entry *e);
  */
 NODISCARD int walk_tree(int root_fd, const struct profile *p, bool unlock, walk_fn fn, void *ctx,
                         struct walk_notes *notes);
-
-struct walk_fingerprint {
-        char hex[SHA256_HEX];
-        /*
-         * A file changed so shortly before or during the walk that a later change need not show in
-         * its times: equal fingerprints would prove nothing.
-         */
-        bool racy;
-};
-
-/*
- * One SHA-256 over path, type, mode and, except for folders, size, mtime, ctime and inode. A
- * folder's own times are left out: excluded files in it change them. 0 or as walk_tree.
- */
-NODISCARD int walk_fingerprint(int root_fd, const struct profile *p, struct walk_fingerprint *ret);

@@ -225,7 +225,7 @@ static bool decide(const struct core *c, uint32_t type)
 static void arm_all(struct core *c, uint32_t type)
 {
         for (uint32_t i = 0; i < c->config.workspaces_max; i++) {
-                const struct workspace *w = &c->workspaces[i];
+                struct workspace *w = &c->workspaces[i];
 
                 if (w->row.id[0] && w->type == type && w->row.state == WS_RUNNING)
                         workspace_arm(c, w);

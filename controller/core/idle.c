@@ -124,28 +124,39 @@ void idle_evidence(struct core *c, struct workspace *w, int64_t person_age_ms, c
         fx_put_workspace(c, w);
 }
 
+/* Silence is no evidence of absence, nor is not having been heard since a restart. */
+static bool is_heard(struct core *c, struct workspace *w)
+{
+        const struct task *t = task_of(c, w);
+
+        if (t && t->heard && !task_is_silent(c, t, c->config.heartbeat_ms * SILENT_HEARTBEATS))
+                return true;
+        w->hold_until = mono_add_ms(c->now, c->config.heartbeat_ms);
+        w->hold_why = "its agent is not heard, which does not mean that nobody is there";
+        return false;
+}
+
+bool idle_still(struct core *c, struct workspace *w)
+{
+        return mono_due(idle_due(c, w), c->now) && is_heard(c, w);
+}
+
 void idle_deadline(struct core *c, struct workspace *w)
+{
+        if (is_heard(c, w))
+                (void)pace_admit(c, w, STOP_IDLE, plan_of(c, w, c->now).stop.due, "");
+}
+
+void idle_stop(struct core *c, struct workspace *w)
 {
         struct task *t = task_of(c, w);
         struct core_idle p = plan_of(c, w, c->now);
         struct idle_tale tale = {.person_by = w->person_by, .job = "", .confidence = ""};
         char reason[CORE_REASON_SIZE];
 
-        /* Silence is no evidence of absence, nor is not having been heard since a restart. */
-        if (!t || !t->heard || task_is_silent(c, t, c->config.heartbeat_ms * SILENT_HEARTBEATS)) {
-                w->hold_until = mono_add_ms(c->now, c->config.heartbeat_ms);
-                w->hold_why = "its agent is not heard, which does not mean that nobody is there";
-                return;
-        }
-        /* Too many at once would be felt by everybody who is still there. */
-        if (!stops_allowed(c)) {
-                w->hold_until = stops_again(c);
-                w->hold_why = "as many are stopped in this minute as may be";
-                return;
-        }
         tale.job = t->live.job;
         tale.confidence = t->live.confidence;
         idle_reason(&p.limits, &p.facts, &p.stop, &tale, reason, sizeof(reason));
         t->recheck_ms = p.stop.absent_ms;
-        workspace_stop(c, w, true, reason);
+        workspace_begin_stop(c, w, true, reason);
 }

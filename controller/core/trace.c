@@ -92,6 +92,7 @@ static const char *reply_name(enum reply_status s)
                 [REPLY_NOT_RUNNING] = "not-running",
                 [REPLY_KEPT_LONG] = "kept-long",
                 [REPLY_NOT_ATTENTION] = "not-attention",
+                [REPLY_NOT_STOPPED] = "not-stopped",
         };
 
         static_assert(ARRAY_LEN(names) == REPLY_STATUS_MAX, "a name per status");
@@ -113,6 +114,11 @@ static void add_report(struct text *x, const struct core_event *ev)
         add_u64(x, "disconnected", (uint64_t)MAX(ev->report.disconnected_ms, 0));
         add_str(x, "confidence", ev->report.confidence);
         add_str(x, "nonce", ev->report.nonce);
+        if (ev->report.restored_seq)
+                add(x, " restored=%llu-%llu", (unsigned long long)ev->report.restored_generation,
+                    (unsigned long long)ev->report.restored_seq);
+        add_flag(x, "fell-back", ev->report.fell_back);
+        add_str(x, "restored_why", ev->report.restored_why);
         add_str(x, "error", ev->report.error);
 }
 
@@ -192,13 +198,25 @@ static void add_plan(struct text *x, const struct core_event *ev)
                 add_class(x, ev);
 }
 
-static void add_boot(struct text *x, const struct core_event *ev)
+static void add_boot_done(struct text *x, const struct core_event *ev)
 {
         add_u64(x, "epoch", ev->boot.epoch);
         add(x, " tasks=%llu audit=%llu commands=%llu erased=%llu",
             (unsigned long long)ev->boot.task_number_max,
             (unsigned long long)ev->boot.audit_seq_max, (unsigned long long)ev->boot.command_id_max,
             (unsigned long long)ev->boot.generation_max);
+}
+
+static void add_boot(struct text *x, const struct core_event *ev)
+{
+        if (ev->type == EV_BOOT_WORKSPACE)
+                add_workspace(x, &ev->workspace_row);
+        else if (ev->type == EV_BOOT_TASK)
+                add_task(x, &ev->task_row);
+        else if (ev->type == EV_BOOT_SETTING)
+                add_setting(x, &ev->setting_row);
+        else
+                add_boot_done(x, ev);
 }
 
 static void add_launched(struct text *x, const struct core_event *ev)
@@ -256,16 +274,10 @@ static void add_event(struct text *x, const struct core_event *ev)
 {
         switch (ev->type) {
         case EV_BOOT_WORKSPACE:
-                add_workspace(x, &ev->workspace_row);
-                break;
         case EV_BOOT_TASK:
-                add_task(x, &ev->task_row);
-                break;
         case EV_BOOT_DONE:
-                add_boot(x, ev);
-                break;
         case EV_BOOT_SETTING:
-                add_setting(x, &ev->setting_row);
+                add_boot(x, ev);
                 break;
         case EV_TASK_SEEN:
                 add(x, " %s", ev->task_seen.task);
@@ -282,6 +294,10 @@ static void add_event(struct text *x, const struct core_event *ev)
                 break;
         case EV_REQ_MODE:
                 add_mode(x, ev);
+                break;
+        case EV_REQ_RESTORE:
+                add(x, " %s", ev->req_restore.id);
+                add_save(x, "save", &ev->req_restore.save);
                 break;
         case EV_REQ_POOL:
         case EV_POOL_TARGET:
@@ -426,6 +442,10 @@ static void add_effect(struct text *x, const struct core_effect *fx)
                     (unsigned long long)fx->salvage.generation,
                     (unsigned long long)fx->salvage.after_seq);
                 add_flag(x, "has-saves", fx->salvage.has_saves);
+                break;
+        case FX_PIN:
+                add(x, " %s %llu-%llu", fx->pin.workspace, (unsigned long long)fx->pin.generation,
+                    (unsigned long long)fx->pin.seq);
                 break;
         case FX_SWEEP:
                 add_sweep(x, fx);

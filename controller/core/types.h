@@ -147,6 +147,7 @@ struct core_type {
         int64_t launch_timeout_ms; /* launch to warm */
         int64_t claim_timeout_ms;  /* claim to ready */
         int64_t stop_timeout_ms;   /* prepare-stop to saved, then attention */
+        int64_t unsaved_alarm_ms;  /* changes that are older and in no save are told; 0: never */
 };
 
 struct core_config {
@@ -162,5 +163,8 @@ struct core_config {
         uint32_t stops_per_min;    /* cap on what is stopped that nobody asked for */
         double launch_rate;        /* launches a second that the provider takes; 0: any number */
         double launch_burst;       /* and so many at once */
+        uint32_t save_parallel;    /* last saves under way at a time; 0: any number */
+        double stop_rate;          /* tasks a second that the provider is asked to end; 0: any */
+        double stop_burst;         /* and so many at once */
         uint32_t user_running_max; /* workspaces of one person that are not stopped; 0: no limit */
 };

@@ -22,7 +22,7 @@ struct ctl {
         const char *type, *name, *tenant;
         const char *template, *listen, *run_dir, *user, *controllers;
         uint64_t wait_s, after, port, workers;
-        const char *reason, *if_match;
+        const char *reason, *at, *if_match;
         const char *preset, *prices, *launches, *svg, *csv, *arrival, *arch, *policy, *weekdays,
                 *title;
         uint64_t column;
@@ -58,6 +58,7 @@ void show_pools(const struct ctl *c, const struct doc *answer);
 void show_why(const struct ctl *c, const struct doc *answer);
 void show_modes(const struct ctl *c, const struct doc *answer);
 void show_status(const struct ctl *c, const struct doc *answer);
+void show_saves(const struct ctl *c, const struct doc *answer);
 void show_events(const struct ctl *c, const struct doc *answer);
 
 /* commands.c */
@@ -75,6 +76,10 @@ enum ctl_exit command_pause(const struct ctl *c);
 enum ctl_exit command_maintenance(const struct ctl *c);
 enum ctl_exit command_drain(const struct ctl *c);
 enum ctl_exit command_shutdown(const struct ctl *c);
+enum ctl_exit command_saves(const struct ctl *c);
+enum ctl_exit command_restore(const struct ctl *c);
+/* export.c */
+enum ctl_exit command_export(const struct ctl *c);
 /* timetable.c */
 enum ctl_exit command_timetable(const struct ctl *c);
 /* plan.c */

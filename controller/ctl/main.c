@@ -77,6 +77,12 @@ static const struct option_entry abandon_options[] = {
         {0},
 };
 
+static const struct option_entry restore_options[] = {
+        TEXT("at", at, "SAVE|TIME",
+             "a save, such as 3-7, or the newest at a time, such as \"2026-01-31 14:00\" (UTC)"),
+        {0},
+};
+
 static const struct option_entry pool_options[] = {
         FLAG("wide", wide, "also who sizes them, idle limits, launch times, what was spent"),
         {0},
@@ -156,6 +162,11 @@ static const struct command {
         {"drain", NULL, "accept nothing new and keep no pool", hard_mode_options, command_drain},
         {"abandon", "WORKSPACE", "end the task of one in attention, unsaved", abandon_options,
          command_abandon},
+        {"saves", "WORKSPACE", "list what is saved of a workspace", no_options, command_saves},
+        {"restore", "WORKSPACE", "take a stopped workspace to another save", restore_options,
+         command_restore},
+        {"export", "WORKSPACE FILE", "a save as one archive (tar.zst)", restore_options,
+         command_export},
         {"shutdown", NULL, "save and stop everything, then end the controller", wait_options,
          command_shutdown},
         {"timetable", "[ACTION] [FILE]",

@@ -13,6 +13,7 @@
 #include "loop/loop.h"
 #include "shell.h"
 
+struct stored;
 struct timetables;
 
 struct http_config {
@@ -29,6 +30,7 @@ struct http_config {
          */
         void (*observed)(void *ctx, const char *path, int status, bool waited, int64_t us);
         void *observed_ctx;
+        struct stored *stored; /* the saves; NULL: not told of */
         const char *web_dir; /* the page's files from here instead of the built-in ones, or NULL */
 };
 

@@ -26,6 +26,7 @@
 #define ACCESS_GATEWAY 0 /* the gateway's key, whatever the Host: check_access */
 #define BODY_NONE false
 #define BODY_JSON true
+#define BODY_TEXT false /* any, or none */
 
 static const struct route {
         enum http_method method;
@@ -58,6 +59,7 @@ struct http_exchange *http_exchange_free(struct http_exchange *x)
         if (!x)
                 return NULL;
         pending_cancel(&x->pending);
+        stored_cancel(&x->question);
         http_stream_end(x);
         buf_deinit(&x->req.body);
         buf_deinit(&x->res.body);

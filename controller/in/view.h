@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/macro.h"
 #include "core/core.h"
+#include "in/stored.h"
 #include "keys.h"
 #include "shell.h"
 
@@ -106,6 +107,10 @@ NODISCARD int view_reason_parse(const char *text, size_t len,
                                 char ret_reason[static CORE_REASON_SIZE],
                                 struct view_error *ret_error);
 
+/* Body of a restore: {"at":"3-7"}, a save or a time (stored_at_parse), which is needed. */
+NODISCARD int view_at_parse(const char *text, size_t len, struct stored_at *ret_at,
+                            struct view_error *ret_error);
+
 /* One request of the ops socket (OPS.md). */
 struct view_command {
         char cmd[24];
@@ -113,6 +118,7 @@ struct view_command {
         struct view_launch launch;     /* when cmd is "launch" */
         struct view_mode mode;         /* when cmd is "mode" */
         char reason[CORE_REASON_SIZE]; /* when cmd is "abandon" */
+        struct stored_at at;           /* when cmd is "restore" or "export" */
         char *text;                    /* when cmd is "timetable": malloc'd, NULL: not given */
         bool check;                    /* and whether it is only looked at */
         char if_match[48];             /* and "" or "*" or an etag */
@@ -162,6 +168,12 @@ NODISCARD int view_workspace(const struct view *v, const struct workspace_row *w
 NODISCARD int view_launched(const struct view *v, const struct workspace_row *w, int64_t waited_ms,
                             struct buf *out);
 NODISCARD int view_workspaces(const struct view *v, const struct view_filter *f, struct buf *out);
+/* `saves` newest first, as the storage has them. */
+NODISCARD int view_saves(const struct view *v, const struct workspace_row *w,
+                         const struct stored_save *saves, uint32_t n, struct buf *out);
+/* What an export needs: the save with length and hash of its manifest, where to read objects. */
+NODISCARD int view_export(const struct view *v, const struct workspace_row *w,
+                          const struct stored_save *save, const char *grant, struct buf *out);
 NODISCARD int view_tasks(const struct view *v, struct buf *out);
 NODISCARD int view_pools(const struct view *v, struct buf *out);
 /* {"modes":[{"mode","workspace_type","hard","why"}]}: those that are on. */
@@ -188,9 +200,12 @@ NODISCARD int view_action_error(const struct view_error *e, const char *instance
 /* What `wsctl nginx-config` needs. */
 NODISCARD int view_gateway(const char *controller, const char *host_suffix, const char *scheme,
                            const char *gateway_key, struct buf *out);
-/* {"phase","state","message","generation"}: what a waiting page polls; phase "ready" reloads it. */
+/*
+ * {"phase","state","message","detail","generation"}: what a waiting page polls; phase "ready"
+ * reloads it, a new detail is shown.
+ */
 NODISCARD int view_page_status(const char *phase, const char *state, const char *message,
-                               uint64_t generation, struct buf *out);
+                               const char *detail, uint64_t generation, struct buf *out);
 
 /* One row of the history, as in that list. */
 NODISCARD int view_event(const struct audit_row *row, struct buf *out);

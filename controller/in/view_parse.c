@@ -456,6 +456,28 @@ static const char *text_of(const cJSON *obj, const char *field)
         return text ? text : "";
 }
 
+static int take_at(const cJSON *obj, bool needed, struct stored_at *ret_at,
+                   struct view_error *ret_error)
+{
+        const char *text = text_of(obj, "at");
+
+        if ((!needed || text[0]) && stored_at_parse(text, ret_at))
+                return 0;
+        view_error_set(ret_error, VIEW_ERROR_BAD_FIELD,
+                       "at: %s%.40s; name a save, such as 3-7, or a time in UTC, such as "
+                       "2026-01-31 14:00",
+                       text[0] ? "is neither a save nor a time: " : "is missing", text);
+        return 1;
+}
+
+int view_at_parse(const char *text, size_t len, struct stored_at *ret_at,
+                  struct view_error *ret_error)
+{
+        AUTO_JSON *obj = parse_object(text, len, ret_error);
+
+        return obj ? take_at(obj, true, ret_at, ret_error) : 1;
+}
+
 /* "text", "check", "if_match" of a timetable. */
 static int timetable_from(const cJSON *obj, struct view_command *c, struct view_error *ret_error)
 {
@@ -498,6 +520,8 @@ int view_command_parse(const char *text, size_t len, struct view_command *ret_co
                 r = mode_from(obj, text_of(obj, "mode"), &c.mode, ret_error);
         if (r == 0 && strcmp(c.cmd, "abandon") == 0)
                 r = take_reason(obj, true, c.reason, sizeof(c.reason), ret_error);
+        if (r == 0 && (strcmp(c.cmd, "restore") == 0 || strcmp(c.cmd, "export") == 0))
+                r = take_at(obj, c.cmd[0] == 'r', &c.at, ret_error);
         if (r == 0 && strcmp(c.cmd, "timetable") == 0)
                 r = timetable_from(obj, &c, ret_error);
         if (r != 0)

@@ -30,6 +30,17 @@ static void set_pool(struct metrics_watch *w, uint32_t i, const struct pool_view
         w->misses[i] = p->misses;
 }
 
+static void set_stops(struct metrics_watch *w)
+{
+        struct core_stops s;
+
+        core_stops(shell_core(w->shell), loop_now(w->loop), &s);
+        metrics_set(w->m, METRIC_STOPS_WAITING, 0, 0, s.waiting);
+        metrics_set(w->m, METRIC_STOPS_UNDER_WAY, 0, 0, s.under_way);
+        if (s.eta_ms >= 0)
+                metrics_set(w->m, METRIC_STOPS_ETA, 0, 0, (double)s.eta_ms / 1000);
+}
+
 static void set_pools(struct metrics_watch *w)
 {
         struct pool_view p;
@@ -208,6 +219,7 @@ void metrics_watch_refresh(struct metrics_watch *w)
         if (shell_lead(w->shell)->leads) {
                 clear_gauges(w);
                 set_pools(w);
+                set_stops(w);
                 set_tasks(w);
         } else {
                 forget_gauges(w);

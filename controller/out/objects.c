@@ -74,7 +74,7 @@ static const char *save_dir(const struct blob_object_ref *ref, char dst[static 4
 
 static const char *file_name(const struct blob_object_ref *ref, char dst[static BLOB_OBJECT_SIZE])
 {
-        int r = blob_object_name(ref->workspace, ref->generation, ref->seq, ref->which, dst);
+        int r = blob_object_name(ref, dst);
 
         return r < 0 ? "" : strrchr(dst, '/') + 1;
 }

@@ -1,315 +1,229 @@
 #include "out/saves.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/fd.h"
 #include "base/num.h"
 #include "base/str.h"
-#include "crypto/digest.h"
-#include "out/objects.h"
-#include "wire/blob.h"
+#include "out/saves_listing.h"
 
-#define NAME_SIZE 48     /* "<generation>-<seq>" */
-#define SAVES_MAX 100000 /* of one workspace; more is a fault of someone else */
+/* ---- verify ---- */
 
-static int no(char reason[static CORE_REASON_SIZE], const char *text)
+/* A part that this save brought: by who stores it. 0; 1 with a reason; -errno. */
+static int check_own(const struct objects *o, const char *workspace,
+                     const struct saves_object *object, const struct snapshot_part *part,
+                     char reason[static CORE_REASON_SIZE])
 {
-        str_copy_cut(reason, CORE_REASON_SIZE, text);
-        return 1;
-}
-
-/* A decoded manifest and what identifies its object. 0; 1 with a reason; -errno. */
-static int manifest_read(int root_fd, const struct blob_object_ref *ref, struct save_ref *ret_save,
-                         struct blob_manifest *ret_manifest, char reason[static CORE_REASON_SIZE])
-{
-        AUTO_CLOSE fd = objects_open(root_fd, ref);
-        AUTO_BUF text = BUF_INIT(BLOB_MANIFEST_MAX + 1);
-        struct blob_manifest m;
-        uint8_t digest[SHA256_LEN];
+        char name[BLOB_OBJECT_SIZE], hex[SHA256_HEX];
+        struct objects_stat st;
         int r;
 
-        if (fd == -ENOENT)
-                return no(reason, "the manifest is not there");
-        if (fd < 0)
-                return fd;
-        r = fd_read_all(fd, &text);
-        if (r == -ENOBUFS)
-                return no(reason, "the manifest is too long");
+        saves_object_name(workspace, object, name);
+        r = o->ops->stat(o->impl, name, &st);
+        if (r == -ENOENT)
+                return saves_no(reason, "a part is not there");
         if (r < 0)
                 return r;
-        r = blob_manifest_decode(text.data, text.len, &m);
-        if (r == -EBADMSG)
-                return no(reason, "the manifest cannot be read");
-        if (r < 0)
-                return r;
-        if (strcmp(m.workspace, ref->workspace) != 0 || m.generation != ref->generation ||
-            m.seq != ref->seq)
-                return no(reason, "the manifest names another save");
-        sha256_of(text.data, text.len, digest);
-        *ret_save = (struct save_ref){
-                .generation = m.generation,
-                .seq = m.seq,
-                .length = text.len,
-                .data_length = m.data_length,
-                .at = {(int64_t)m.at_ms * US_PER_MS},
-        };
-        hex_encode(digest, sizeof(digest), ret_save->sha256);
-        *ret_manifest = m;
+        if (st.length != part->length)
+                return saves_no(reason, "a part has another length than the manifest says");
+        hex_encode(part->sha256, sizeof(part->sha256), hex);
+        if (strcmp(st.sha256, hex) != 0)
+                return saves_no(reason, "a part has another hash than the manifest says");
         return 0;
 }
 
-static int data_check(int root_fd, struct blob_object_ref ref, const struct blob_manifest *m,
-                      char reason[static CORE_REASON_SIZE])
+/* One of an older save, which was read when that was verified. */
+static int check_older(const struct saves_listing *l, const struct saves_object *object,
+                       const struct snapshot_part *part, char reason[static CORE_REASON_SIZE])
 {
-        uint8_t digest[SHA256_LEN];
-        char hex[SHA256_HEX];
-        uint64_t length = 0;
-        struct stat st;
-        AUTO_CLOSE fd = -1;
-        int r;
+        const struct saves_object *there = saves_listing_find(l, object);
 
-        ref.which = BLOB_OBJECT_DATA;
-        fd = objects_open(root_fd, &ref);
-        if (fd == -ENOENT)
-                return no(reason, "the data object is not there");
-        if (fd < 0)
-                return fd;
-        if (fstat(fd, &st) < 0)
-                return -errno;
-        if ((uint64_t)st.st_size != m->data_length)
-                return no(reason, "the data object has another length than its manifest says");
-        r = sha256_fd(fd, digest, &length);
-        if (r < 0)
-                return r;
-        hex_encode(digest, sizeof(digest), hex);
-        if (strcmp(hex, m->data_sha256) != 0)
-                return no(reason, "the data object has another hash than its manifest says");
+        if (!there)
+                return saves_no(reason, "a part of an earlier save is not there");
+        if (there->length != part->length)
+                return saves_no(reason, "a part of an earlier save has another length");
         return 0;
 }
 
-static int ref_set(struct blob_object_ref *ref, const char *workspace, uint64_t generation,
-                   uint64_t seq)
+static int check_archive(const struct objects *o, const char *workspace,
+                         const struct saves_manifest *m, const struct saves_listing *l,
+                         const struct snapshot_archive *a, char reason[static CORE_REASON_SIZE])
 {
-        *ref = (struct blob_object_ref){
-                .generation = generation, .seq = seq, .which = BLOB_OBJECT_MANIFEST};
-        return blob_workspace_valid(workspace) ? STR_SET(ref->workspace, workspace) : -EINVAL;
-}
-
-int saves_inspect(int root_fd, const char *workspace, const struct save_ref *save,
-                  char reason[static CORE_REASON_SIZE])
-{
-        struct blob_manifest m = {0};
-        struct blob_object_ref ref;
-        struct save_ref there;
-        int r = ref_set(&ref, workspace, save->generation, save->seq);
-
-        if (r < 0)
-                return no(reason, "not a workspace id");
-        r = manifest_read(root_fd, &ref, &there, &m, reason);
-        if (r != 0)
-                return r;
-        if (there.length != save->length || strcmp(there.sha256, save->sha256) != 0)
-                return no(reason, "the manifest is not the one that the agent reported");
-        if (save->data_length != 0 && save->data_length != there.data_length)
-                return no(reason, "the agent reported another data length");
-        return data_check(root_fd, ref, &m, reason);
-}
-
-/* ---- the saves of a workspace ---- */
-
-struct listed {
-        uint64_t generation, seq;
-};
-
-static int compare_newest_first(const void *a, const void *b)
-{
-        const struct listed *x = a, *y = b;
-
-        if (x->generation != y->generation)
-                return x->generation < y->generation ? 1 : -1;
-        return x->seq < y->seq ? 1 : x->seq > y->seq ? -1 : 0;
-}
-
-static int list_append(struct listed **list, size_t *n, const char *name)
-{
-        struct listed one, *grown;
-
-        if (blob_save_parse(name, &one.generation, &one.seq) < 0)
-                return 0; /* not ours */
-        if (*n >= SAVES_MAX)
-                return -E2BIG;
-        if ((*n & (*n - 1)) == 0) { /* grow at powers of two */
-                grown = reallocarray(*list, *n ? 2 * *n : 1, sizeof(*grown));
-                if (!grown)
-                        return -ENOMEM;
-                *list = grown;
-        }
-        (*list)[(*n)++] = one;
-        return 0;
-}
-
-/* Newest first. The caller frees *ret_list. A workspace without a folder has none. */
-static int list_saves(int root_fd, const char *workspace, struct listed **ret_list, size_t *ret_n)
-{
-        int fd = objects_open_workspace(root_fd, workspace);
-        DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-        struct listed *list = NULL;
-        struct dirent *d;
-        size_t n = 0;
+        bool own = a->save.generation == m->ref.generation && a->save.seq == m->ref.seq;
+        struct saves_object object = {.generation = a->save.generation,
+                                      .seq = a->save.seq,
+                                      .kind = SAVES_PART,
+                                      .archive = a->number};
         int r = 0;
 
-        if (!dir && fd >= 0) {
-                r = -errno;
-                fd_close(fd);
-                return r;
+        for (; r == 0 && object.part < a->n_parts; object.part++) {
+                const struct snapshot_part *part = &a->parts[object.part];
+
+                r = own ? check_own(o, workspace, &object, part, reason)
+                        : check_older(l, &object, part, reason);
         }
-        if (fd < 0 && fd != -ENOENT)
-                return fd;
-        while (dir && r == 0 && (errno = 0, d = readdir(dir)) != NULL)
-                r = list_append(&list, &n, d->d_name);
-        if (dir && r == 0 && errno)
-                r = -errno;
-        if (dir)
-                (void)closedir(dir);
+        return r;
+}
+
+static int check_parts(const struct objects *o, const char *workspace,
+                       const struct saves_manifest *m, const struct saves_listing *l,
+                       char reason[static CORE_REASON_SIZE])
+{
+        int r = 0;
+
+        for (uint32_t i = 0; r == 0 && i < m->header->n_archives; i++)
+                r = check_archive(o, workspace, m, l, &m->header->archives[i], reason);
+        return r;
+}
+
+static bool pinned(const struct saves_listing *l, uint64_t generation, uint64_t seq)
+{
+        struct saves_object pin = {.generation = generation, .seq = seq, .kind = SAVES_PIN};
+
+        return saves_listing_find(l, &pin) != NULL;
+}
+
+static struct storage_save describe(const struct saves_manifest *m, const struct saves_listing *l)
+{
+        return (struct storage_save){
+                .save = m->ref,
+                .entries = m->header->entries,
+                .bytes = m->header->bytes,
+                .parent_generation = m->header->parent.generation,
+                .parent_seq = m->header->parent.seq,
+                .pinned = pinned(l, m->ref.generation, m->ref.seq),
+        };
+}
+
+static int inspect(const struct objects *o, const char *workspace, const struct save_ref *save,
+                   const struct saves_listing *l, char reason[static CORE_REASON_SIZE],
+                   struct storage_save *ret_found)
+{
+        struct saves_manifest m;
+        int r = saves_manifest_read(o, workspace, save->generation, save->seq, true, &m, reason);
+
+        if (r != 0)
+                return r;
+        if (save->sha256[0] &&
+            (m.ref.length != save->length || strcmp(m.ref.sha256, save->sha256) != 0))
+                r = saves_no(reason, "the manifest is not the one that the agent reported");
+        else if (save->data_length != 0 && save->data_length != m.ref.data_length)
+                r = saves_no(reason, "the agent reported another data length");
+        if (r == 0)
+                r = check_parts(o, workspace, &m, l, reason);
+        if (r == 0 && ret_found)
+                *ret_found = describe(&m, l);
+        saves_manifest_deinit(&m);
+        return r;
+}
+
+int saves_inspect(const struct objects *o, const char *workspace, const struct save_ref *save,
+                  char reason[static CORE_REASON_SIZE], struct storage_save *ret_found)
+{
+        struct saves_listing l = {0};
+        int r;
+
+        if (!blob_workspace_valid(workspace))
+                return saves_no(reason, "not a workspace id");
+        r = saves_listing_read(o, workspace, &l);
+        if (r == 0)
+                r = inspect(o, workspace, save, &l, reason, ret_found);
+        saves_listing_deinit(&l);
+        return r;
+}
+
+/* ---- salvage ---- */
+
+int saves_salvage(const struct objects *o, const char *workspace, uint64_t generation,
+                  uint64_t after_seq, bool has_saves, struct save_ref *ret_found)
+{
+        char reason[CORE_REASON_SIZE];
+        struct storage_save found = {0};
+        struct saves_listing l = {0};
+        int r = saves_listing_read(o, workspace, &l);
+
+        if (r == 0 && l.n == 0 && has_saves)
+                r = -ENXIO;
+        for (size_t i = 0; r == 0 && found.save.seq == 0 && i < l.n; i++) {
+                const struct saves_object *one = &l.objects[i];
+                struct save_ref save = {.generation = one->generation, .seq = one->seq};
+
+                if (one->kind != SAVES_MANIFEST || one->generation != generation ||
+                    one->seq <= after_seq)
+                        continue;
+                r = inspect(o, workspace, &save, &l, reason, &found);
+                r = MIN(r, 0); /* an unfinished or wrong one is passed over */
+        }
+        saves_listing_deinit(&l);
+        if (r == 0)
+                *ret_found = found.save;
+        return r;
+}
+
+/* ---- list, pin ---- */
+
+static int list_one(const struct objects *o, const char *workspace, const struct saves_listing *l,
+                    const struct saves_object *object, struct storage_save *saves, uint32_t *n)
+{
+        char reason[CORE_REASON_SIZE];
+        struct saves_manifest m;
+        int r = saves_manifest_read(o, workspace, object->generation, object->seq, false, &m,
+                                    reason);
+
+        if (r != 0)
+                return MIN(r, 0);
+        saves[*n] = describe(&m, l);
+        saves[(*n)++].save.length = object->length;
+        saves_manifest_deinit(&m);
+        return 0;
+}
+
+int saves_list(const struct objects *o, const char *workspace, struct storage_save **ret,
+               uint32_t *ret_n)
+{
+        struct storage_save *saves = NULL;
+        struct saves_listing l = {0};
+        uint32_t n = 0, room = 0;
+        int r = saves_listing_read(o, workspace, &l);
+
+        for (size_t i = 0; i < l.n; i++)
+                room += l.objects[i].kind == SAVES_MANIFEST;
+        if (r == 0 && room > 0) {
+                saves = calloc(room, sizeof(*saves));
+                r = saves ? 0 : -ENOMEM;
+        }
+        for (size_t i = 0; r == 0 && i < l.n; i++) {
+                if (l.objects[i].kind == SAVES_MANIFEST)
+                        r = list_one(o, workspace, &l, &l.objects[i], saves, &n);
+        }
+        saves_listing_deinit(&l);
         if (r < 0) {
-                free(list);
+                free(saves);
                 return r;
         }
-        if (n > 0)
-                qsort(list, n, sizeof(*list), compare_newest_first);
-        *ret_list = list;
+        *ret = saves;
         *ret_n = n;
         return 0;
 }
 
-static int salvage_one(int root_fd, const char *workspace, const struct listed *one,
-                       struct save_ref *ret_found)
+int saves_pin(const struct objects *o, const char *workspace, uint64_t generation, uint64_t seq,
+              bool pin, char reason[static CORE_REASON_SIZE])
 {
-        char reason[CORE_REASON_SIZE];
-        struct blob_manifest m = {0};
-        struct blob_object_ref ref;
-        struct save_ref there;
-        int r = ref_set(&ref, workspace, one->generation, one->seq);
+        struct saves_object object = {.generation = generation, .seq = seq, .kind = SAVES_MANIFEST};
+        static const char text[] = "kept by an operator\n";
+        struct saves_listing l = {0};
+        char name[BLOB_OBJECT_SIZE];
+        const char *names[] = {name};
+        int r = saves_listing_read(o, workspace, &l);
 
-        if (r == 0)
-                r = manifest_read(root_fd, &ref, &there, &m, reason);
-        if (r == 0)
-                r = data_check(root_fd, ref, &m, reason);
-        if (r == 0)
-                *ret_found = there;
-        return r;
-}
-
-int saves_salvage(int root_fd, const char *workspace, uint64_t generation, uint64_t after_seq,
-                  bool has_saves, struct save_ref *ret_found)
-{
-        struct save_ref found = {0};
-        struct listed *list = NULL;
-        size_t n = 0;
-        int r = list_saves(root_fd, workspace, &list, &n);
-
-        if (r == 0 && n == 0 && has_saves)
-                r = -ENXIO;
-        for (size_t i = 0; r == 0 && found.seq == 0 && i < n; i++) {
-                if (list[i].generation != generation || list[i].seq <= after_seq)
-                        continue;
-                r = salvage_one(root_fd, workspace, &list[i], &found);
-                r = MIN(r, 0); /* an unfinished or wrong one is passed over */
-        }
-        free(list);
-        if (r == 0)
-                *ret_found = found;
-        return r;
-}
-
-static int remove_file(int dir_fd, const char *name)
-{
-        return unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
-}
-
-static int remove_save(int workspace_fd, const struct listed *one)
-{
-        char name[NAME_SIZE];
-        AUTO_CLOSE dir = -1;
-        int r;
-
-        (void)snprintf(name, sizeof(name), "%" PRIu64 "-%" PRIu64, one->generation, one->seq);
-        dir = openat(workspace_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (dir < 0)
-                return errno == ENOENT ? 0 : -errno;
-        r = remove_file(dir, "manifest.json");
-        if (r == 0 && fsync(dir) < 0)
-                r = -errno;
-        if (r == 0)
-                r = remove_file(dir, "data.tar.zst");
-        if (r == 0 && unlinkat(workspace_fd, name, AT_REMOVEDIR) < 0)
-                r = -errno;
-        return r;
-}
-
-static bool save_kept(const struct listed *one, const struct save_ref *keep, uint32_t n_keep)
-{
-        for (uint32_t i = 0; i < n_keep; i++) {
-                if (keep[i].generation == one->generation && keep[i].seq == one->seq)
-                        return true;
-        }
-        return false;
-}
-
-int saves_discard(int root_fd, const char *workspace, const struct save_ref *keep, uint32_t n_keep,
-                  uint64_t before_generation, uint64_t before_seq)
-{
-        const struct listed before = {.generation = before_generation, .seq = before_seq};
-        AUTO_CLOSE dir = objects_open_workspace(root_fd, workspace);
-        struct listed *list = NULL;
-        size_t n = 0;
-        int r;
-
-        if (dir < 0)
-                return dir == -ENOENT ? 0 : dir;
-        r = list_saves(root_fd, workspace, &list, &n);
-        for (size_t i = 0; i < n; i++) {
-                int one;
-
-                if (compare_newest_first(&before, &list[i]) >= 0 ||
-                    save_kept(&list[i], keep, n_keep))
-                        continue;
-                one = remove_save(dir, &list[i]);
-                r = one < 0 ? one : r;
-        }
-        free(list);
-        return r;
-}
-
-int saves_erase(int root_fd, const char *workspace, uint64_t generation)
-{
-        AUTO_CLOSE dir = objects_open_workspace(root_fd, workspace);
-        struct listed *list = NULL;
-        bool newer = false;
-        size_t n = 0;
-        int r;
-
-        if (dir < 0)
-                return dir == -ENOENT ? 0 : dir;
-        r = list_saves(root_fd, workspace, &list, &n);
-        for (size_t i = 0; r == 0 && i < n; i++) {
-                if (list[i].generation > generation)
-                        newer = true;
-                else
-                        r = remove_save(dir, &list[i]);
-        }
-        free(list);
-        if (r == 0 && !newer && unlinkat(root_fd, workspace, AT_REMOVEDIR) < 0)
-                r = -errno;
-        if (r == 0 && fsync(root_fd) < 0)
-                r = -errno;
-        return r;
+        if (r == 0 && !saves_listing_find(&l, &object))
+                r = saves_no(reason, "there is no such save");
+        saves_listing_deinit(&l);
+        if (r != 0)
+                return r;
+        object.kind = SAVES_PIN;
+        saves_object_name(workspace, &object, name);
+        return pin ? o->ops->put(o->impl, name, text, sizeof(text) - 1)
+                   : o->ops->remove(o->impl, names, 1);
 }

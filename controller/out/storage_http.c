@@ -18,28 +18,20 @@
 #include "http/head.h"
 #include "http/write.h"
 #include "out/objects.h"
+#include "out/storage_grants.h"
 
 #define STALL_S 30     /* without a byte in either direction while something is due */
 #define IDLE_S 5       /* between two requests */
 #define LINGER_MS 3000 /* for the peer to read an answer that came before its body's end */
-#define TARGET_MAX 512 /* of our own URLs */
-#define BODY_CHUNK 65536
+#define BODY_CHUNK 32768
 
 struct conn {
-        const struct storage_site *site;
+        struct storage_site *site;
         int fd;
         struct buf in; /* head and the first bytes of the body */
         struct http_head head;
         bool keep; /* another request may follow */
         uint64_t body_left;
-};
-
-/* What a URL grants. */
-struct grant {
-        struct blob_object_ref ref;
-        char object[BLOB_OBJECT_SIZE];
-        uint64_t expires, max_bytes;
-        char sig[KEYS_HEX];
 };
 
 static void timeout_set(int fd, int option, int seconds)
@@ -85,62 +77,9 @@ static int answer_errno(struct conn *c, const char *what, int r)
         return answer(c, 500, "the storage failed\n");
 }
 
-/* ---- the grant in a URL: /o/<object>?exp=<n>&max=<n>&sig=<hex>, exactly so ---- */
-
-/* Takes "key=value" up to the next '&' or the end from *text. */
-static const char *take_param(char **text, const char *key)
+static bool expired(uint64_t expires)
 {
-        size_t n = strlen(key);
-        char *value, *end;
-
-        if (strncmp(*text, key, n) != 0)
-                return NULL;
-        value = *text + n;
-        end = strchr(value, '&');
-        *text = end ? end + 1 : value + strlen(value);
-        if (end)
-                *end = 0;
-        return value;
-}
-
-static int grant_parse(struct http_span target, struct grant *ret)
-{
-        char text[TARGET_MAX];
-        struct grant g = {0};
-        const char *exp, *max, *sig;
-        char *query;
-
-        if (target.len >= sizeof(text) || target.len < 3 || memcmp(target.at, "/o/", 3) != 0)
-                return -EINVAL;
-        memcpy(text, target.at + 3, target.len - 3);
-        text[target.len - 3] = 0;
-        query = strchr(text, '?');
-        if (!query)
-                return -EINVAL;
-        *query++ = 0;
-        if (STR_SET(g.object, text) < 0 || blob_object_parse(text, &g.ref) < 0)
-                return -EINVAL;
-        exp = take_param(&query, "exp=");
-        max = exp ? take_param(&query, "max=") : NULL;
-        sig = max ? take_param(&query, "sig=") : NULL;
-        if (!sig || *query || num_parse_u64(exp, 1, INT64_MAX, &g.expires) < 0 ||
-            num_parse_u64(max, 0, INT64_MAX, &g.max_bytes) < 0 || STR_SET(g.sig, sig) < 0)
-                return -EINVAL;
-        *ret = g;
-        return 0;
-}
-
-static bool grant_signed(const struct conn *c, const struct grant *g, const char *op)
-{
-        char want[KEYS_HEX];
-
-        keys_storage(&c->site->keys, op, g->object, g->expires, g->max_bytes, want);
-        return keys_equal(want, g->sig);
-}
-
-static bool grant_expired(const struct grant *g)
-{
-        return utc_read().us / US_PER_S >= (int64_t)g->expires;
+        return utc_read().us / US_PER_S >= (int64_t)expires;
 }
 
 /* ---- PUT ---- */
@@ -165,6 +104,12 @@ static ssize_t body_read(struct conn *c, void *dst, size_t size)
         return n;
 }
 
+/* How much to move at a time: with a limit, others come in between. */
+static size_t piece(const struct conn *c, size_t most)
+{
+        return c->site->pace.rate > 0 ? MIN(most, (size_t)STORAGE_PACE_PIECE) : most;
+}
+
 /* The whole body into `fd`. 0; -ECONNRESET when the peer was gone or stalled; -errno of the disk.
  */
 static int body_store(struct conn *c, int fd, char ret_hex[static SHA256_HEX])
@@ -175,12 +120,13 @@ static int body_store(struct conn *c, int fd, char ret_hex[static SHA256_HEX])
         int r = hash ? 0 : -ENOMEM;
 
         while (r == 0 && c->body_left > 0) {
-                ssize_t n = body_read(c, chunk, sizeof(chunk));
+                ssize_t n = body_read(c, chunk, piece(c, sizeof(chunk)));
 
                 if (n <= 0) {
                         r = -ECONNRESET;
                         break;
                 }
+                storage_pace_take(&c->site->pace, (size_t)n);
                 sha256_update(hash, chunk, (size_t)n);
                 r = fd_write_all(fd, chunk, (size_t)n);
         }
@@ -193,8 +139,7 @@ static int body_store(struct conn *c, int fd, char ret_hex[static SHA256_HEX])
 }
 
 /* The body under its name: 0; 1 the hash does not fit; -errno. */
-static int put_upload(struct conn *c, const struct grant *g, struct objects_upload *u,
-                      const char *want)
+static int put_upload(struct conn *c, const struct storage_object *o, struct objects_upload *u)
 {
         char hex[SHA256_HEX];
         int r = 0;
@@ -203,39 +148,35 @@ static int put_upload(struct conn *c, const struct grant *g, struct objects_uplo
                 r = fd_write_all(c->fd, "HTTP/1.1 100 Continue\r\n\r\n", 25);
         if (r == 0)
                 r = body_store(c, u->fd, hex);
-        if (r == 0 && strcmp(hex, want) != 0)
+        if (r == 0 && strcmp(hex, o->sha256) != 0)
                 r = 1;
-        return r == 0 ? objects_commit(c->site->root_fd, u, &g->ref) : r;
+        return r == 0 ? objects_commit(c->site->root_fd, u, &o->ref) : r;
 }
 
-/* A header that stands exactly once, as 64 lower-case hex digits. */
-static int wanted_hash(const struct conn *c, char dst[static SHA256_HEX])
+/* The headers that were granted must be sent: what is sent to an S3 storage is signed. */
+static bool creates_only(const struct conn *c)
 {
-        uint8_t digest[SHA256_LEN];
         struct http_span value;
 
-        if (http_head_count(&c->head, "X-Content-Sha256") != 1 ||
-            !http_head_find(&c->head, "X-Content-Sha256", &value) || value.len != SHA256_HEX - 1)
-                return -EINVAL;
-        memcpy(dst, value.at, value.len);
-        dst[value.len] = 0;
-        return hex_decode(dst, digest, sizeof(digest));
+        return http_head_count(&c->head, "If-None-Match") == 1 &&
+               http_head_find(&c->head, "If-None-Match", &value) && http_span_is(value, "*");
 }
 
-static int put_object(struct conn *c, const struct grant *g)
+static int put_object(struct conn *c, const struct storage_object *o)
 {
         struct objects_upload u = {.fd = -1};
-        char want[SHA256_HEX];
         int there;
         int r;
 
         if (!c->head.has_content_length)
                 return answer(c, 411, "Content-Length is required\n");
-        if (c->body_left == 0 || wanted_hash(c, want) < 0)
-                return answer(c, 400, "a body and its X-Content-Sha256 are required\n");
-        if (c->body_left > g->max_bytes)
+        if (!creates_only(c))
+                return answer(c, 400, "the headers of the grant are required\n");
+        if (c->body_left > o->length)
                 return answer(c, 413, "larger than was granted\n");
-        there = objects_open(c->site->root_fd, &g->ref);
+        if (c->body_left < o->length)
+                return answer(c, 400, "shorter than was granted\n");
+        there = objects_open(c->site->root_fd, &o->ref);
         if (there >= 0) {
                 fd_close(there);
                 return answer_errno(c, "", -EEXIST);
@@ -243,7 +184,7 @@ static int put_object(struct conn *c, const struct grant *g)
         r = objects_begin(c->site->root_fd, c->body_left, &u);
         if (r < 0)
                 return answer_errno(c, "cannot begin an object", r);
-        r = put_upload(c, g, &u, want);
+        r = put_upload(c, o, &u);
         /* Who has the answer finds no trace of the upload beside the object. */
         objects_end(c->site->root_fd, &u);
         if (r == -ECONNRESET)
@@ -259,7 +200,7 @@ static int put_object(struct conn *c, const struct grant *g)
 static int send_file(struct conn *c, int fd, uint64_t length)
 {
         while (length > 0) {
-                ssize_t n = sendfile(c->fd, fd, NULL, (size_t)MIN(length, 1u << 20));
+                ssize_t n = sendfile(c->fd, fd, NULL, piece(c, (size_t)MIN(length, 1u << 20)));
 
                 if (n < 0 && errno == EINTR)
                         continue;
@@ -268,14 +209,15 @@ static int send_file(struct conn *c, int fd, uint64_t length)
                         c->keep = false;
                         return n < 0 ? -errno : -EIO;
                 }
+                storage_pace_take(&c->site->pace, (size_t)n);
                 length -= (uint64_t)n;
         }
         return 0;
 }
 
-static int get_object(struct conn *c, const struct grant *g, bool bare)
+static int get_object(struct conn *c, const struct storage_object *o, bool bare)
 {
-        AUTO_CLOSE fd = objects_open(c->site->root_fd, &g->ref);
+        AUTO_CLOSE fd = objects_open(c->site->root_fd, &o->ref);
         uint8_t digest[SHA256_LEN];
         char hex[SHA256_HEX];
         char more[128] = "";
@@ -306,21 +248,87 @@ static int serve_object(struct conn *c)
         bool put = http_span_is(c->head.method, "PUT");
         bool get = http_span_is(c->head.method, "GET");
         bool bare = http_span_is(c->head.method, "HEAD");
-        struct grant g;
+        struct storage_object o;
+        int r;
 
+        if (c->site->s3)
+                return answer(c, 404, "objects are in the bucket\n");
         if (!put && !get && !bare)
                 return answer(c, 405, "PUT, GET or HEAD\n");
-        if (grant_parse(c->head.target, &g) < 0)
+        r = storage_object_read(&c->site->keys, c->head.target, &o);
+        if (r == -EINVAL)
                 return answer(c, 404, "not the address of an object\n");
         /* Who may write an object may also ask whether it is there. */
-        if (!((get || bare) && grant_signed(c, &g, "get")) &&
-            !((put || bare) && grant_signed(c, &g, "put")))
+        if (r < 0 || (put && o.op != BLOB_OP_PUT) || (get && o.op != BLOB_OP_GET))
                 return answer(c, 403, "bad signature\n");
-        if (grant_expired(&g))
+        if (expired(o.expires))
                 return answer(c, 403, "expired\n");
-        if (put)
-                return put_object(c, &g);
-        return get_object(c, &g, bare);
+        return put ? put_object(c, &o) : get_object(c, &o, bare);
+}
+
+/* The whole body of a small request. 0, -ECONNRESET, -ENOMEM. */
+static int body_collect(struct conn *c, struct buf *ret)
+{
+        int r = 0;
+
+        if (c->head.expect_continue)
+                r = fd_write_all(c->fd, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+        while (r == 0 && c->body_left > 0) {
+                uint8_t chunk[4096];
+                ssize_t n = body_read(c, chunk, sizeof(chunk));
+
+                r = n <= 0 ? -ECONNRESET : buf_append(ret, chunk, (size_t)n);
+        }
+        return r;
+}
+
+static int grants_answer(struct conn *c, const struct storage_grant *g, const char *base)
+{
+        AUTO_BUF body = BUF_INIT(BLOB_GRANT_REQUEST_MAX);
+        AUTO_BUF json = BUF_INIT(BLOB_GRANT_ANSWER_MAX);
+        char reason[STORAGE_REASON_SIZE] = "";
+        char text[STORAGE_REASON_SIZE + 2];
+        int r = body_collect(c, &body);
+
+        if (r == 0 && c->site->s3)
+                r = s3_grants(c->site->s3, g, body.data, body.len, &json, reason);
+        else if (r == 0)
+                r = storage_grants_local(&c->site->keys, base, g, body.data, body.len, &json,
+                                         reason);
+        if (r == -ECONNRESET)
+                return r;
+        if (r < 0)
+                return answer_errno(c, "cannot grant", r);
+        if (r > 0) {
+                (void)snprintf(text, sizeof(text), "%s\n", reason);
+                return answer(c, (uint16_t)r, text);
+        }
+        r = answer_head(c, 200, json.len, "Content-Type: application/json\r\n");
+        return r == 0 ? fd_write_all(c->fd, json.data, json.len) : r;
+}
+
+/* Addresses are those by which this server was reached. */
+static int serve_grant(struct conn *c)
+{
+        struct storage_grant g;
+        char base[300];
+        int r;
+
+        if (!http_span_is(c->head.method, "POST"))
+                return answer(c, 405, "POST\n");
+        r = storage_grant_read(&c->site->keys, c->head.target, &g);
+        if (r == -EINVAL)
+                return answer(c, 404, "not the address of a grant\n");
+        if (r < 0)
+                return answer(c, 403, "the signature of the grant is wrong\n");
+        if (expired(g.expires))
+                return answer(c, 403, "the grant has expired\n");
+        if (c->body_left > BLOB_GRANT_REQUEST_MAX)
+                return answer(c, 413, "too many objects in one request\n");
+        if (c->head.host.len > sizeof(base) - 8)
+                return answer(c, 400, "the address in Host is not one\n");
+        (void)snprintf(base, sizeof(base), "http://%.*s", (int)c->head.host.len, c->head.host.at);
+        return grants_answer(c, &g, base);
 }
 
 static int serve_request(struct conn *c)
@@ -333,7 +341,7 @@ static int serve_request(struct conn *c)
                 return answer(c, 411, "Content-Length is required\n");
         if (http_span_is(h->target, "/healthz"))
                 return answer(c, 200, "ok\n");
-        return serve_object(c);
+        return http_span_starts(h->target, "/g/") ? serve_grant(c) : serve_object(c);
 }
 
 /* The next head. 0; HTTP_REFUSED; -errno or -ECONNRESET: nothing more to do. */
@@ -372,7 +380,7 @@ static void linger(struct conn *c)
                 ;
 }
 
-void storage_http_serve(const struct storage_site *site, int fd)
+void storage_http_serve(struct storage_site *site, int fd)
 {
         struct conn c = {.site = site, .fd = fd, .keep = true, .in = BUF_INIT(2 * HTTP_HEAD_MAX)};
         int r = 0;

@@ -48,12 +48,12 @@ static bool code_valid(const char *s)
 
 /* ---- reading ---- */
 
-static int parse_object(const void *data, size_t len, cJSON **ret_json)
+static int parse_object(const void *data, size_t len, size_t max, cJSON **ret_json)
 {
         const char *end = NULL;
         cJSON *json;
 
-        if (len == 0 || len > BLOB_REQUEST_MAX)
+        if (len == 0 || len > max)
                 return -EBADMSG;
         json = cJSON_ParseWithLengthOpts(data, len, &end, false);
         while (json && end < (const char *)data + len && strchr(" \t\r\n", *end) && *end)
@@ -183,31 +183,64 @@ static bool add_message(cJSON *json, const char *message)
         return add_text(json, "message", NULL, clean);
 }
 
-static int print_object(const cJSON *json, bool complete, struct buf *b)
+static int print_object(const cJSON *json, bool complete, size_t max, struct buf *b)
 {
         char *text = complete ? cJSON_PrintUnformatted(json) : NULL;
         int r;
 
         if (!text)
                 return complete ? -ENOMEM : -EINVAL;
-        r = strlen(text) > BLOB_REQUEST_MAX ? -ENOBUFS : buf_append_str(b, text);
+        r = strlen(text) > max ? -ENOBUFS : buf_append_str(b, text);
         cJSON_free(text);
         return r;
+}
+
+/* ---- grants ---- */
+
+static int read_grants(const cJSON *json, struct blob_grants *g)
+{
+        const cJSON *urls = member(json, "grants");
+        const cJSON *item;
+
+        if (!cJSON_IsArray(urls) || cJSON_GetArraySize(urls) < 1 ||
+            cJSON_GetArraySize(urls) > BLOB_GRANTS_MAX)
+                return -EBADMSG;
+        cJSON_ArrayForEach(item, urls)
+        {
+                if (!cJSON_IsString(item) || !url_valid(item->valuestring) ||
+                    STR_SET(g->url[g->n], item->valuestring) < 0)
+                        return -EBADMSG;
+                g->n++;
+        }
+        return 0;
+}
+
+static bool add_string(cJSON *array, const char *value)
+{
+        cJSON *item = cJSON_CreateString(value);
+
+        return item && cJSON_AddItemToArray(array, item);
+}
+
+static bool add_grants(cJSON *json, const struct blob_grants *g)
+{
+        cJSON *urls = cJSON_AddArrayToObject(json, "grants");
+        bool ok = urls && g->n >= 1 && g->n <= BLOB_GRANTS_MAX;
+
+        for (uint32_t i = 0; ok && i < g->n; i++)
+                ok = url_valid(g->url[i]) && add_string(urls, g->url[i]);
+        return ok;
 }
 
 /* ---- restore request ---- */
 
 static int read_restore_save(const cJSON *json, struct blob_restore_save *save)
 {
-        const cJSON *manifest = member(json, "manifest");
-
         TRY(read_u64(json, "generation", 1, &save->generation));
         TRY(read_u64(json, "seq", 1, &save->seq));
-        READ_TEXT(manifest, "url", url_valid, save->manifest_url);
-        TRY(read_u64(manifest, "length", 1, &save->manifest_length));
-        READ_TEXT(manifest, "sha256", sha256_valid, save->manifest_sha256);
-        READ_TEXT(member(json, "data"), "url", url_valid, save->data_url);
-        return save->manifest_length <= BLOB_MANIFEST_MAX ? 0 : -EBADMSG;
+        TRY(read_u64(json, "length", 1, &save->length));
+        READ_TEXT(json, "sha256", sha256_valid, save->sha256);
+        return save->length <= BLOB_MANIFEST_MAX ? 0 : -EBADMSG;
 }
 
 static int read_restore_request(const cJSON *json, struct blob_restore_request *q)
@@ -217,6 +250,7 @@ static int read_restore_request(const cJSON *json, struct blob_restore_request *
 
         READ_TEXT(json, "workspace", blob_workspace_valid, q->workspace);
         TRY(read_u64(json, "generation", 1, &q->generation));
+        TRY(read_grants(json, &q->grants));
         if (!cJSON_IsArray(saves) || cJSON_GetArraySize(saves) > BLOB_SAVES_MAX)
                 return -EBADMSG;
         cJSON_ArrayForEach(item, saves) TRY(read_restore_save(item, &q->saves[q->n_saves++]));
@@ -229,7 +263,7 @@ int blob_restore_request_decode(const void *data, size_t len,
         struct blob_restore_request q = {0};
         AUTO_JSON *json = NULL;
 
-        TRY(parse_object(data, len, &json));
+        TRY(parse_object(data, len, BLOB_REQUEST_MAX, &json));
         TRY(read_restore_request(json, &q));
         *ret_request = q;
         return 0;
@@ -238,21 +272,13 @@ int blob_restore_request_decode(const void *data, size_t len,
 static bool add_restore_save(cJSON *saves, const struct blob_restore_save *save)
 {
         cJSON *json = cJSON_CreateObject();
-        cJSON *manifest, *data;
 
         if (!json || !cJSON_AddItemToArray(saves, json))
                 return false;
-        if (save->generation < 1 || save->seq < 1 || save->manifest_length < 1 ||
-            save->manifest_length > BLOB_MANIFEST_MAX)
-                return false;
-        manifest = cJSON_AddObjectToObject(json, "manifest");
-        data = cJSON_AddObjectToObject(json, "data");
-        return manifest && data && add_u64(json, "generation", save->generation) &&
-               add_u64(json, "seq", save->seq) &&
-               add_text(manifest, "url", url_valid, save->manifest_url) &&
-               add_u64(manifest, "length", save->manifest_length) &&
-               add_text(manifest, "sha256", sha256_valid, save->manifest_sha256) &&
-               add_text(data, "url", url_valid, save->data_url);
+        return save->generation >= 1 && save->seq >= 1 && save->length >= 1 &&
+               save->length <= BLOB_MANIFEST_MAX && add_u64(json, "generation", save->generation) &&
+               add_u64(json, "seq", save->seq) && add_u64(json, "length", save->length) &&
+               add_text(json, "sha256", sha256_valid, save->sha256);
 }
 
 int blob_restore_request_encode(const struct blob_restore_request *q, struct buf *b)
@@ -264,11 +290,11 @@ int blob_restore_request_encode(const struct blob_restore_request *q, struct buf
         if (q->n_saves > BLOB_SAVES_MAX || q->generation < 1)
                 return -EINVAL;
         ok = add_text(json, "workspace", blob_workspace_valid, q->workspace) &&
-             add_u64(json, "generation", q->generation);
+             add_u64(json, "generation", q->generation) && add_grants(json, &q->grants);
         saves = cJSON_AddArrayToObject(json, "saves");
         for (uint32_t i = 0; ok && saves && i < q->n_saves; i++)
                 ok = add_restore_save(saves, &q->saves[i]);
-        return print_object(json, ok && saves, b);
+        return print_object(json, ok && saves, BLOB_REQUEST_MAX, b);
 }
 
 /* ---- save request ---- */
@@ -278,8 +304,7 @@ static int read_save_request(const cJSON *json, struct blob_save_request *q)
         READ_TEXT(json, "workspace", blob_workspace_valid, q->workspace);
         TRY(read_u64(json, "generation", 1, &q->generation));
         TRY(read_u64(json, "seq", 1, &q->seq));
-        READ_TEXT(member(json, "manifest"), "url", url_valid, q->manifest_url);
-        READ_TEXT(member(json, "data"), "url", url_valid, q->data_url);
+        TRY(read_grants(json, &q->grants));
         TRY(read_u64(json, "max_bytes", 1, &q->max_bytes));
         return read_u64_optional(json, "committed_seq", &q->committed_seq);
 }
@@ -289,7 +314,7 @@ int blob_save_request_decode(const void *data, size_t len, struct blob_save_requ
         struct blob_save_request q = {0};
         AUTO_JSON *json = NULL;
 
-        TRY(parse_object(data, len, &json));
+        TRY(parse_object(data, len, BLOB_SAVE_REQUEST_MAX, &json));
         TRY(read_save_request(json, &q));
         *ret_request = q;
         return 0;
@@ -298,19 +323,15 @@ int blob_save_request_decode(const void *data, size_t len, struct blob_save_requ
 int blob_save_request_encode(const struct blob_save_request *q, struct buf *b)
 {
         AUTO_JSON *json = cJSON_CreateObject();
-        cJSON *manifest = cJSON_AddObjectToObject(json, "manifest");
-        cJSON *data = cJSON_AddObjectToObject(json, "data");
         bool ok;
 
         if (q->generation < 1 || q->seq < 1 || q->max_bytes < 1)
                 return -EINVAL;
         ok = add_text(json, "workspace", blob_workspace_valid, q->workspace) &&
              add_u64(json, "generation", q->generation) && add_u64(json, "seq", q->seq) &&
-             add_text(manifest, "url", url_valid, q->manifest_url) &&
-             add_text(data, "url", url_valid, q->data_url) &&
-             add_u64(json, "max_bytes", q->max_bytes) &&
+             add_grants(json, &q->grants) && add_u64(json, "max_bytes", q->max_bytes) &&
              (q->committed_seq == 0 || add_u64(json, "committed_seq", q->committed_seq));
-        return print_object(json, ok, b);
+        return print_object(json, ok, BLOB_SAVE_REQUEST_MAX, b);
 }
 
 int blob_save_request_set_committed(const void *data, size_t len, uint64_t committed_seq,
@@ -336,7 +357,7 @@ static int read_save_ok(const cJSON *json, struct blob_save_result *s)
         if (s->unchanged)
                 return 0;
         TRY(read_u64(json, "length", 1, &s->length));
-        TRY(read_u64(json, "data_length", 1, &s->data_length));
+        TRY(read_u64(json, "data_length", 0, &s->data_length));
         READ_TEXT(json, "sha256", sha256_valid, s->sha256);
         return s->length <= BLOB_MANIFEST_MAX ? 0 : -EBADMSG;
 }
@@ -357,7 +378,7 @@ int blob_save_result_decode(const void *data, size_t len, struct blob_save_resul
         struct blob_save_result s = {0};
         AUTO_JSON *json = NULL;
 
-        TRY(parse_object(data, len, &json));
+        TRY(parse_object(data, len, BLOB_REQUEST_MAX, &json));
         TRY(read_save_result(json, &s));
         *ret_result = s;
         return 0;
@@ -371,7 +392,7 @@ static bool add_save_ok(cJSON *json, const struct blob_save_result *s)
 
         if (!ok || s->unchanged)
                 return ok;
-        return s->length >= 1 && s->length <= BLOB_MANIFEST_MAX && s->data_length >= 1 &&
+        return s->length >= 1 && s->length <= BLOB_MANIFEST_MAX &&
                add_u64(json, "length", s->length) && add_u64(json, "data_length", s->data_length) &&
                add_text(json, "sha256", sha256_valid, s->sha256);
 }
@@ -387,7 +408,7 @@ int blob_save_result_encode(const struct blob_save_result *s, struct buf *b)
         else if (ok)
                 ok = add_text(json, "code", code_valid, s->code) &&
                      add_bool(json, "retry", s->retry);
-        return print_object(json, ok, b);
+        return print_object(json, ok, BLOB_REQUEST_MAX, b);
 }
 
 /* ---- restore result ---- */
@@ -405,6 +426,8 @@ static int read_restore_result(const cJSON *json, struct blob_restore_result *s)
         TRY(read_u64(json, "files", 0, &s->files));
         TRY(read_u64(json, "bytes", 0, &s->bytes));
         TRY(read_u64(json, "ms", 0, &s->ms));
+        TRY(read_u64_optional(json, "left", &s->left));
+        TRY(read_u64_optional(json, "at_ms", &s->at_ms));
         return read_bool(json, "fell_back", &s->fell_back);
 }
 
@@ -413,7 +436,7 @@ int blob_restore_result_decode(const void *data, size_t len, struct blob_restore
         struct blob_restore_result s = {0};
         AUTO_JSON *json = NULL;
 
-        TRY(parse_object(data, len, &json));
+        TRY(parse_object(data, len, BLOB_REQUEST_MAX, &json));
         TRY(read_restore_result(json, &s));
         *ret_result = s;
         return 0;
@@ -429,81 +452,195 @@ int blob_restore_result_encode(const struct blob_restore_result *s, struct buf *
         else if (ok)
                 ok = add_u64(json, "generation", s->generation) && add_u64(json, "seq", s->seq) &&
                      add_u64(json, "files", s->files) && add_u64(json, "bytes", s->bytes) &&
-                     add_u64(json, "ms", s->ms) && add_bool(json, "fell_back", s->fell_back);
-        return print_object(json, ok, b);
+                     add_u64(json, "ms", s->ms) && add_u64(json, "left", s->left) &&
+                     (s->at_ms == 0 || add_u64(json, "at_ms", s->at_ms)) &&
+                     add_bool(json, "fell_back", s->fell_back);
+        return print_object(json, ok, BLOB_REQUEST_MAX, b);
 }
 
-/* ---- manifest ---- */
+/* ---- grant request ---- */
 
-static int read_manifest(const cJSON *json, struct blob_manifest *m)
+static bool name_ok(const char *s)
 {
-        const cJSON *data = member(json, "data");
-        uint64_t format = 0;
+        return s[0] && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-./") == strlen(s);
+}
 
-        TRY(read_u64(json, "format", 1, &format));
-        if (format > BLOB_FORMAT)
-                return -EBADMSG;
-        m->format = (uint32_t)format;
-        READ_TEXT(json, "workspace", blob_workspace_valid, m->workspace);
-        TRY(read_u64(json, "generation", 1, &m->generation));
-        TRY(read_u64(json, "seq", 1, &m->seq));
-        TRY(read_u64(json, "at", 0, &m->at_ms));
-        TRY(read_u64(data, "length", 1, &m->data_length));
-        READ_TEXT(data, "sha256", sha256_valid, m->data_sha256);
-        TRY(read_u64(json, "files", 0, &m->files));
-        TRY(read_u64(json, "bytes", 0, &m->bytes));
-        READ_TEXT(json, "fingerprint", sha256_valid, m->fingerprint);
+static int read_grant_object(const cJSON *json, enum blob_op op, struct blob_grant_object *o)
+{
+        READ_TEXT(json, "name", name_ok, o->name);
+        if (op == BLOB_OP_GET)
+                return 0;
+        TRY(read_u64(json, "length", 1, &o->length));
+        READ_TEXT(json, "sha256", sha256_valid, o->sha256);
         return 0;
 }
 
-int blob_manifest_decode(const void *data, size_t len, struct blob_manifest *ret_manifest)
+int blob_grant_request_decode(const void *data, size_t len, enum blob_op op,
+                              struct blob_grant_request *ret_request)
 {
-        struct blob_manifest m = {0};
+        struct blob_grant_request q = {0};
         AUTO_JSON *json = NULL;
+        const cJSON *objects, *item;
 
-        if (len > BLOB_MANIFEST_MAX)
+        TRY(parse_object(data, len, BLOB_GRANT_REQUEST_MAX, &json));
+        objects = member(json, "objects");
+        if (!cJSON_IsArray(objects) || cJSON_GetArraySize(objects) < 1 ||
+            cJSON_GetArraySize(objects) > BLOB_GRANT_OBJECTS_MAX)
                 return -EBADMSG;
-        TRY(parse_object(data, len, &json));
-        TRY(read_manifest(json, &m));
-        *ret_manifest = m;
+        cJSON_ArrayForEach(item, objects)
+                TRY(read_grant_object(item, op, &q.objects[q.n_objects++]));
+        *ret_request = q;
         return 0;
 }
 
-int blob_manifest_encode(const struct blob_manifest *m, struct buf *b)
+int blob_grant_request_encode(const struct blob_grant_request *q, enum blob_op op, struct buf *b)
 {
         AUTO_JSON *json = cJSON_CreateObject();
-        cJSON *data;
-        bool ok;
+        cJSON *objects = cJSON_AddArrayToObject(json, "objects");
+        bool ok = objects && q->n_objects >= 1 && q->n_objects <= BLOB_GRANT_OBJECTS_MAX;
 
-        if (m->format < 1 || m->format > BLOB_FORMAT || m->generation < 1 || m->seq < 1 ||
-            m->data_length < 1)
-                return -EINVAL;
-        ok = add_u64(json, "format", m->format) &&
-             add_text(json, "workspace", blob_workspace_valid, m->workspace) &&
-             add_u64(json, "generation", m->generation) && add_u64(json, "seq", m->seq) &&
-             add_u64(json, "at", m->at_ms);
-        data = cJSON_AddObjectToObject(json, "data");
-        ok = ok && add_u64(data, "length", m->data_length) &&
-             add_text(data, "sha256", sha256_valid, m->data_sha256) &&
-             add_u64(json, "files", m->files) && add_u64(json, "bytes", m->bytes) &&
-             add_text(json, "fingerprint", sha256_valid, m->fingerprint);
-        return print_object(json, ok, b);
+        for (uint32_t i = 0; ok && i < q->n_objects; i++) {
+                const struct blob_grant_object *o = &q->objects[i];
+                cJSON *item = cJSON_CreateObject();
+
+                ok = item && cJSON_AddItemToArray(objects, item) &&
+                     add_text(item, "name", name_ok, o->name) &&
+                     (op == BLOB_OP_GET || (o->length >= 1 && add_u64(item, "length", o->length) &&
+                                            add_text(item, "sha256", sha256_valid, o->sha256)));
+        }
+        return print_object(json, ok, BLOB_GRANT_REQUEST_MAX, b);
+}
+
+/* ---- grant answer ---- */
+
+/* "Name: value", so that nothing else can be put into a request with it. */
+static bool header_valid(const char *s)
+{
+        const char *colon = strstr(s, ": ");
+
+        if (!colon || colon == s || strlen(s) >= BLOB_HEADER_SIZE)
+                return false;
+        for (; *s; s++) {
+                if ((s < colon && (*s == ':' || *s == ' ')) || *s < 0x20 || *s > 0x7e)
+                        return false;
+        }
+        return true;
+}
+
+static int read_address(const cJSON *json, struct blob_address *a)
+{
+        const cJSON *url = member(json, "url");
+        const cJSON *headers = member(json, "headers");
+        const cJSON *item;
+
+        if (!cJSON_IsString(url) || !url_valid(url->valuestring) ||
+            strlen(url->valuestring) >= BLOB_URL_SIZE || !cJSON_IsArray(headers) ||
+            cJSON_GetArraySize(headers) > BLOB_GRANT_HEADERS_MAX)
+                return -EBADMSG;
+        a->url = url->valuestring;
+        cJSON_ArrayForEach(item, headers)
+        {
+                if (!cJSON_IsString(item) || !header_valid(item->valuestring))
+                        return -EBADMSG;
+                a->headers[a->n_headers++] = item->valuestring;
+        }
+        return 0;
+}
+
+static int read_granted(const cJSON *json, struct blob_granted *g)
+{
+        const cJSON *name = member(json, "name");
+        const cJSON *check = member(json, "check");
+
+        if (!cJSON_IsString(name) || !name_ok(name->valuestring) ||
+            strlen(name->valuestring) >= BLOB_OBJECT_SIZE)
+                return -EBADMSG;
+        g->name = name->valuestring;
+        TRY(read_address(json, &g->at));
+        return check ? read_address(check, &g->check) : 0;
+}
+
+int blob_grant_answer_decode(const void *data, size_t len, struct blob_grant_answer *ret_answer)
+{
+        struct blob_grant_answer a = {0};
+        AUTO_JSON *json = NULL;
+        const cJSON *objects, *item;
+
+        TRY(parse_object(data, len, BLOB_GRANT_ANSWER_MAX, &json));
+        objects = member(json, "objects");
+        if (!cJSON_IsArray(objects) || cJSON_GetArraySize(objects) > BLOB_GRANT_OBJECTS_MAX)
+                return -EBADMSG;
+        cJSON_ArrayForEach(item, objects) TRY(read_granted(item, &a.objects[a.n_objects++]));
+        a.tree_ = STEAL(json, NULL);
+        *ret_answer = a;
+        return 0;
+}
+
+static bool add_address(cJSON *json, const struct blob_address *a)
+{
+        cJSON *headers;
+        bool ok = a->n_headers <= BLOB_GRANT_HEADERS_MAX && strlen(a->url) < BLOB_URL_SIZE &&
+                  add_text(json, "url", url_valid, a->url);
+
+        headers = cJSON_AddArrayToObject(json, "headers");
+        for (uint32_t i = 0; ok && headers && i < a->n_headers; i++)
+                ok = header_valid(a->headers[i]) && add_string(headers, a->headers[i]);
+        return ok && headers;
+}
+
+static bool add_granted(cJSON *objects, const struct blob_granted *g)
+{
+        cJSON *json = cJSON_CreateObject();
+        cJSON *check;
+
+        if (!json || !cJSON_AddItemToArray(objects, json))
+                return false;
+        if (!add_text(json, "name", name_ok, g->name) || !add_address(json, &g->at))
+                return false;
+        if (!g->check.url)
+                return true;
+        check = cJSON_AddObjectToObject(json, "check");
+        return check && add_address(check, &g->check);
+}
+
+int blob_grant_answer_encode(const struct blob_grant_answer *a, struct buf *b)
+{
+        AUTO_JSON *json = cJSON_CreateObject();
+        cJSON *objects = cJSON_AddArrayToObject(json, "objects");
+        bool ok = objects && a->n_objects <= BLOB_GRANT_OBJECTS_MAX;
+
+        for (uint32_t i = 0; ok && i < a->n_objects; i++)
+                ok = add_granted(objects, &a->objects[i]);
+        return print_object(json, ok, BLOB_GRANT_ANSWER_MAX, b);
+}
+
+void blob_grant_answer_deinit(struct blob_grant_answer *a)
+{
+        cJSON_Delete(a->tree_);
+        *a = (struct blob_grant_answer){0};
 }
 
 /* ---- object names ---- */
 
-static const char *const object_files[] = {
-        [BLOB_OBJECT_DATA] = "data.tar.zst",
-        [BLOB_OBJECT_MANIFEST] = "manifest.json",
-};
+#define MANIFEST_FILE "manifest.mtree.zst"
 
-int blob_object_name(const char *workspace, uint64_t generation, uint64_t seq,
-                     enum blob_object which, char ret_name[static BLOB_OBJECT_SIZE])
+int blob_object_name(const struct blob_object_ref *ref, char ret_name[static BLOB_OBJECT_SIZE])
 {
-        if (!blob_workspace_valid(workspace) || generation < 1 || seq < 1)
+        int n;
+
+        if (!blob_workspace_valid(ref->workspace) || ref->generation < 1 || ref->seq < 1 ||
+            ref->generation > INTEGER_MAX || ref->seq > INTEGER_MAX)
                 return -EINVAL;
-        (void)snprintf(ret_name, BLOB_OBJECT_SIZE, "%s/%" PRIu64 "-%" PRIu64 "/%s", workspace,
-                       generation, seq, object_files[which]);
+        if (ref->which == BLOB_OBJECT_PART &&
+            (ref->archive >= BLOB_ARCHIVES_MAX || ref->part >= BLOB_PARTS_MAX))
+                return -EINVAL;
+        n = snprintf(ret_name, BLOB_OBJECT_SIZE, "%s/%" PRIu64 "-%" PRIu64 "/", ref->workspace,
+                     ref->generation, ref->seq);
+        if (ref->which == BLOB_OBJECT_MANIFEST)
+                (void)snprintf(ret_name + n, BLOB_OBJECT_SIZE - (size_t)n, MANIFEST_FILE);
+        else
+                (void)snprintf(ret_name + n, BLOB_OBJECT_SIZE - (size_t)n, "%u-%05u.tar.zst",
+                               ref->archive, ref->part);
         return 0;
 }
 
@@ -534,6 +671,28 @@ int blob_save_parse(const char *text, uint64_t *ret_generation, uint64_t *ret_se
         return 0;
 }
 
+int blob_file_parse(const char *file, struct blob_object_ref *ref)
+{
+        char digits[6] = "";
+
+        if (strcmp(file, MANIFEST_FILE) == 0) {
+                ref->which = BLOB_OBJECT_MANIFEST;
+                ref->archive = ref->part = 0;
+                return 0;
+        }
+        if (strlen(file) != 15 || file[0] < '0' || file[0] >= '0' + BLOB_ARCHIVES_MAX ||
+            file[1] != '-' || strspn(file + 2, "0123456789") != 5 ||
+            strcmp(file + 7, ".tar.zst") != 0)
+                return -EINVAL;
+        memcpy(digits, file + 2, 5);
+        ref->which = BLOB_OBJECT_PART;
+        ref->archive = (uint32_t)(file[0] - '0');
+        ref->part = 0;
+        for (const char *p = digits; *p; p++)
+                ref->part = 10 * ref->part + (uint32_t)(*p - '0');
+        return 0;
+}
+
 int blob_object_parse(const char *name, struct blob_object_ref *ret_ref)
 {
         struct blob_object_ref ref = {0};
@@ -551,12 +710,7 @@ int blob_object_parse(const char *name, struct blob_object_ref *ret_ref)
         if (!blob_workspace_valid(copy) || STR_SET(ref.workspace, copy) < 0)
                 return -EINVAL;
         TRY(blob_save_parse(save, &ref.generation, &ref.seq));
-        for (size_t i = 0; i < ARRAY_LEN(object_files); i++) {
-                if (strcmp(file, object_files[i]) != 0)
-                        continue;
-                ref.which = (enum blob_object)i;
-                *ret_ref = ref;
-                return 0;
-        }
-        return -EINVAL;
+        TRY(blob_file_parse(file, &ref));
+        *ret_ref = ref;
+        return 0;
 }

@@ -169,6 +169,41 @@ uint32_t core_place(const struct core *c, const char *workspace)
         return i < ROWS_MAX && str_starts(c->ws[i].key.user_id, "waits") ? 3 : 0;
 }
 
+/* Whoever's name begins with "stops" is seventh of those that wait to be stopped. */
+bool core_stop(const struct core *c, const char *workspace, mono_t now, struct core_stop *ret_stop)
+{
+        size_t i = index_of(c, workspace);
+
+        (void)now;
+        if (i >= ROWS_MAX || !str_starts(c->ws[i].key.user_id, "stops"))
+                return false;
+        *ret_stop = (struct core_stop){.kind = STOP_IDLE,
+                                       .place = 7,
+                                       .eta_ms = 90000,
+                                       .why = "as many are saved at once as storage bears"};
+        return true;
+}
+
+void core_stops(const struct core *c, mono_t now, struct core_stops *ret_stops)
+{
+        struct core_stop one;
+        bool any = false;
+
+        for (size_t i = 0; i < ROWS_MAX; i++)
+                any |= c->ws[i].id[0] && core_stop(c, c->ws[i].id, now, &one);
+        *ret_stops = (struct core_stops){.save_ms = -1, .bytes_s = -1};
+        if (!any)
+                return;
+        *ret_stops = (struct core_stops){.parallel = 32,
+                                         .under_way = 32,
+                                         .waiting = 968,
+                                         .eta_ms = 260000,
+                                         .save_ms = 8100,
+                                         .bytes_s = 19800000,
+                                         .saved = 5,
+                                         .bytes = 25000000};
+}
+
 /* It has no timetable: tests/timetable has. */
 const struct core_timetable *core_timetable(const struct core *c)
 {
@@ -525,6 +560,9 @@ static bool evidence_on(struct shell *s, size_t i, const char *verb, const char 
 
         if (strcmp(verb, "unknown") == 0)
                 return num_parse_u64(word, 0, 1000000, &live->unknown) == 0;
+        if (strcmp(verb, "restore") == 0)
+                return rest && num_parse_u64(word, 0, UINT32_MAX, &live->restore_done) == 0 &&
+                       num_parse_u64(rest, 0, UINT32_MAX, &live->restore_total) == 0;
         if (strcmp(verb, "confidence") == 0) {
                 STR_CUT(live->confidence, word);
                 return true;

@@ -72,8 +72,8 @@ static void fill_claim(struct wire_claim *c)
                 struct wire_save *s = &c->saves[c->n_saves];
 
                 q.seq = s->seq = c->n_saves + 1;
-                CHECK_INT(STR_SET(q.manifest_url, "http://127.0.0.1:1/o/m"), 0);
-                CHECK_INT(STR_SET(q.data_url, "http://127.0.0.1:1/o/d"), 0);
+                q.grants.n = 1;
+                CHECK_INT(STR_SET(q.grants.url[0], "http://127.0.0.1:1/g/x"), 0);
                 buf_clear(&b);
                 CHECK_INT(blob_save_request_encode(&q, &b), 0);
                 CHECK_INT(buf_terminate(&b), 0);

@@ -7,9 +7,11 @@ import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import tempfile
 import time
+import urllib.error
 import urllib.request
 
 STUDENT = 61234 if os.geteuid() == 0 else os.geteuid()
@@ -119,7 +121,6 @@ class Bench:
         self.worker = shutil.copy(os.path.join(bin_dir, worker), self.dir)
         self.root = os.path.join(self.dir, "storage")
         self.key = os.path.join(self.dir, "master.key")
-        self.run_dir = os.path.join(self.dir, "run")
         self.profile = os.path.join(self.dir, "profile.json")
         with open(self.key, "wb") as f:
             f.write(os.urandom(32))
@@ -129,8 +130,6 @@ class Bench:
         self.server = None
         self.port = free_port()
         self.n_homes = 0
-        self.make_dir("run")
-        self.make_dir("run/save")
 
     def set_profile(self, profile):
         with open(self.profile, "w") as f:
@@ -141,8 +140,11 @@ class Bench:
         self.stop_server()
         for mount in reversed(self.mounts):
             subprocess.run(["umount", mount], check=True)
+        if os.environ.get("SAVE_KEEP"):
+            print(f"kept: {self.dir}", flush=True)
+            return
         subprocess.run(["chmod", "-R", "u+rwx", self.dir], stderr=subprocess.DEVNULL)
-        shutil.rmtree(self.dir, ignore_errors=True)
+        subprocess.run(["rm", "-rf", self.dir])
 
     def make_dir(self, name, mode=0o700):
         path = os.path.join(self.dir, name)
@@ -162,10 +164,12 @@ class Bench:
 
     # ---- the server ----
 
-    def start_server(self):
+    def start_server(self, options=(), env=None):
+        """On the folder, or on what the options name."""
+        root = [] if "--s3" in options else ["--root", self.root]
         self.server = subprocess.Popen(
-            [self.tool, "storage", "--listen", f"127.0.0.1:{self.port}", "--root", self.root,
-             "--key-file", self.key])
+            [self.tool, "storage", "--listen", f"127.0.0.1:{self.port}", *root,
+             "--key-file", self.key, *options], env=env)
         wait_until("the storage answers", self.answers)
 
     def answers(self):
@@ -181,20 +185,38 @@ class Bench:
             self.server.wait()
             self.server = None
 
-    def url(self, op, obj, expires=None, max_bytes=0):
+    def grant(self, op, generation, seq=0, expires=None, max_bytes=0):
+        """The address where objects are granted."""
         expires = int(time.time()) + 3600 if expires is None else expires
-        sig = subprocess.run([self.tool, "sign", self.key, op, obj, str(expires), str(max_bytes)],
-                             check=True, capture_output=True, text=True).stdout.strip()
-        return f"http://127.0.0.1:{self.port}/o/{obj}?exp={expires}&max={max_bytes}&sig={sig}"
+        path = subprocess.run([self.tool, "grant", self.key, op, WORKSPACE, str(generation),
+                               str(seq), str(expires), str(max_bytes)],
+                              check=True, capture_output=True, text=True).stdout.strip()
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def granted(self, url, objects):
+        """What the storage answers to a request for these: (status, document or text)."""
+        request = urllib.request.Request(url, json.dumps({"objects": objects}).encode())
+        try:
+            with urllib.request.urlopen(request, timeout=10) as reply:
+                return reply.status, json.load(reply)["objects"]
+        except urllib.error.HTTPError as e:
+            return e.code, e.read().decode()
 
     @staticmethod
     def object(generation, seq, name):
         return f"{WORKSPACE}/{generation}-{seq}/{name}"
 
-    def object_path(self, generation, seq, name="data.tar.zst"):
+    def object_path(self, generation, seq, name="0-00000.tar.zst"):
         return os.path.join(self.root, self.object(generation, seq, name))
 
     # ---- the roles ----
+
+    def life(self, home):
+        """The private folder of the task that has this home."""
+        return self.make_dir("run-" + os.path.basename(home))
+
+    def scratch(self, home):
+        return self.make_dir("run-" + os.path.basename(home) + "/save")
 
     def start(self, args, request, home, run_dir=None, env=None):
         """The role with its request and result descriptors. Returns (process, result fd)."""
@@ -212,7 +234,7 @@ class Bench:
             os.dup2(b, 8)
             drop()
 
-        environ = {"WS_HOME": home, "WS_RUN_DIR": run_dir or self.run_dir,
+        environ = {"WS_HOME": home, "WS_RUN_DIR": run_dir or self.life(home),
                    "WS_PROFILE": self.profile, "WS_WORKSPACE": os.path.join(home, "workspace")}
         environ.update(env or {})
         p = subprocess.Popen([self.worker] + args, env=environ, preexec_fn=prepare,
@@ -224,6 +246,10 @@ class Bench:
     def finish(self, p, result_r):
         with os.fdopen(result_r, "rb") as f:
             text = f.read()
+        self.progress = []  # (done, total); roles.h, struct role_progress
+        while text.startswith(b"\1progres"):
+            self.progress.append(struct.unpack("=QQ", text[8:24]))
+            text = text[24:]
         log = p.stderr.read().decode(errors="replace")
         status = p.wait()
         p.stderr.close()
@@ -237,10 +263,7 @@ class Bench:
     def save_request(self, seq, generation=1, committed=0, max_bytes=1 << 30):
         request = {
             "workspace": WORKSPACE, "generation": generation, "seq": seq, "max_bytes": max_bytes,
-            "manifest": {"url": self.url("put", self.object(generation, seq, "manifest.json"),
-                                         max_bytes=4096)},
-            "data": {"url": self.url("put", self.object(generation, seq, "data.tar.zst"),
-                                     max_bytes=max_bytes)},
+            "grants": [self.grant("put", generation, seq, max_bytes=max_bytes)],
         }
         if committed:
             request["committed_seq"] = committed
@@ -256,15 +279,19 @@ class Bench:
 
     def restore_request(self, saves, generation=2):
         """saves: [(generation, seq, length, sha256)], newest first."""
-        return {"workspace": WORKSPACE, "generation": generation, "saves": [
-            {"generation": g, "seq": s,
-             "manifest": {"url": self.url("get", self.object(g, s, "manifest.json")),
-                          "length": length, "sha256": sha256},
-             "data": {"url": self.url("get", self.object(g, s, "data.tar.zst"))}}
-            for g, s, length, sha256 in saves]}
+        return {"workspace": WORKSPACE, "generation": generation,
+                "grants": [self.grant("get", generation)],
+                "saves": [{"generation": g, "seq": s, "length": length, "sha256": sha256}
+                          for g, s, length, sha256 in saves]}
 
-    def restore(self, home, saves, args=(), **kw):
-        return self.run(["restore", *args], self.restore_request(saves), home, **kw)
+    def restore(self, home, saves, args=(), rest=True, **kw):
+        """The essentials and then, unless told not to, the rest."""
+        request = self.restore_request(saves)
+        status, result, log = self.run(["restore", *args], request, home, **kw)
+        if rest and status == 0 and result["left"] > 0:
+            again, more, log = self.run(["restore", "--rest"], request, home, **kw)
+            check(again == 0 and more["ok"] and more["left"] == 0, f"--rest: {more} {log}")
+        return status, result, log
 
     def saved(self, home, seq, **kw):
         """Save and return what a restore request names it by."""

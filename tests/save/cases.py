@@ -13,8 +13,8 @@ import tarfile
 import threading
 import time
 
-from bench import (PROFILE, STUDENT, WORKSPACE, Bench, as_student, check, difference, snapshot,
-                   wait_until)
+from bench import (PROFILE, STUDENT, WORKSPACE, Bench, as_student, check, difference, free_port,
+                   snapshot, wait_until)
 
 ALL = {}
 
@@ -92,6 +92,10 @@ def nasty_home(bench):
             f.truncate(300 << 20)
             f.seek(100 << 20)
             f.write(b"island" * 1000)
+        with open(deep + b"/sparse-at-a-long-path", "wb") as f:
+            f.truncate(50 << 20)
+            f.seek(20 << 20)
+            f.write(b"island" * 1000)
         with open(w + b"/all-hole", "wb") as f:
             f.truncate(10 << 20)
         os.mkdir(b + b"/.cache")
@@ -145,6 +149,8 @@ def round_trip(bench):
     check(not lines, "not as it was:\n" + "\n".join(lines[:20]))
     blocks = os.stat(f"{fresh}/workspace/sparse").st_blocks * 512
     check(blocks < 20 << 20, f"the holes were filled: {blocks} bytes")
+    deep = subprocess.run(["find", fresh, "-name", "sparse-at-a-long-path", "-printf", "%b"], capture_output=True)
+    check(0 < int(deep.stdout) * 512 < 5 << 20, f"the holes at a long path were filled: {deep}")
     check(not os.path.exists(f"{fresh}/.ws-restore"), "the staging folder was left")
     check(os.lstat(f"{fresh}/workspace/plain").st_uid == STUDENT, "owner")
 
@@ -157,7 +163,8 @@ def ordinary_tools_read_it(bench):
     path = bench.object_path(1, 1)
     out = subprocess.run(["tar", "--zstd", "-tf", path], capture_output=True, text=True)
     check(out.returncode == 0 and "workspace/a.txt" in out.stdout, f"{out}")
-    check(json.load(open(bench.object_path(1, 1, "manifest.json")))["format"] == 1, "format")
+    lines = unzstd(open(bench.object_path(1, 1, "manifest.mtree.zst"), "rb").read()).split(b"\n")
+    check(lines[0] == b"#mtree" and json.loads(lines[1][4:])["format"] == 2, f"{lines}")
 
 
 def settled_save(bench, home, first_seq, **kw):
@@ -215,6 +222,17 @@ class Flaky(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
+    def do_POST(self):
+        wanted = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["objects"]
+        url = f"http://127.0.0.1:{self.server.server_address[1]}/"
+        body = json.dumps({"objects": [
+            {"name": o["name"], "url": url + o["name"], "headers": ["X-Told: " + o["sha256"]],
+             "check": {"url": url + o["name"], "headers": []}} for o in wanted]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
     def do_PUT(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         name = self.path.split("?")[0]
@@ -223,6 +241,8 @@ class Flaky(http.server.BaseHTTPRequestHandler):
             return self.reply(503)
         if name in self.server.objects:
             return self.reply(409)
+        if self.headers["X-Told"] != hashlib.sha256(body).hexdigest():
+            return self.reply(400)
         self.server.objects[name] = body
         if step == "lost":
             self.close_connection = True
@@ -306,8 +326,8 @@ DAMAGES = {
                                       os.path.getsize(b.object_path(1, 2)) // 2),
     "data grown": lambda b: open(b.object_path(1, 2), "ab").write(b"\0"),
     "data empty": lambda b: os.truncate(b.object_path(1, 2), 0),
-    "manifest flipped": lambda b: flip(b.object_path(1, 2, "manifest.json")),
-    "manifest cut": lambda b: os.truncate(b.object_path(1, 2, "manifest.json"), 10),
+    "manifest flipped": lambda b: flip(b.object_path(1, 2, "manifest.mtree.zst")),
+    "manifest cut": lambda b: os.truncate(b.object_path(1, 2, "manifest.mtree.zst"), 10),
 }
 
 
@@ -326,7 +346,7 @@ def corrupt_newest_falls_back(bench):
 @case
 def planted_restore_without_verification(bench):
     """The checker above has to notice a restore that does not look at hashes."""
-    b = Bench(bench.bin_dir, "save_worker_planted")
+    b = Bench(bench.bin_dir, "save_worker_no_verify")
     try:
         b.start_server()
         faults = corrupt_faults(b, DAMAGES["data flipped"])
@@ -340,11 +360,49 @@ def all_corrupt(bench):
     bench.start_server()
     old, _, new = two_saves(bench)
     flip(bench.object_path(1, 1))
-    flip(bench.object_path(1, 2, "manifest.json"))
+    flip(bench.object_path(1, 2, "manifest.mtree.zst"))
     fresh = bench.new_home()
     status, r, _ = bench.restore(fresh, [new, old])
     check(status == 1 and r["code"] == "corrupt" and r["message"], f"{r}")
     check(os.listdir(fresh) == [], f"something stands in the home: {os.listdir(fresh)}")
+
+
+@case
+def rest_needs_no_more_than_an_address(bench):
+    """Later requests name newer saves; what this task restored is known here. Twice does no harm."""
+    bench.start_server()
+    bench.set_profile({**PROFILE, "save": {"include": ["."], "later": ["**/node_modules"]}})
+    home = small_home(bench)
+
+    def fill():
+        os.makedirs(f"{home}/workspace/node_modules/big")
+        for i in range(20):
+            write(f"{home}/workspace/node_modules/big/{i}", os.urandom(100000))
+    as_student(fill)
+    ref = bench.saved(home, 1)
+    want = snapshot(home)
+    run_dir = bench.make_dir("run-rest")
+    bench.make_dir("run-rest/save")
+    fresh = bench.new_home()
+    status, r, _ = bench.run(["restore"], bench.restore_request([ref]), fresh, run_dir=run_dir)
+    check(status == 0 and r["left"] > 2000000 and r["at_ms"] > 0, f"{r}")
+    total = bench.progress[-1][1] if bench.progress else 0
+    check(bench.progress and bench.progress[-1] == (total, total), f"progress {bench.progress}")
+    check(bench.progress == sorted(bench.progress), f"it goes back: {bench.progress}")
+    check(len(bench.progress) > 1, f"within an archive nothing is said: {bench.progress}")
+    check(not os.path.exists(f"{fresh}/workspace/node_modules/big/1"), "it came at once")
+    for saves in ([], [(2, 9, 1234, "ab" * 32)]):
+        status, r, log = bench.run(["restore", "--rest"], bench.restore_request(saves), fresh,
+                                   run_dir=run_dir)
+        check(status == 0 and r["ok"] and r["left"] == 0, f"{r} {log}")
+        lines = difference(want, snapshot(fresh))
+        check(not lines, "\n".join(lines[:5]))
+    # Where nothing was restored, nothing is left, whatever was saved since.
+    run_dir = bench.make_dir("run-new")
+    bench.make_dir("run-new/save")
+    status, r, log = bench.run(["restore", "--rest"], bench.restore_request([ref]), bench.new_home(),
+                               run_dir=run_dir)
+    check(status == 0 and r["ok"] and r["left"] == 0, f"{r} {log}")
 
 
 @case
@@ -364,15 +422,29 @@ def refused_and_expired(bench):
     home = small_home(bench)
     ref = bench.saved(home, 1)
     q = bench.save_request(2)
-    q["data"]["url"] = bench.url("put", bench.object(1, 2, "data.tar.zst"),
-                                 expires=int(time.time()) - 1, max_bytes=1 << 30)
+    q["grants"] = [bench.grant("put", 1, 2, expires=int(time.time()) - 1, max_bytes=1 << 30)]
     status, r, _ = bench.run(["save"], q, home)
     check(status == 1 and r["code"] == "refused" and r["retry"], f"{r}")
+    check("the grant has expired" in r["message"], f"{r}")
     q = bench.restore_request([ref])
-    q["saves"][0]["data"]["url"] = q["saves"][0]["data"]["url"][:-2] + "00"
+    q["grants"][0] = q["grants"][0][:-2] + "00"
     fresh = bench.new_home()
     status, r, _ = bench.run(["restore"], q, fresh)
     check(status == 1 and r["code"] == "refused" and os.listdir(fresh) == [], f"{r}")
+    check("the signature of the grant is wrong" in r["message"], f"{r}")
+
+
+@case
+def several_addresses(bench):
+    """One that is down, one that knows no grants, one that works."""
+    bench.start_server()
+    home = small_home(bench)
+    good = bench.save_request(1)
+    nobody = f"http://127.0.0.1:{free_port()}/g/x"
+    elsewhere = f"http://127.0.0.1:{bench.port}/healthz"
+    good["grants"] = [nobody, elsewhere] + good["grants"]
+    status, r, log = bench.run(["save"], good, home)
+    check(status == 0 and r["ok"], f"{r} {log}")
 
 
 @case
@@ -421,25 +493,39 @@ def newer_files_stay(bench):
     check(open(f"{fresh}/workspace/c").read() == "only here", "a file of the home is gone")
 
 
+def unzstd(data):
+    return subprocess.run(["zstd", "-q", "-d", "-c"], input=data, capture_output=True,
+                          check=True).stdout
+
+
 def zstd(data):
     return subprocess.run(["zstd", "-q", "-c"], input=data, capture_output=True, check=True).stdout
 
 
-def forge(bench, seq, members):
-    """A save with a right hash but with these members in its archive."""
+def forge(bench, seq, members, lines):
+    """A save with right hashes but with these members in its archive and these manifest lines."""
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for info, data in members:
             tar.addfile(info, io.BytesIO(data) if data is not None else None)
     data = zstd(raw.getvalue())
-    manifest = json.dumps({
-        "format": 1, "workspace": WORKSPACE, "generation": 1, "seq": seq, "at": 0,
-        "data": {"length": len(data), "sha256": hashlib.sha256(data).hexdigest()},
-        "files": len(members), "bytes": 0, "fingerprint": "0" * 64}).encode()
+    head = {"format": 2, "workspace": WORKSPACE, "generation": 1, "seq": seq, "at_ms": 0,
+            "entries": len(lines), "bytes": 0, "notes": ""}
+    part = {"length": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    archive = {"id": f"1-{seq}/0", "length": len(data), "bytes": 0, "live": 0, "later": False,
+               "parts": [part]}
+    manifest = zstd(f"#mtree\n#ws {json.dumps(head)}\n#archive {json.dumps(archive)}\n".encode())
+    manifest += zstd("".join(f"{line} archive=1-{seq}/0\n" for line in lines).encode())
     os.makedirs(os.path.dirname(bench.object_path(1, seq)), exist_ok=True)
     open(bench.object_path(1, seq), "wb").write(data)
-    open(bench.object_path(1, seq, "manifest.json"), "wb").write(manifest)
+    open(bench.object_path(1, seq, "manifest.mtree.zst"), "wb").write(manifest)
     return (1, seq, len(manifest), hashlib.sha256(manifest).hexdigest())
+
+
+def line(path, kind="file", mode="0644", more=""):
+    """A manifest line for a member as `member` makes it."""
+    content = f" size=4 sha256digest={hashlib.sha256(b'evil').hexdigest()}" if kind == "file" else ""
+    return f"./{path} type={kind} mode={mode} time=1.000000000{content}{more}"
 
 
 def member(name, kind=tarfile.REGTYPE, data=b"evil", link="", mode=0o644):
@@ -453,30 +539,52 @@ def member(name, kind=tarfile.REGTYPE, data=b"evil", link="", mode=0o644):
 
 @case
 def hostile_archives(bench):
+    """Neither names in a manifest nor names in an archive lead out of the home."""
     bench.start_server()
     outside = bench.make_dir("outside", 0o777)
+    sym, lnk = tarfile.SYMTYPE, tarfile.LNKTYPE
+    up = "a/../../outside/evil"
     attacks = [
-        [member("../outside/evil")],
-        [member(f"{outside}/evil")],
-        [member("a/../../outside/evil")],
-        [member("link", tarfile.SYMTYPE, link=outside), member("link/evil")],
-        [member("hard", tarfile.LNKTYPE, link="../outside/target")],
-        [member("hard", tarfile.LNKTYPE, link="/etc/passwd")],
+        ([member("../outside/evil")], [line("../outside/evil")]),
+        ([member("../outside/evil")], [line("x")]),
+        ([member(f"{outside}/evil")], [line(f"/{outside}/evil")]),
+        ([member(f"{outside}/evil")], [line(outside[1:])]),
+        ([member(up)], [line(up)]),
+        ([member("a"), member(up)], [line("a", "dir"), line("a/evil")]),
+        ([member("link", sym, link=outside), member("link/evil")],
+         [line("link", "link", more=f" link={outside}"), line("link/evil")]),
+        ([member("link", sym, link=outside), member("link/evil")], [line("link", "dir"), line("link/evil2")]),
+        ([member("hard", lnk, link="../outside/target")], [line("hard")]),
+        ([member("hard", lnk, link="/etc/passwd")], [line("hard", more=" hardlink=./etc/passwd")]),
+        ([member("x")], [line("hard", more=" hardlink=./../outside/target")]),
+        ([member("x")], [line("dir", "link", more=f" link={outside}"),
+                         line("hard", more=" hardlink=./dir/target")]),
+        ([member("x")], [line(".ws-restore/x")]),
+        ([member("fifo", tarfile.FIFOTYPE)], [line("fifo")]),
+        ([member("dev", tarfile.CHRTYPE)], [line("dev", "char")]),
+        ([member("x", data=b"longer than it says")], [line("x")]),
+        ([member("x", data=b"sho")], [line("x")]),
+        ([member("b"), member("a")], [line("a"), line("b")]),
     ]
     open(f"{outside}/target", "w").write("x")
     os.chmod(f"{outside}/target", 0o666)
-    for seq, members in enumerate(attacks, 1):
+    for seq, (members, lines) in enumerate(attacks, 1):
         fresh = bench.new_home()
-        bench.restore(fresh, [forge(bench, seq, members)])
+        status, r, _ = bench.restore(fresh, [forge(bench, seq, members, lines)])
         check(os.listdir(outside) == ["target"], f"attack {seq} wrote outside the home")
         check(os.stat(f"{outside}/target").st_nlink == 1, f"attack {seq} linked to the outside")
-        check(not os.path.exists(f"{fresh}/hard"), f"attack {seq} linked to the outside")
+        check(os.stat(outside).st_mode & 0o777 == 0o777, f"attack {seq} changed a mode outside")
+        check(status == 1 and not os.listdir(fresh), f"attack {seq}: {r} {os.listdir(fresh)}")
+        check(r["code"] in ("corrupt", "internal") and r["message"], f"attack {seq}: {r}")
     fresh = bench.new_home()
-    ref = forge(bench, 50, [member("fifo", tarfile.FIFOTYPE), member("dev", tarfile.CHRTYPE),
-                            member("suid", mode=0o6755), member("fine")])
+    as_student(lambda: os.symlink(outside, f"{fresh}/sub"))
+    ref = forge(bench, 50, [member("fine"), member("fifo", tarfile.FIFOTYPE), member("sub/x"),
+                            member("suid", mode=0o6755)],
+                [line("fine"), line("sub", "dir", "0755"), line("sub/x"), line("suid", mode="6755")])
     status, r, _ = bench.restore(fresh, [ref])
     check(status == 0, f"{r}")
-    check(sorted(os.listdir(fresh)) == ["fine", "suid", "workspace"], f"{os.listdir(fresh)}")
+    check(sorted(os.listdir(fresh)) == ["fine", "sub", "suid", "workspace"], f"{os.listdir(fresh)}")
+    check(os.listdir(outside) == ["target"], "a link in the home led outside")
     check(os.stat(f"{fresh}/suid").st_mode & 0o7777 == 0o755, "a set-id bit came through")
 
 
@@ -548,13 +656,17 @@ def agent_disk_full(bench):
     bench.start_server()
     home = small_home(bench)
     ref = bench.saved(home, 1)
-    bench.tmpfs(f"{bench.run_dir}/save", "128k")
-    os.chown(f"{bench.run_dir}/save", STUDENT, STUDENT)
+    scratch = bench.scratch(home)
+    bench.tmpfs(scratch, "128k")
+    os.chown(scratch, STUDENT, STUDENT)
     as_student(lambda: write(f"{home}/workspace/big", os.urandom(1 << 20)))
     status, r, _ = bench.run(["save"], bench.save_request(2), home)
     check(status == 1 and r["code"] == "disk-full" and r["retry"], f"{r}")
     check(not os.path.exists(bench.object_path(1, 2)), "an object was left")
     fresh = bench.new_home()
+    scratch = bench.scratch(fresh)
+    bench.tmpfs(scratch, "128k")
+    os.chown(scratch, STUDENT, STUDENT)
     status, r, _ = bench.restore(fresh, [ref])
     check(status == 1 and r["code"] == "disk-full" and os.listdir(fresh) == [], f"{r}")
     return None
@@ -634,43 +746,94 @@ def request(bench, method, url, body=None, headers=None):
     return reply.status, data, dict(reply.getheaders())
 
 
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+@case
+def grants_are_limited(bench):
+    """Each way to ask for more than a grant allows."""
+    bench.start_server()
+    mib = 1 << 20
+    part = {"name": "0-00000.tar.zst", "length": 7, "sha256": "0" * 64}
+
+    def put(max_bytes=100 * mib, expires=None, change="", **fields):
+        url = bench.grant("put", 1, 1, expires=expires, max_bytes=max_bytes)
+        return bench.granted(url.replace(*change) if change else url, [{**part, **fields}])[0]
+
+    def get(name, generation=2):
+        return bench.granted(bench.grant("get", generation), [{"name": name}])[0]
+    check(put() == 200, "a part")
+    check(put(length=32 * mib) == 200, "a whole part")
+    check(put(length=32 * mib + 1) == 413, "a part that is too long")
+    check(put(name="0-00003.tar.zst", length=4 * mib) == 200, "the last byte that is allowed")
+    check(put(name="0-00003.tar.zst", length=4 * mib + 1) == 413, "over the quota")
+    check(put(name="1-00000.tar.zst") == 200, "the second archive")
+    check(put(name="manifest.mtree.zst", length=100 * mib, max_bytes=1) == 200, "a manifest")
+    check(put(name="manifest.mtree.zst", length=1000 * mib) == 413, "a manifest that is too long")
+    for name in ("2-00000.tar.zst", "0-0.tar.zst", "x", "../1-2/0-00000.tar.zst",
+                 "1-1/0-00000.tar.zst"):
+        check(put(name=name) == 400, name)
+    check(put(length=0) == 400 and put(length="7") == 400 and put(sha256="0" * 63) == 400, "fields")
+    check(put(expires=1) == 403, "expired")
+    for change in (("/1-1?", "/1-2?"), ("max=1", "max=9"), ("op=put", "op=get")):
+        check(put(change=change) in (403, 404), f"{change} is signed")
+    check(put(change=("op=put", "op=put&x=1")) == 404, "not canonical")
+    check(get("2-9/0-00000.tar.zst") == 200 and get("1-1/manifest.mtree.zst") == 200, "get")
+    check(get("3-1/0-00000.tar.zst") == 403, "of a later life")
+    check(get("0-00000.tar.zst") == 400 and get("../ws-b/1-1/0-00000.tar.zst") == 400, "get")
+    url = bench.grant("put", 1, 1, max_bytes=mib)
+    check(bench.granted(url, [part] * 64)[0] == 200 and bench.granted(url, [part] * 65)[0] == 400,
+          "64 objects at most")
+    check(bench.granted(url, [])[0] == 400, "none at all")
+    check(request(bench, "POST", url, b"{")[0] == 400, "not a document")
+    check(request(bench, "POST", url, b"x" * 20000)[0] == 413, "a document that is too long")
+    check(request(bench, "GET", url)[0] == 405, "a grant is asked for by POST")
+
+
 @case
 def server_semantics(bench):
     bench.start_server()
-    name = bench.object(1, 1, "data.tar.zst")
-    url = bench.url("put", name, max_bytes=1000)
+    name = bench.object(1, 1, "0-00000.tar.zst")
     body = b"content"
-    sha = {"X-Content-Sha256": hashlib.sha256(body).hexdigest()}
+    wanted = {"name": "0-00000.tar.zst", "length": len(body), "sha256": sha256(body)}
+    code, granted = bench.granted(bench.grant("put", 1, 1, max_bytes=1000), [wanted])
+    check(code == 200, f"{granted}")
+    url = granted[0]["url"]
+    told = dict(h.split(": ", 1) for h in granted[0]["headers"])
 
     def status(*args, **kw):
         return request(bench, *args, **kw)[0]
-    check(status("PUT", url, body) == 400, "a hash is required")
-    check(status("PUT", url, body, {"X-Content-Sha256": "0" * 64}) == 400, "a wrong hash")
+
+    def get_url(generation=1):
+        return bench.granted(bench.grant("get", generation),
+                             [{"name": name.split("/", 1)[1]}])[1][0]["url"]
+    check(status("PUT", url, body) == 400, "the headers of the grant are required")
+    check(status("PUT", url, b"CONTENT", told) == 400, "a wrong hash")
     check(not os.path.exists(bench.object_path(1, 1)), "a wrong hash was stored")
     check(bench.uploads_left() == [], "an upload was left")
-    check(status("PUT", url, b"x" * 1001, sha) == 413, "over the granted size")
-    check(status("PUT", url.replace("max=1000", "max=9999"), body, sha) == 403, "max is signed")
-    check(status("PUT", url.replace("1-1", "1-2"), body, sha) == 403, "the name is signed")
-    check(status("PUT", bench.url("get", name), body, sha) == 403, "the operation is signed")
-    check(status("PUT", bench.url("put", name, expires=1, max_bytes=1000), body, sha) == 403, "exp")
-    chunked = {"Transfer-Encoding": "chunked", **sha}
+    check(status("PUT", url, body + b"x", told) == 413, "longer than granted")
+    check(status("PUT", url, body[1:], told) == 400, "shorter than granted")
+    for change in (("len=7", "len=8"), ("1-1", "1-2"), ("exp=", "exp=1"),
+                   (wanted["sha256"], sha256(b"CONTENT"))):
+        check(status("PUT", url.replace(*change), body, told) == 403, f"{change} is signed")
+    check(status("PUT", get_url(), body, told) == 403, "the operation is signed")
+    chunked = {"Transfer-Encoding": "chunked", **told}
     check(status("PUT", url, iter([body]), chunked) == 411, "a length is required")
-    check(status("GET", bench.url("get", name)) == 404, "nothing is there yet")
-    check(status("PUT", url, body, sha) == 201, "a good upload")
-    check(status("PUT", url, body, sha) == 409, "no overwrite")
-    check(status("PUT", url, b"xxxxxxx", {"X-Content-Sha256":
-                                          hashlib.sha256(b"xxxxxxx").hexdigest()}) == 409, "nor this")
-    code, data, headers = request(bench, "GET", bench.url("get", name))
+    check(status("GET", get_url()) == 404 and status("HEAD", url) == 404, "nothing is there yet")
+    check(status("PUT", url, body, told) == 201, "a good upload")
+    check(status("PUT", url, body, told) == 409, "no overwrite")
+    code, data, headers = request(bench, "GET", get_url())
     check((code, data) == (200, body), f"{code} {data}")
-    code, data, headers = request(bench, "HEAD", url)
+    code, data, headers = request(bench, "HEAD", granted[0]["check"]["url"])
     check(code == 200 and headers["Content-Length"] == "7" and
-          headers["X-Content-Sha256"] == sha["X-Content-Sha256"], f"{code} {headers}")
+          headers["X-Content-Sha256"] == sha256(body), f"{code} {headers}")
     check(status("GET", url) == 403, "a put grant does not read")
     check(status("DELETE", url) == 405, "nothing is deleted over HTTP")
     for bad in ("/o/../../etc/passwd?exp=1&max=0&sig=x", "/o/..%2f..%2fetc/passwd", "/", "/o/",
-                "/o/.tmp/x", "/o/ws-a/01-1/manifest.json?exp=9&max=0&sig=" + "0" * 64,
-                f"/o/{name}", f"/o/{name}?exp=9&max=0", f"/o/{name}?max=0&exp=9&sig=0",
-                f"/o/{name}x?exp=9&max=0&sig=0", "/o/ws-a/1-1/other?exp=9&max=0&sig=0"):
+                "/o/.tmp/x", "/o/ws-a/01-1/manifest.mtree.zst?op=get&exp=9&sig=" + "0" * 64,
+                f"/o/{name}", f"/o/{name}?op=get&exp=9", f"/o/{name}?exp=9&op=get&sig=0",
+                f"/o/{name}x?op=get&exp=9&sig=0", "/o/ws-a/1-1/other?op=get&exp=9&sig=0"):
         check(status("GET", bad) == 404, f"{bad}: {status('GET', bad)}")
     for raw in (b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\nHost: x\n\n", b"\0" * 50,
                 b"PUT /o/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
@@ -685,7 +848,7 @@ def server_semantics(bench):
 @case
 def server_idle_connections(bench):
     bench.start_server()
-    idle = [socket.create_connection(("127.0.0.1", bench.port)) for _ in range(70)]
+    idle = [socket.create_connection(("127.0.0.1", bench.port)) for _ in range(100)]
     check(request(bench, "GET", "/healthz")[0] == 200, "idle connections shut others out")
     for s in idle:
         s.close()
@@ -695,11 +858,11 @@ def server_idle_connections(bench):
 def server_killed_in_upload(bench):
     bench.start_server()
     home = small_home(bench)
-    name = bench.object(1, 1, "data.tar.zst")
-    url = bench.url("put", name, max_bytes=1 << 30)
+    url = bench.granted(bench.grant("put", 1, 1, max_bytes=1 << 30),
+                        [{"name": "0-00000.tar.zst", "length": 1000000, "sha256": "0" * 64}])[1][0]["url"]
     s = socket.create_connection(("127.0.0.1", bench.port))
     s.sendall((f"PUT {url.split(str(bench.port), 1)[1]} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
-               f"X-Content-Sha256: {'0' * 64}\r\n\r\n").encode() + b"x" * 500000)
+               f"If-None-Match: *\r\n\r\n").encode() + b"x" * 500000)
     wait_until("the upload has begun", bench.uploads_left)
     bench.stop_server(signal.SIGKILL)
     check(bench.uploads_left() != [], "the unfinished upload should still be there")
@@ -737,13 +900,14 @@ def verify(bench, seq, length, sha256):
 
 def whole(bench, seq):
     """Whether a save looks finished; then it must be."""
-    path = bench.object_path(1, seq, "manifest.json")
+    path = bench.object_path(1, seq, "manifest.mtree.zst")
     if not os.path.exists(path):
         return False
-    manifest = json.load(open(path))
+    lines = unzstd(open(path, "rb").read()).decode().split("\n")
+    part = json.loads(lines[2].removeprefix("#archive "))["parts"][0]
     data = open(bench.object_path(1, seq), "rb").read()
-    check(len(data) == manifest["data"]["length"] and
-          hashlib.sha256(data).hexdigest() == manifest["data"]["sha256"], f"save {seq} is torn")
+    check(len(data) == part["length"] and hashlib.sha256(data).hexdigest() == part["sha256"],
+          f"save {seq} is torn")
     test = subprocess.run(["tar", "--zstd", "-tf", "-"], input=data, capture_output=True)
     check(test.returncode == 0, f"save {seq} cannot be read: {test.stderr}")
     return True
@@ -773,8 +937,9 @@ def save_killed_at_random(bench):
                              capture_output=True, text=True, check=True).stdout.split()
         check((int(out[0]) == seq) == done, f"salvage after {seq}: {out}")
         check(verify(bench, out[0], out[1], out[2]) == "0", "what was salvaged does not verify")
-    left = [n for n in os.listdir(f"{bench.run_dir}/save") if not n.endswith(".state")]
-    check(not [n for n in left if ".state.tmp" not in n], f"temporary files were left: {left}")
+    bench.save(home, seq + 1)
+    left = [n for n in os.listdir(bench.scratch(home)) if not n.endswith(".index")]
+    check(not left, f"temporary files were left: {left}")
     print(f"     {finished} of {bench.rounds} had finished when killed", flush=True)
 
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 #include <sys/socket.h>
@@ -17,7 +18,9 @@
 #include "crypto/digest.h"
 #include "out/objects.h"
 #include "out/storage.h"
+#include "out/storage_url.h"
 #include "test.h"
+#include "snapshot/manifest.h"
 #include "wire/blob.h"
 
 #define WS "ws-abcdefgh2345"
@@ -89,13 +92,14 @@ static struct keys keys;
 static struct storage *storage;
 static int root_fd;
 
-static void put(const char *workspace, uint64_t generation, uint64_t seq, enum blob_object which,
+static void put(const char *workspace, uint64_t generation, uint64_t seq, const char *file,
                 const void *data, size_t len)
 {
-        struct blob_object_ref ref = {.generation = generation, .seq = seq, .which = which};
+        struct blob_object_ref ref = {.generation = generation, .seq = seq};
         struct objects_upload u;
 
         CHECK(STR_SET(ref.workspace, workspace) == 0);
+        CHECK_INT(blob_file_parse(file, &ref), 0);
         CHECK_INT(objects_begin(root_fd, len, &u), 0);
         CHECK_INT(fd_write_all(u.fd, data, len), 0);
         CHECK_INT(objects_commit(root_fd, &u, &ref), 0);
@@ -110,23 +114,33 @@ static void hash(const void *data, size_t len, char hex[static SHA256_HEX])
         hex_encode(digest, sizeof(digest), hex);
 }
 
-/* Data and manifest of one save; what the agent would report. */
+/* One part and the manifest of one save; what the agent would report. */
 static struct save_ref put_save(const char *workspace, uint64_t generation, uint64_t seq)
 {
-        AUTO_BUF manifest = BUF_INIT(BLOB_MANIFEST_MAX);
-        struct blob_manifest m = {
-                .format = 1, .generation = generation, .seq = seq, .at_ms = 1700000000123};
+        AUTO_CLOSE entries = open(dir, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+        AUTO_CLOSE fd = open(dir, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+        AUTO_BUF manifest = BUF_INIT(1 << 20);
+        struct snapshot_header h = {.save = {generation, seq}, .at_ms = 1700000000123};
+        struct snapshot_archive archive = {.save = h.save, .n_parts = 1};
         struct save_ref save = {.generation = generation, .seq = seq};
+        struct snapshot_writer *w;
         char data[64];
 
         (void)snprintf(data, sizeof(data), "data of %s %d", workspace, (int)seq);
-        CHECK(STR_SET(m.workspace, workspace) == 0);
-        m.data_length = save.data_length = strlen(data);
-        hash(data, strlen(data), m.data_sha256);
-        CHECK(STR_SET(m.fingerprint, m.data_sha256) == 0);
-        CHECK_INT(blob_manifest_encode(&m, &manifest), 0);
-        put(workspace, generation, seq, BLOB_OBJECT_DATA, data, strlen(data));
-        put(workspace, generation, seq, BLOB_OBJECT_MANIFEST, manifest.data, manifest.len);
+        CHECK(STR_SET(h.workspace, workspace) == 0);
+        archive.parts = calloc(1, sizeof(*archive.parts));
+        CHECK(archive.parts != NULL);
+        archive.parts[0].length = archive.length = save.data_length = strlen(data);
+        sha256_of(data, strlen(data), archive.parts[0].sha256);
+        CHECK_INT(snapshot_header_add(&h, &archive), 0);
+        CHECK_INT(snapshot_writer_open(entries, false, &w), 0);
+        CHECK_INT(snapshot_writer_finish(w, &h, fd), 0);
+        snapshot_writer_free(w);
+        snapshot_header_deinit(&h);
+        CHECK(lseek(fd, 0, SEEK_SET) == 0);
+        CHECK_INT(fd_read_all(fd, &manifest), 0);
+        put(workspace, generation, seq, "0-00000.tar.zst", data, strlen(data));
+        put(workspace, generation, seq, "manifest.mtree.zst", manifest.data, manifest.len);
         save.length = manifest.len;
         hash(manifest.data, manifest.len, save.sha256);
         return save;
@@ -157,7 +171,7 @@ static void damage(const char *object)
 static void setup(void)
 {
         struct storage_config config = {.root = root,
-                                        .url = "http://127.0.0.1:7702",
+                                        .url = "http://127.0.0.1:7702, http://localhost:7702",
                                         .keys = &keys,
                                         .max_bytes = 1 << 20,
                                         .url_ttl_s = 3600};
@@ -209,9 +223,9 @@ static void test_verify(void)
         bad.seq = 9;
         CHECK(verify(bad).verified.result > 0);
         CHECK_STR(posted[0].verified.reason, "the manifest is not there");
-        damage(WS "/1-1/data.tar.zst");
+        damage(WS "/1-1/0-00000.tar.zst");
         CHECK(verify(good).verified.result > 0);
-        damage(WS "/1-1/manifest.json");
+        damage(WS "/1-1/manifest.mtree.zst");
         CHECK(verify(good).verified.result > 0);
 }
 
@@ -254,10 +268,10 @@ static void test_salvage(void)
         (void)put_save(WS, 3, 1);
         two = put_save(WS, 3, 2);
         (void)put_save(WS, 4, 7);
-        put(WS, 3, 3, BLOB_OBJECT_DATA, "unfinished", 10);
-        put(WS, 3, 4, BLOB_OBJECT_MANIFEST, "{}", 2);
+        put(WS, 3, 3, "0-00000.tar.zst", "unfinished", 10);
+        put(WS, 3, 4, "manifest.mtree.zst", "{}", 2);
         (void)put_save(WS, 3, 5);
-        damage(WS "/3-5/data.tar.zst");
+        damage(WS "/3-5/0-00000.tar.zst");
         found = salvage(3, 0);
         CHECK_INT(found.seq, 2);
         CHECK_INT(found.length, two.length);
@@ -286,11 +300,129 @@ static void test_sweep(void)
         (void)put_save("ws-other", 1, 1);
         n_posted = 0;
         give(&fx);
-        (void)salvage(99, 0); /* done after it, by the same worker */
-        CHECK(there(WS, 11, 2) && there(WS, 10, 5));
-        CHECK(!there(WS, 11, 1) && !there(WS, 10, 4) && !there(WS, 10, 6));
+        (void)salvage(99, 0); /* done after it: jobs of a workspace keep their order */
+        /* 10-6 is the newest of its life; damaged saves of earlier cases are not in the way. */
+        CHECK(there(WS, 11, 2) && there(WS, 10, 5) && there(WS, 10, 6));
+        CHECK(!there(WS, 11, 1) && !there(WS, 10, 4) && !there(WS, 1, 1));
         CHECK(there(WS, 11, 3) && there(WS, 11, 4) && there(WS, 12, 1));
         CHECK(there("ws-other", 1, 1));
+}
+
+/* ---- what people ask ---- */
+
+static struct storage_save listed[16];
+static uint32_t n_listed, answers;
+static int answer_result;
+static char answer_reason[CORE_REASON_SIZE];
+
+static void on_answer(void)
+{
+        answers++;
+        loop_exit(loop, 0);
+}
+
+static void on_list(void *ctx, int result, const struct storage_save *saves, uint32_t n)
+{
+        CHECK(ctx == &listed && n <= ARRAY_LEN(listed));
+        answer_result = result;
+        n_listed = n;
+        if (n > 0)
+                memcpy(listed, saves, n * sizeof(*saves));
+        on_answer();
+}
+
+static void on_inspected(void *ctx, int result, const char *reason, const struct storage_save *save)
+{
+        CHECK(ctx == &listed);
+        answer_result = result;
+        str_copy_cut(answer_reason, sizeof(answer_reason), reason);
+        listed[0] = *save;
+        on_answer();
+}
+
+static void await_answer(void)
+{
+        uint32_t before = answers;
+        struct loop_timer late;
+
+        loop_timer_init(loop, &late, on_late, NULL);
+        loop_timer_set(&late, mono_add_ms(mono_read(), DEADLINE_MS));
+        while (answers == before)
+                CHECK(loop_turn(loop) >= 0);
+        loop_timer_cancel(&late);
+}
+
+static void test_asked(void)
+{
+        static const char ws[] = "ws-asked";
+        struct save_ref one = put_save(ws, 2, 1);
+
+        (void)put_save(ws, 2, 3);
+        CHECK_INT(storage_list_saves(storage, ws, on_list, &listed), 0);
+        await_answer();
+        CHECK(answer_result == 0 && n_listed == 2 && listed[0].save.seq == 3);
+        CHECK_INT(listed[1].save.length, one.length);
+        CHECK_INT(listed[1].save.data_length, one.data_length);
+        CHECK_INT(storage_inspect(storage, ws, 2, 1, on_inspected, &listed), 0);
+        await_answer();
+        CHECK_INT(answer_result, 0);
+        CHECK_STR(listed[0].save.sha256, one.sha256);
+        CHECK(!listed[0].pinned);
+        CHECK_INT(storage_pin(storage, ws, 2, 1, true, on_inspected, &listed), 0);
+        await_answer();
+        CHECK_INT(answer_result, 0);
+        CHECK_INT(storage_inspect(storage, ws, 2, 1, on_inspected, &listed), 0);
+        await_answer();
+        CHECK(answer_result == 0 && listed[0].pinned);
+        damage("ws-asked/2-1/0-00000.tar.zst");
+        CHECK_INT(storage_inspect(storage, ws, 2, 1, on_inspected, &listed), 0);
+        await_answer();
+        CHECK_INT(answer_result, 1);
+        CHECK_STR(answer_reason, "a part has another hash than the manifest says");
+        CHECK_INT(storage_pin(storage, ws, 2, 2, true, on_inspected, &listed), 0);
+        await_answer();
+        CHECK_INT(answer_result, 1);
+        CHECK_INT(storage_list_saves(storage, "ws-never", on_list, &listed), 0);
+        await_answer();
+        CHECK(answer_result == 0 && n_listed == 0);
+        CHECK_INT(storage_list_saves(storage, "../x", on_list, &listed), -EINVAL);
+        CHECK_INT(storage_inspect(storage, ws, 0, 1, on_inspected, &listed), -EINVAL);
+}
+
+/*
+ * A part that is a fifo holds up who reads it until we write. Meanwhile other workspaces are
+ * served, and this one is not, neither by another worker.
+ */
+static void test_slow_one(void)
+{
+        struct core_effect slow = {.type = FX_VERIFY_SAVE};
+        struct core_effect other = {.type = FX_VERIFY_SAVE};
+        char path[200];
+        AUTO_CLOSE fifo = -1;
+
+        slow.verify.save = put_save("ws-slow", 1, 1);
+        other.verify.save = put_save("ws-quick", 1, 1);
+        CHECK(STR_SET(slow.verify.workspace, "ws-slow") == 0);
+        CHECK(STR_SET(other.verify.workspace, "ws-quick") == 0);
+        (void)snprintf(path, sizeof(path), "%s/ws-slow/1-1/0-00000.tar.zst", root);
+        CHECK(unlink(path) == 0 && mkfifo(path, 0600) == 0);
+        n_posted = 0;
+        give(&slow);
+        slow.verify.save.seq = 7; /* there is none: would be answered at once */
+        give(&slow);
+        for (size_t i = 1; i <= 20; i++) {
+                give(&other);
+                await(i);
+                CHECK_STR(posted[i - 1].verified.workspace, "ws-quick");
+                CHECK_INT(posted[i - 1].verified.result, 0);
+        }
+        fifo = open(path, O_WRONLY | O_CLOEXEC);
+        CHECK(fifo >= 0);
+        fifo = fd_close(fifo);
+        await(22);
+        CHECK_INT(posted[20].verified.seq, 1);
+        CHECK_STR(posted[20].verified.reason, "a part has another length than the manifest says");
+        CHECK_INT(posted[21].verified.seq, 7);
 }
 
 static void test_erase(void)
@@ -331,21 +463,35 @@ static void test_queue(void)
         CHECK(again <= 20);
 }
 
+static struct http_span target_of(const char *url)
+{
+        const char *at = url + strlen("http://127.0.0.1:7702");
+
+        return (struct http_span){at, strlen(at)};
+}
+
 static void test_requests(void)
 {
         AUTO_BUF json = BUF_INIT(BLOB_REQUEST_MAX);
         struct save_ref none = {0};
         struct save_ref head = put_save(WS, 1, 2);
         struct save_ref previous = put_save(WS, 1, 1);
+        char url[BLOB_GRANT_URL_SIZE];
         struct blob_restore_request q;
         struct blob_save_request sq;
+        struct storage_grant g;
 
         CHECK_INT(storage_restore_request(storage, WS, 2, &head, &previous, &json), 0);
         CHECK_INT(blob_restore_request_decode(json.data, json.len, &q), 0);
         CHECK_INT(q.n_saves, 2);
         CHECK_INT(q.saves[0].seq, 2);
-        CHECK_STR(q.saves[1].manifest_sha256, previous.sha256);
-        CHECK(str_starts(q.saves[0].data_url, "http://127.0.0.1:7702/o/" WS "/1-2/data.tar.zst?"));
+        CHECK_INT(q.saves[0].length, head.length);
+        CHECK_STR(q.saves[1].sha256, previous.sha256);
+        CHECK_INT(q.grants.n, 2);
+        CHECK(str_starts(q.grants.url[0], "http://127.0.0.1:7702/g/" WS "/2?op=get&exp="));
+        CHECK(str_starts(q.grants.url[1], "http://localhost:7702/g/" WS "/2?op=get&exp="));
+        CHECK_INT(storage_grant_read(&keys, target_of(q.grants.url[0]), &g), 0);
+        CHECK(g.op == BLOB_OP_GET && g.generation == 2 && g.seq == 0 && g.max_bytes == 0);
         buf_clear(&json);
         CHECK_INT(storage_restore_request(storage, WS, 2, &none, &none, &json), 0);
         CHECK_INT(blob_restore_request_decode(json.data, json.len, &q), 0);
@@ -355,8 +501,52 @@ static void test_requests(void)
         CHECK_INT(blob_save_request_decode(json.data, json.len, &sq), 0);
         CHECK_INT(sq.seq, 7);
         CHECK_INT(sq.max_bytes, 1 << 20);
+        CHECK_INT(storage_grant_read(&keys, target_of(sq.grants.url[0]), &g), 0);
+        CHECK(g.op == BLOB_OP_PUT && g.generation == 2 && g.seq == 7 && g.max_bytes == 1 << 20);
+        sq.grants.url[0][strlen(sq.grants.url[0]) - 1] ^= 1;
+        CHECK_INT(storage_grant_read(&keys, target_of(sq.grants.url[0]), &g), -EPERM);
         CHECK(storage_save_request(storage, "../x", 2, 7, &json) == -EINVAL);
         CHECK(storage_save_request(storage, WS, 0, 7, &json) == -EINVAL);
+        CHECK_INT(storage_export_grant(storage, WS, 3, 60, url), 0);
+        CHECK_INT(storage_grant_read(&keys, target_of(url), &g), 0);
+        CHECK(g.op == BLOB_OP_GET && g.generation == 3);
+}
+
+/*
+ * A bucket that takes connections and never answers: an edge that ends does not wait until all
+ * attempts are used up, which would be minutes.
+ */
+static void test_mute_bucket(void)
+{
+        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        AUTO_CLOSE fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        socklen_t len = sizeof(a);
+        char endpoint[48];
+        const struct s3_config s3 = {.url = "s3://saves/x",
+                                     .endpoint = endpoint,
+                                     .region = "eu-central-1",
+                                     .path_style = true,
+                                     .credentials_file = ""};
+        const struct storage_config config = {.s3 = &s3,
+                                              .url = "http://127.0.0.1:7702",
+                                              .keys = &keys,
+                                              .max_bytes = 1 << 20,
+                                              .url_ttl_s = 3600};
+        struct storage *bucket = NULL;
+        mono_t began;
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+
+        CHECK(bind(fd, (const struct sockaddr *)&a, len) == 0 && listen(fd, 8) == 0);
+        CHECK(getsockname(fd, (struct sockaddr *)&a, &len) == 0);
+        (void)snprintf(endpoint, sizeof(endpoint), "http://127.0.0.1:%u", ntohs(a.sin_port));
+        CHECK(setenv("AWS_ACCESS_KEY_ID", "a", 1) == 0);
+        CHECK(setenv("AWS_SECRET_ACCESS_KEY", "b", 1) == 0);
+        CHECK_INT(storage_new(loop, NULL, &config, &bucket), 0);
+        CHECK_INT(storage_list_saves(bucket, WS, on_list, &listed), 0);
+        CHECK(poll(&p, 1, DEADLINE_MS) == 1); /* the request is under way */
+        began = mono_read();
+        storage_free(bucket);
+        CHECK(mono_diff_ms(began, mono_read()) < DEADLINE_MS);
 }
 
 /* ---- the server process ---- */
@@ -415,11 +605,12 @@ static void test_server_process(void)
         struct storage_proc *p = NULL;
         uint16_t port = free_port();
         char listen[32];
+        struct storage_server_options o = {.listen = listen, .root = root, .key_file = key_path};
         pid_t first;
 
         loop_after(loop, NULL, NULL);
         (void)snprintf(listen, sizeof(listen), "127.0.0.1:%u", port);
-        CHECK_INT(storage_spawn(loop, SAVE_TOOL, listen, root, key_path, &p), 0);
+        CHECK_INT(storage_spawn(loop, SAVE_TOOL, &o, &p), 0);
         await_connection(port, true);
         first = child_pid();
         CHECK(first > 0 && kill(first, SIGKILL) == 0);
@@ -446,10 +637,13 @@ int main(void)
         RUN(test_salvage);
         RUN(test_salvage_elsewhere);
         RUN(test_sweep);
+        RUN(test_asked);
+        RUN(test_slow_one);
         RUN(test_erase);
         RUN(test_queue);
         RUN(test_requests);
         RUN(test_server_process);
+        RUN(test_mute_bucket); /* the last one: its edge took over the effects */
         storage_free(storage);
         fd_close(root_fd);
         loop_free(loop);

@@ -311,6 +311,7 @@ static void boot(struct sim *s, int ctl)
         c->role = ROLE_BOOTING;
         s->result.takeovers++;
         check_boot(s);
+        check_stops_boot(s, ctl);
         edge_boot(s, ctl);
 }
 

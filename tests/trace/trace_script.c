@@ -277,6 +277,8 @@ static bool on_hello(const struct words *w, struct core_event *ev)
 /* The nonce is "n" unless it is given. */
 static bool on_report(const struct words *w, struct core_event *ev)
 {
+        struct save_ref restored = {0};
+
         ev->type = EV_AGENT_REPORT;
         ev->report.conn = 1;
         STR_CUT(ev->report.task, word(w, 1));
@@ -286,6 +288,11 @@ static bool on_report(const struct words *w, struct core_event *ev)
         ev->report.generation = (uint64_t)number(w, "gen", 0);
         ev->report.acted_id = (uint64_t)number(w, "acted", 0);
         ev->report.declined = flag(w, "declined");
+        save_of(w, "restored", &restored);
+        ev->report.restored_generation = restored.generation;
+        ev->report.restored_seq = restored.seq;
+        ev->report.fell_back = flag(w, "fell-back");
+        value(w, "restored_why", ev->report.restored_why, sizeof(ev->report.restored_why));
         ev->report.person_age_ms = number(w, "person", -1);
         ev->report.unsaved_age_ms = number(w, "unsaved", -1);
         ev->report.busy_ms = number(w, "busy", 0);
@@ -318,6 +325,20 @@ static bool on_verified(const struct words *w, struct core_event *ev)
         numbers(word(w, 2), &ev->verified.generation, &ev->verified.seq);
         ev->verified.result = (int)number(w, "result", 0);
         value(w, "reason", ev->verified.reason, sizeof(ev->verified.reason));
+        return true;
+}
+
+/* restore ws-a save=1-2 */
+static bool on_restore(const struct words *w, struct core_event *ev)
+{
+        struct save_ref *save = &ev->req_restore.save;
+
+        ev->type = EV_REQ_RESTORE;
+        ev->req_restore.token = 1;
+        STR_CUT(ev->req_restore.id, word(w, 1));
+        STR_CUT(ev->req_restore.actor, "operator");
+        save_of(w, "save", save);
+        hash_of(save->generation, save->seq, save->sha256, sizeof(save->sha256));
         return true;
 }
 
@@ -360,7 +381,7 @@ bool script_event(const char *line, struct core_event *ret_event)
                 {"maintenance", on_mode},    {"drain", on_mode},         {"notice", on_notice},
                 {"abandon", on_request},     {"target", on_target},      {"version", on_version},
                 {"keep", on_request},        {"restart-it", on_request}, {"size", on_size},
-                {"class", on_class},
+                {"class", on_class},         {"restore", on_restore},
         };
         struct words w;
 
@@ -403,6 +424,9 @@ bool script_setting(const char *line, struct core_config *config)
         t->sizing.task_hour = (int64_t)number(&w, "task_price", (uint64_t)t->sizing.task_hour);
         t->sizing.day_max = (int64_t)number(&w, "budget_day", (uint64_t)t->sizing.day_max);
         config->launch_rate = (double)number(&w, "launch_rate", (uint64_t)config->launch_rate);
+        config->save_parallel = (uint32_t)number(&w, "save_parallel", config->save_parallel);
+        config->stop_rate = (double)number(&w, "stop_rate", (int64_t)config->stop_rate);
+        config->stop_burst = (double)number(&w, "stop_burst", (int64_t)config->stop_burst);
         config->launch_burst = (double)number(&w, "launch_burst", (uint64_t)config->launch_burst);
         t->adaptive.on |= flag(&w, "adaptive");
         t->adaptive.value_of_time = number(&w, "value_of_time", t->adaptive.value_of_time);
@@ -420,6 +444,7 @@ bool script_setting(const char *line, struct core_config *config)
                setting_ms(&w, "lifetime", &t->limits.lifetime_ms) &&
                setting_ms(&w, "warm_age", &t->warm_age_ms) &&
                setting_ms(&w, "quiet", &config->quiet_ms) &&
+               setting_ms(&w, "unsaved_alarm", &t->unsaved_alarm_ms) &&
                setting_ms(&w, "stop_timeout", &t->stop_timeout_ms) &&
                setting_ms(&w, "erase", &config->erase_delay_ms);
 }

@@ -234,6 +234,10 @@ static const struct {
         {"REQ_STOP", REQUEST(STOP)},
         {"REQ_DELETE", REQUEST(DELETE)},
         {"REQ_ABANDON", REQUEST(ABANDON)},
+        {"REQ_RESTORE",
+         {.type = EV_REQ_RESTORE,
+          .req_restore =
+                  {.token = 1, .id = WS, .actor = "op", .save = {.generation = 2, .seq = 4}}}},
         {"REQ_STOP again",
          {.type = EV_REQ_STOP,
           .req_workspace = {.id = WS, .token = 1, .actor = "api", .again = true}}},
