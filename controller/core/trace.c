@@ -388,6 +388,14 @@ static void add_audit(struct text *x, const struct audit_row *row)
         add_str(x, "detail", row->detail);
 }
 
+static void add_reply(struct text *x, const struct core_effect *fx)
+{
+        add(x, " %s", reply_name(fx->reply.status));
+        add_str(x, "ws", fx->reply.workspace);
+        add_u64(x, "place", fx->reply.place);
+        add_u64(x, "retry_ms", (uint64_t)fx->reply.retry_ms);
+}
+
 static void add_effect(struct text *x, const struct core_effect *fx)
 {
         switch (fx->type) {
@@ -451,10 +459,7 @@ static void add_effect(struct text *x, const struct core_effect *fx)
                 add_sweep(x, fx);
                 break;
         case FX_REPLY:
-                add(x, " %s", reply_name(fx->reply.status));
-                add_str(x, "ws", fx->reply.workspace);
-                add_u64(x, "place", fx->reply.place);
-                add_u64(x, "retry_ms", (uint64_t)fx->reply.retry_ms);
+                add_reply(x, fx);
                 break;
         case FX_DRAINED:
         case FX_MAX:
