@@ -55,6 +55,8 @@ static void show(const char *name, int r, struct buf *b)
 int main(void)
 {
         AUTO_BUF b = BUF_INIT(SIGV4_TEXT_MAX);
+        static char *texts[100]; /* the request points into them */
+        size_t n_texts = 0;
         char *line = NULL;
         size_t room = 0;
         ssize_t n;
@@ -63,8 +65,9 @@ int main(void)
                 char *text = strndup(line, (size_t)(line[n - 1] == '\n' ? n - 1 : n));
                 char *value = text ? strchr(text, '\t') : NULL;
 
-                if (!value)
+                if (!value || n_texts == ARRAY_LEN(texts))
                         return 2;
+                texts[n_texts++] = text;
                 *value++ = 0;
                 if (field(text))
                         *field(text) = value;
