@@ -14,6 +14,7 @@ enum channel_type {
         CHANNEL_GATE_APP_DOWN,   /* the app is being stopped: keep relaying what is open, answer new
                                     requests with the status page */
         CHANNEL_GATE_NOTICE,     /* u.notice: when the workspace would be stopped, for its page */
+        CHANNEL_GATE_TELL,       /* u.tell: what the student shall read, until it is replaced */
         /* gate -> link */
         CHANNEL_GATE_HELLO = 32, /* u.hello: a gate has started and wants its config */
         CHANNEL_GATE_APP_UP,     /* u.app_up */
@@ -33,6 +34,7 @@ enum channel_type {
 
 #define CHANNEL_PATH_MAX 256
 #define CHANNEL_NOTES_MAX 24
+#define CHANNEL_NOTICES_MAX 2
 
 /*
  * Evidence of one source and kind (presence.h), counted since the gate started: what is lost on the
@@ -57,7 +59,7 @@ struct channel_msg {
                         char host[96];  /* public host[:port] of the workspace, for the Origin check
                                          */
                         char phase[24]; /* wire/agent_phase.def, for /_workspace/status */
-                        char message[160]; /* progress or warning for people, or "" */
+                        char message[160]; /* for the page that waits: progress, or "" */
                 } config;
                 struct {
                         uint32_t id;    /* repeated in app_up */
@@ -91,6 +93,9 @@ struct channel_msg {
                         int64_t stop_in_ms; /* without new evidence; -1 not known or never */
                         char rule[32];      /* which limit it is: "idle", "disconnected", ... */
                 } notice;
+                struct {
+                        char text[CHANNEL_NOTICES_MAX][160]; /* for the editor; "" none */
+                } tell;
                 struct {
                         char workspace[CHANNEL_PATH_MAX]; /* evidence and save hints */
                         char home[CHANNEL_PATH_MAX];      /* save hints only */

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdint.h>
 #include <stdlib.h>
 
 /* SOCK_SEQPACKET, init/control.h: init <-> link */
@@ -24,6 +25,19 @@
 
 /* Largest request or result blob that init passes on, in bytes. */
 #define ROLE_BLOB_MAX 32768
+
+/*
+ * What may stand before the result on ROLE_FD_RESULT, as often as there is something to say: how
+ * far the work is. Written whole; no result begins with the mark. It also says that the role lives.
+ */
+struct role_progress {
+        uint8_t mark[8];
+        uint64_t done, total; /* bytes; total 0: not known */
+};
+#define ROLE_PROGRESS_MARK                                                                         \
+        {                                                                                          \
+                1, 'p', 'r', 'o', 'g', 'r', 'e', 's'                                               \
+        }
 
 /*
  * Environment. Of the first group only link sees the secret, nobody else any of it.

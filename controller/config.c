@@ -14,8 +14,6 @@
 #include "hours.h"
 
 #define FILE_MAX_BYTES (1 << 20)
-#define AGENT_LOST_MS_MIN 30000
-#define AGENT_LOST_HEARTBEATS 6
 
 enum kind {
         KIND_TEXT,
@@ -30,6 +28,7 @@ enum kind {
         KIND_LEVEL,
         KIND_DECIMAL, /* in millionths */
         KIND_POLICY,
+        KIND_IDLE_POLICY,
         KIND_HOURS,
         KIND_WEEKDAYS,
         KIND_DATES,
@@ -127,6 +126,8 @@ static const char *kind_hint(enum kind kind)
                 return "a number such as 0.99 or 12";
         case KIND_POLICY:
                 return "fixed or forecast";
+        case KIND_IDLE_POLICY:
+                return "fixed or adaptive";
         case KIND_HOURS:
                 return "FROM-TO such as 09:00-21:00, or never";
         case KIND_WEEKDAYS:
@@ -180,6 +181,8 @@ static int parse_kind(enum kind kind, const char *text, int64_t *ret_num)
                 return num_parse_millionths(text, ret_num);
         case KIND_POLICY:
                 return strcmp(text, "fixed") == 0 || strcmp(text, "forecast") == 0 ? 0 : -EINVAL;
+        case KIND_IDLE_POLICY:
+                return strcmp(text, "fixed") == 0 || strcmp(text, "adaptive") == 0 ? 0 : -EINVAL;
         case KIND_HOURS:
                 return hours_parse_peak(text, &hours) ? 0 : -EINVAL;
         case KIND_WEEKDAYS:
@@ -529,31 +532,60 @@ static void apply_every(struct load *l)
         }
 }
 
+static bool adapts(const struct config_type *t)
+{
+        return strcmp(t->v[CONFIG_TYPE_IDLE_POLICY].text, "adaptive") == 0;
+}
+
+static int check_adaptive(struct load *l, const struct config_type *t)
+{
+        const struct config_value *least = &t->v[CONFIG_TYPE_IDLE_MIN];
+        const struct config_value *most = &t->v[CONFIG_TYPE_IDLE_MAX];
+
+        if (!adapts(t))
+                return 0;
+        if (least->num > most->num)
+                return complain(l,
+                                "%s: idle_min of [type %s] is \"%.40s\", but idle_max is "
+                                "\"%.40s\"; raise idle_max or lower the other",
+                                least->source, t->name, least->text, most->text);
+        if (t->v[CONFIG_TYPE_TASK_PRICE].num == 0)
+                return complain(l,
+                                "[type %s]: idle_policy is adaptive, but task_price is 0, so that "
+                                "keeping a workspace would cost nothing; give task_price in "
+                                "dollars an hour",
+                                t->name);
+        return 0;
+}
+
 /* A limit that could never apply is a mistake, but for a default that somebody's idle overtook. */
 static int check_limits(struct load *l, const struct config_type *t)
 {
         static const enum config_type_option shorter[] = {CONFIG_TYPE_NEVER_CONNECTED,
                                                           CONFIG_TYPE_DISCONNECTED};
-        const struct config_value *idle = &t->v[CONFIG_TYPE_IDLE], *job = &t->v[CONFIG_TYPE_JOB];
+        const struct config_value *job = &t->v[CONFIG_TYPE_JOB];
+        const struct config_value *idle =
+                &t->v[adapts(t) ? CONFIG_TYPE_IDLE_MAX : CONFIG_TYPE_IDLE];
+        const char *name = adapts(t) ? "idle_max" : "idle";
 
         for (size_t i = 0; i < ARRAY_LEN(shorter); i++) {
                 const struct config_value *v = &t->v[shorter[i]];
 
                 if (idle->num > 0 && v->num > idle->num)
                         return complain(l,
-                                        "%s: %s: \"%.40s\" is longer than idle of [type %s], "
+                                        "%s: %s: \"%.40s\" is longer than %s of [type %s], "
                                         "\"%.40s\", and would never apply; make it shorter, or 0 "
                                         "for the same as idle",
-                                        v->source, type_options[shorter[i]].name, v->text, t->name,
-                                        idle->text);
+                                        v->source, type_options[shorter[i]].name, v->text, name,
+                                        t->name, idle->text);
         }
         if (strcmp(job->text, type_options[CONFIG_TYPE_JOB].def) != 0 && job->num > 0 &&
             job->num <= idle->num)
                 return complain(l,
-                                "%s: job: \"%.40s\" is not longer than idle of [type %s], "
+                                "%s: job: \"%.40s\" is not longer than %s of [type %s], "
                                 "\"%.40s\", so that a job would hold nothing; make it longer, or "
                                 "0 if jobs shall hold nothing",
-                                job->source, job->text, t->name, idle->text);
+                                job->source, job->text, name, t->name, idle->text);
         return 0;
 }
 
@@ -605,7 +637,8 @@ static int cross_check(struct load *l)
                 if (access(profile->text, R_OK) < 0)
                         return complain(l, "%s: profile: %s: %s", profile->source, profile->text,
                                         strerrordesc_np(errno));
-                if (check_limits(l, &c->types[i]) < 0 || check_pool(l, &c->types[i]) < 0)
+                if (check_limits(l, &c->types[i]) < 0 || check_pool(l, &c->types[i]) < 0 ||
+                    check_adaptive(l, &c->types[i]) < 0)
                         return -EINVAL;
         }
         if (pools > c->v[CONFIG_TASKS_MAX].num)
@@ -693,67 +726,6 @@ void config_addr(const struct config *c, enum config_option o, char *dst, size_t
         if (split_addr(c->v[o].text, dst, size, &port) < 0)
                 dst[0] = 0;
         *ret_port = (uint16_t)port;
-}
-
-static void core_sizing(const struct config *c, uint32_t i, struct core_sizing *ret_sizing)
-{
-        struct schedule *s = &ret_sizing->schedule;
-
-        *ret_sizing = (struct core_sizing){
-                .forecast = forecasts(&c->types[i]),
-                .floor = (uint32_t)config_type_num(c, i, CONFIG_TYPE_POOL_MIN),
-                .floor_quiet = (uint32_t)config_type_num(c, i, CONFIG_TYPE_POOL_MIN_QUIET),
-                .ceiling = (uint32_t)config_type_num(c, i, CONFIG_TYPE_POOL_MAX),
-                .hit_rate = (double)config_type_num(c, i, CONFIG_TYPE_POOL_HIT_RATE) / 1e6,
-                .task_hour = config_type_num(c, i, CONFIG_TYPE_TASK_PRICE),
-                .day_max = config_type_num(c, i, CONFIG_TYPE_BUDGET_DAY),
-                .month_max = config_type_num(c, i, CONFIG_TYPE_BUDGET_MONTH),
-        };
-        schedule_init(s);
-        /* They were checked when they were read. */
-        (void)hours_parse_peak(config_type_text(c, i, CONFIG_TYPE_PEAK_HOURS), s);
-        (void)hours_parse_weekdays(config_type_text(c, i, CONFIG_TYPE_PEAK_DAYS), s);
-        (void)hours_parse_holidays(config_type_text(c, i, CONFIG_TYPE_HOLIDAYS), s);
-        (void)hours_parse_zone(config_type_text(c, i, CONFIG_TYPE_TIME_ZONE), &s->zone);
-}
-
-void config_core(const struct config *c, struct core_config *ret_core)
-{
-        struct core_config core = {
-                .workspaces_max = (uint32_t)config_num(c, CONFIG_WORKSPACES_MAX),
-                .tasks_max = (uint32_t)config_num(c, CONFIG_TASKS_MAX),
-                .n_types = c->n_types,
-                .quiet_ms = config_num(c, CONFIG_QUIET),
-                .heartbeat_ms = config_num(c, CONFIG_HEARTBEAT),
-                .retry_save_ms = config_num(c, CONFIG_SAVE_RETRY),
-                .erase_delay_ms = config_num(c, CONFIG_ERASE_DELAY),
-                .stops_per_min = (uint32_t)config_num(c, CONFIG_STOPS_PER_MINUTE),
-                .launch_rate = (double)config_num(c, CONFIG_LAUNCH_RATE),
-                .launch_burst = (double)config_num(c, CONFIG_LAUNCH_BURST),
-                .user_running_max = (uint32_t)config_num(c, CONFIG_USER_RUNNING_MAX),
-        };
-
-        core.agent_lost_ms = MAX(AGENT_LOST_MS_MIN, AGENT_LOST_HEARTBEATS * core.heartbeat_ms);
-        for (uint32_t i = 0; i < c->n_types; i++) {
-                struct core_type *t = &core.types[i];
-
-                STR_CUT(t->name, c->types[i].name);
-                t->pool_size = (uint32_t)config_type_num(c, i, CONFIG_TYPE_POOL);
-                core_sizing(c, i, &t->sizing);
-                t->warm_age_ms = config_type_num(c, i, CONFIG_TYPE_WARM_AGE_MAX);
-                t->queue_max = (uint32_t)config_type_num(c, i, CONFIG_TYPE_QUEUE_MAX);
-                t->limits = (struct idle_limits){
-                        .idle_ms = config_type_num(c, i, CONFIG_TYPE_IDLE),
-                        .never_connected_ms = config_type_num(c, i, CONFIG_TYPE_NEVER_CONNECTED),
-                        .disconnected_ms = config_type_num(c, i, CONFIG_TYPE_DISCONNECTED),
-                        .job_ms = config_type_num(c, i, CONFIG_TYPE_JOB),
-                        .lifetime_ms = config_type_num(c, i, CONFIG_TYPE_LIFETIME),
-                };
-                t->launch_timeout_ms = config_type_num(c, i, CONFIG_TYPE_LAUNCH_TIMEOUT);
-                t->claim_timeout_ms = config_type_num(c, i, CONFIG_TYPE_CLAIM_TIMEOUT);
-                t->stop_timeout_ms = config_type_num(c, i, CONFIG_TYPE_STOP_TIMEOUT);
-        }
-        *ret_core = core;
 }
 
 void config_print(const struct config *c)

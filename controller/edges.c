@@ -1,4 +1,5 @@
 #include "edges.h"
+#include "edges_stored.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,8 +12,10 @@
 #include "in/agents.h"
 #include "in/http.h"
 #include "in/ops.h"
+#include "in/stored.h"
 #include "metrics/emf.h"
 #include "metrics/serve.h"
+#include "out/notify.h"
 #include "out/providers/process.h"
 #include "out/storage.h"
 #include "state_dir.h"
@@ -33,12 +36,14 @@ struct edges {
         char ops_url[STATE_PATH_SIZE + 8];
         struct process_type types[CORE_TYPES_MAX];
         struct loop_timer strays;
+        struct timetables *timetables;
         struct metrics_watch *metrics;
         struct metrics_serve *metrics_serve; /* or NULL */
         struct emf *emf;                     /* or NULL */
+        struct notify *notify;               /* or NULL */
         char metrics_address[CONFIG_TEXT_SIZE];
-        struct timetables *timetables;
         struct storage *storage;
+        struct stored *stored;
         struct storage_proc *storage_proc;
         struct agents *agents;
         struct process *process;
@@ -121,6 +126,36 @@ static int start_metrics(struct edges *e)
         return r;
 }
 
+static int start_notify(struct edges *e)
+{
+        const struct config *c = e->c.config;
+        struct notify_config config = {
+                .source = config_text(c, CONFIG_PUBLIC_HOST),
+                .state_dir = config_text(c, CONFIG_STATE_DIR),
+                .webhook = config_text(c, CONFIG_WEBHOOK),
+                .webhook_secret_file = config_text(c, CONFIG_WEBHOOK_SECRET_FILE),
+                .smtp = config_text(c, CONFIG_SMTP),
+                .smtp_user = config_text(c, CONFIG_SMTP_USER),
+                .smtp_password_file = config_text(c, CONFIG_SMTP_PASSWORD_FILE),
+                .mail_from = config_text(c, CONFIG_MAIL_FROM),
+                .mail_to = config_text(c, CONFIG_MAIL_TO),
+                .mail_students = config_text(c, CONFIG_MAIL_STUDENTS),
+                .pager_url = config_text(c, CONFIG_PAGER_URL),
+                .pager_key_file = config_text(c, CONFIG_PAGER_KEY_FILE),
+                .templates = config_text(c, CONFIG_NOTIFY_TEMPLATES),
+                .maintenance = config_text(c, CONFIG_PLANNED_MAINTENANCE),
+                .hold_ms = config_num(c, CONFIG_NOTIFY_HOLD),
+                .retry_ms = config_num(c, CONFIG_NOTIFY_RETRY),
+                .timeout_ms = config_num(c, CONFIG_NOTIFY_TIMEOUT),
+                .core = e->c.core,
+                .metrics = metrics_watch_metrics(e->metrics),
+        };
+
+        if (!config.webhook[0] && !config.smtp[0] && !config.pager_key_file[0])
+                return 0;
+        return notify_new(e->loop, e->shell, &config, &e->notify);
+}
+
 static int check_bucket(const struct config *c)
 {
         const char *url = bucket(c);
@@ -160,6 +195,8 @@ static int start_storage(struct edges *e)
         (void)snprintf(url, sizeof(url), "http://%s", config_text(c, CONFIG_LISTEN_STORAGE));
         if (r == 0)
                 r = storage_new(e->loop, e->shell, &config, &e->storage);
+        if (r == 0)
+                r = edges_stored_new(e->storage, &e->stored);
         return r < 0 || elsewhere[0] ? r : spawn_storage(e, root);
 }
 
@@ -232,9 +269,10 @@ static int start_http(struct edges *e)
                 .host_suffix = config_text(e->c.config, CONFIG_PUBLIC_HOST),
                 .keys = e->c.keys,
                 .web_dir = web_dir[0] ? web_dir : NULL,
+                .stored = e->stored,
+                .timetables = e->timetables,
                 .observed = metrics_watch_http,
                 .observed_ctx = e->metrics,
-                .timetables = e->timetables,
         };
 
         config_addr(e->c.config, CONFIG_LISTEN_HTTP, e->http_address, sizeof(e->http_address),
@@ -248,6 +286,7 @@ static int start_ops(struct edges *e)
         char path[STATE_PATH_SIZE];
         struct ops_config config = {.url = e->ops_url,
                                     .http = e->http,
+                                    .stored = e->stored,
                                     .counters = agents_counters,
                                     .timetables = e->timetables,
                                     .agents = e->agents};
@@ -264,9 +303,10 @@ static int start_all(struct edges *e)
         static const struct {
                 const char *name;
                 int (*start)(struct edges *e);
-        } parts[] = {{"metrics", start_metrics}, {"storage", start_storage},
-                     {"agents", start_agents},   {"provider", start_process},
-                     {"http", start_http},       {"ops", start_ops}};
+        } parts[] = {{"metrics", start_metrics},  {"notifications", start_notify},
+                     {"storage", start_storage},  {"agents", start_agents},
+                     {"provider", start_process}, {"http", start_http},
+                     {"ops", start_ops}};
 
         for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
                 int r = parts[i].start(e);
@@ -326,6 +366,8 @@ struct edges *edges_free(struct edges *e)
         agents_free(e->agents);
         storage_proc_free(e->storage_proc);
         storage_free(e->storage);
+        stored_free(e->stored);
+        notify_free(e->notify);
         emf_free(e->emf);
         metrics_serve_free(e->metrics_serve);
         metrics_watch_free(e->metrics);
@@ -348,6 +390,8 @@ int edges_lead(struct edges *e, uint64_t epoch)
                 log_error("the running tasks cannot be listed", LOG_ERR(r));
         loop_timer_set_in(&e->strays, STRAYS_MS);
         timetables_lead(e->timetables);
+        if (e->notify)
+                notify_lead(e->notify);
         return r;
 }
 
@@ -361,6 +405,8 @@ void edges_pause(struct edges *e, bool paused)
 
 void edges_follow(struct edges *e)
 {
+        if (e->notify)
+                notify_follow(e->notify);
         timetables_follow(e->timetables);
         agents_follow(e->agents, shell_lead(e->shell)->agents);
 }

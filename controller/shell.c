@@ -98,6 +98,7 @@ static bool is_stored(enum core_effect_type type)
         case FX_VERIFY_SAVE:
         case FX_SALVAGE:
         case FX_SWEEP:
+        case FX_PIN:
         case FX_ERASE:
         case FX_REPLY:
         case FX_DRAINED:
@@ -264,6 +265,7 @@ static int store_effect(struct store *store, const struct core_effect *fx)
         case FX_VERIFY_SAVE:
         case FX_SALVAGE:
         case FX_SWEEP:
+        case FX_PIN:
         case FX_ERASE:
         case FX_REPLY:
         case FX_DRAINED:

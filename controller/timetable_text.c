@@ -221,7 +221,8 @@ static int parse_json(const char *text, size_t len, const struct core_config *co
 
 static int sort(struct timetable_text *t, char *error)
 {
-        qsort(t->classes, t->n, sizeof(*t->classes), timetable_compare);
+        if (t->n > 0)
+                qsort(t->classes, t->n, sizeof(*t->classes), timetable_compare);
         for (size_t i = 1; i < t->n; i++) {
                 if (strcmp(t->classes[i - 1].id, t->classes[i].id) != 0)
                         continue;

@@ -41,6 +41,7 @@ struct page_state gate_page_state(struct gate *g)
         s = (struct page_state){
                 .phase = g->phase,
                 .message = g->message,
+                .notices = {g->notices[0], g->notices[1]},
                 .generation = g->generation,
                 .ready = ready,
         };
@@ -123,6 +124,14 @@ static void take_probe(struct gate *g, struct channel_msg *m)
                           LOG_STR("health_path", m->u.probe.health_path));
 }
 
+static void take_tell(struct gate *g, struct channel_msg *m)
+{
+        for (int i = 0; i < CHANNEL_NOTICES_MAX; i++) {
+                m->u.tell.text[i][sizeof(m->u.tell.text[i]) - 1] = 0;
+                STR_CUT(g->notices[i], m->u.tell.text[i]);
+        }
+}
+
 static void take_message(struct gate *g, struct channel_msg *m)
 {
         switch (m->type) {
@@ -140,6 +149,9 @@ static void take_message(struct gate *g, struct channel_msg *m)
         case CHANNEL_GATE_NOTICE:
                 m->u.notice.rule[sizeof(m->u.notice.rule) - 1] = 0;
                 notice_set(g, m->u.notice.stop_in_ms, m->u.notice.rule);
+                return;
+        case CHANNEL_GATE_TELL:
+                take_tell(g, m);
                 return;
         }
         log_warn("unknown message on the channel", LOG_INT("type", m->type));

@@ -25,6 +25,7 @@ struct gate {
         uint64_t generation;
         char phase[24];
         char message[160];
+        char notices[CHANNEL_NOTICES_MAX][160];
         bool app_silent; /* the app refused a connection since it was last reached */
 
         struct conn *conns; /* list */

@@ -102,6 +102,22 @@ static int put_stop(struct buf *b, const struct page_state *s)
         return r < 0 ? r : buf_printf(b, ",\"warn_s\":%lld}\n", (long long)s->warn_s);
 }
 
+static int put_notices(struct buf *b, const struct page_state *s)
+{
+        int r = buf_append_str(b, ",\"notices\":[");
+        bool more = false;
+
+        for (int i = 0; r == 0 && i < PAGE_NOTICES_MAX; i++) {
+                if (!s->notices[i] || !*s->notices[i])
+                        continue;
+                r = more ? buf_append_str(b, ",") : 0;
+                more = true;
+                if (r == 0)
+                        r = put_json_text(b, s->notices[i]);
+        }
+        return r < 0 ? r : buf_append_str(b, "]");
+}
+
 static int put_state(struct buf *b, const struct page_state *s)
 {
         int r = buf_append_str(b, "{\"phase\":");
@@ -119,6 +135,8 @@ static int put_state(struct buf *b, const struct page_state *s)
         if (r == 0)
                 r = buf_printf(b, ",\"generation\":%llu,\"ready\":%s",
                                (unsigned long long)s->generation, s->ready ? "true" : "false");
+        if (r == 0)
+                r = put_notices(b, s);
         return r < 0 ? r : put_stop(b, s);
 }
 

@@ -9,9 +9,12 @@
 
 #include "base/buf.h"
 
+#define PAGE_NOTICES_MAX 2
+
 struct page_state {
-        const char *phase;   /* wire/agent_phase.def */
-        const char *message; /* for people, or "" */
+        const char *phase;                     /* wire/agent_phase.def */
+        const char *message;                   /* for people, or "" */
+        const char *notices[PAGE_NOTICES_MAX]; /* for the editor, "" or NULL: none */
         uint64_t generation;
         bool ready;            /* a request would be passed to the app now */
         int64_t stop_in_s;     /* without new evidence of a person; -1 not known or never */

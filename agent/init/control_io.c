@@ -2,13 +2,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-/* Answers that a link can leave unread: one each of save, restore, stop, and one to spare. */
-#define UNREAD_MAX 4
+/* Answers that a link can leave unread: one each of save, restore, its rest, stop, and one to
+ * spare. */
+#define UNREAD_MAX 5
 
 struct datagram {
         struct control_msg msg;
@@ -40,6 +43,13 @@ int control_io_send(struct control_io *c, const struct control_msg *m, const voi
         return sendmsg(c->ours, &hdr, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
+bool control_io_read(const struct control_io *c)
+{
+        int waiting = 0;
+
+        return ioctl(c->ours, SIOCOUTQ, &waiting) == 0 && waiting == 0;
+}
+
 /* 1, 0 when nothing waits, -EBADMSG, -errno. */
 static int receive(int fd, struct datagram *d)
 {
@@ -66,7 +76,8 @@ int control_io_receive(struct control_io *c, struct control_msg *ret_msg, const 
 
 static bool obsolete(uint32_t type)
 {
-        return type == CONTROL_STATE || type == CONTROL_APP_EXITED || type == CONTROL_REFUSED;
+        return type == CONTROL_STATE || type == CONTROL_APP_EXITED || type == CONTROL_REFUSED ||
+               type == CONTROL_PROGRESS;
 }
 
 int control_io_renew(struct control_io *c, const struct control_msg *state)

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/macro.h"
@@ -19,6 +20,8 @@ struct control_io {
 NODISCARD int control_io_open(struct control_io *c);
 /* Send one report. 0; -EAGAIN when the socket is full (nobody reads); -errno. */
 NODISCARD int control_io_send(struct control_io *c, const struct control_msg *m, const void *blob);
+/* Whether link has read all that was sent (unix(7), SIOCOUTQ). */
+bool control_io_read(const struct control_io *c);
 /*
  * The next order: 1 with *ret_msg and *ret_blob (valid until the next call), 0 when there is none,
  * -EBADMSG for one that is malformed (it is gone).

@@ -6,11 +6,14 @@
 #include "init/init.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/ioprio.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -28,11 +31,12 @@
 #include "init/supervise.h"
 
 #define EXIT_OS 71
-/* A save or restore that takes longer hangs; its own network timeouts are far below. */
-#define JOB_LIMIT_MS (30 * 60 * 1000)
 #define ORDERS_PER_TURN 32
 /* Priming is work ahead of time: it must not slow the claim that made room for it. */
 #define PRIME_NICE 15
+/* Saves while somebody works, and the rest of a restore. */
+#define BACKGROUND_NICE 10
+#define PROGRESS_MS 1000
 
 enum role_index { ROLE_LINK, ROLE_GATE, ROLE_SENSE, ROLES };
 
@@ -61,13 +65,19 @@ static struct {
         uint32_t killed; /* how many needed SIGKILL */
 
         struct job save, restore;
-        int held;   /* the request for a last save, or -1 */
-        bool saved; /* see struct term_facts */
+        struct job rest;     /* of a restore: beside the app */
+        mono_t progress_due; /* when progress may be told again */
+        int held;            /* the request for a last save, or -1 */
+        int kept;            /* the one that init's own last save used, or -1 */
+        int64_t save_ms;     /* what saves take, about */
+        bool saved;          /* see struct term_facts */
         bool final_ok;
         bool worked; /* the student's app was started here */
         struct term_sup term;
         int exit_code; /* -1: go on */
 } init;
+
+static struct job *const jobs[] = {&init.save, &init.restore, &init.rest};
 
 static enum control_app_state app_state(void)
 {
@@ -100,7 +110,8 @@ static struct control_msg report(uint32_t type, uint32_t id)
                 .app_state = app_state(),
                 .app_primed = init.app.prime,
                 .busy = (init.save.pid ? 1U : 0U) | (init.restore.pid ? 2U : 0U) |
-                        (terminating() ? 4U : 0U) | (init.worked ? 8U : 0U),
+                        (terminating() ? 4U : 0U) | (init.worked ? 8U : 0U) |
+                        (init.rest.pid ? 16U : 0U),
         };
 }
 
@@ -177,7 +188,10 @@ static int app_spawn(void)
         return spawn_start(&spawn, &init.app_pid);
 }
 
-/* How many processes of the student there are, each having been sent `sigs`. */
+/*
+ * How many processes of the student there are, each having been sent `sigs`. One of them is the
+ * rest of a restore: it writes files too, and must have ended before the last save.
+ */
 static int rest_signal(const int *sigs, size_t n_sigs)
 {
         pid_t except[ROLES + 2];
@@ -296,18 +310,23 @@ static void app_tick(void)
 /* Takes `request`. */
 static int job_run(struct job *j, const char *role, int request, uint32_t id, uint32_t flags)
 {
+        const char *option = flags & CONTROL_FINAL  ? "--final"
+                             : flags & CONTROL_REST ? "--rest"
+                                                    : NULL;
         char *const argv[] = {init.start.config.worker, (char *)(uintptr_t)role,
-                              flags & CONTROL_FINAL ? (char *)(uintptr_t) "--final" : NULL, NULL};
+                              (char *)(uintptr_t)option, NULL};
+        bool waited_for = j == &init.restore || (flags & CONTROL_FINAL);
         const struct spawn spawn = {.argv = argv,
                                     .env = init.start.role_env.vars,
                                     .user = init.start.config.student,
-                                    .death_signal = death_signal(SIGKILL)};
+                                    .death_signal = death_signal(SIGKILL),
+                                    .nice = waited_for ? 0 : BACKGROUND_NICE,
+                                    .disk_idle = !waited_for};
         int r;
 
         j->id = id;
         j->flags = flags;
-        j->limit = mono_add_ms(init.now, JOB_LIMIT_MS);
-        r = job_start(j, &spawn, request);
+        r = job_start(j, &spawn, request, init.now);
         (void)fd_close(request);
         return r;
 }
@@ -317,15 +336,19 @@ static void job_done(struct job *j, uint32_t type, int code)
         struct control_msg m;
 
         job_end(j);
-        if (type == CONTROL_SAVE_DONE)
+        if (type == CONTROL_SAVE_DONE) {
                 init.final_ok =
                         (j->flags & CONTROL_FINAL) && code == 0 && init.app.phase == APP_NONE;
+                /* One that finds nothing to do says little about the next. */
+                init.save_ms =
+                        MAX(mono_diff_ms(j->started, init.now), init.save_ms - init.save_ms / 4);
+        }
         m = report(type, j->id);
         m.status = code;
         m.flags = j->flags;
         m.len = (uint32_t)j->len;
         log_info(type == CONTROL_SAVE_DONE ? "save ended" : "restore ended", LOG_INT("code", code),
-                 LOG_INT("flags", j->flags));
+                 LOG_INT("flags", j->flags), LOG_INT("ms", mono_diff_ms(j->started, init.now)));
         tell(&m, j->blob);
 }
 
@@ -340,18 +363,36 @@ static void job_failed(const char *role, uint32_t type, uint32_t id, uint32_t fl
         tell(&m, NULL);
 }
 
-static mono_t job_deadline(const struct job *j)
+static void progress_tell(struct job *j)
 {
-        return j->pid ? j->limit : MONO_NEVER;
+        const struct control_progress p = {.done = j->progress.done, .total = j->progress.total};
+        struct control_msg m;
+
+        if (!j->pid || !j->moved || !mono_due(init.progress_due, init.now) ||
+            !init.roles[ROLE_LINK].sup.up || !control_io_read(&init.control))
+                return;
+        m = report(CONTROL_PROGRESS, j->id);
+        m.flags = j->flags;
+        m.len = sizeof(p);
+        j->moved = false;
+        init.progress_due = mono_add_ms(init.now, PROGRESS_MS);
+        tell(&m, &p);
 }
 
-static void job_tick(struct job *j)
+/*
+ * The app ends now, and the last save is next. What brings files stops that, to be inherited; a
+ * save under way has to come to its end, and nobody is left for whom it would stand back.
+ */
+static void jobs_make_way(void)
 {
-        if (!j->pid || !mono_due(j->limit, init.now))
-                return;
-        log_error("hung; killed", LOG_INT("pid", j->pid));
-        (void)kill(j->pid, SIGKILL);
-        j->limit = MONO_NEVER;
+        if (init.rest.pid)
+                (void)kill(init.rest.pid, SIGTERM);
+        /* Without CAP_SYS_NICE it stays as it is: it has the machine for itself soon. */
+        if (init.save.pid) {
+                (void)setpriority(PRIO_PROCESS, (id_t)init.save.pid, 0);
+                (void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, init.save.pid,
+                              IOPRIO_PRIO_VALUE(IOPRIO_CLASS_NONE, 0));
+        }
 }
 
 /* ---- orders of link ---- */
@@ -361,6 +402,7 @@ static void refuse(const struct control_msg *order)
         struct control_msg m = report(CONTROL_REFUSED, order->id);
 
         m.count = order->type;
+        m.flags = order->flags;
         log_warn("order refused", LOG_INT("type", order->type), LOG_INT("app_state", m.app_state),
                  LOG_INT("busy", m.busy));
         tell(&m, NULL);
@@ -389,6 +431,25 @@ static void order_job(const struct control_msg *o, const void *blob)
                 job_failed(is_save ? "save" : "restore",
                            is_save ? CONTROL_SAVE_DONE : CONTROL_RESTORE_DONE, o->id,
                            o->flags & CONTROL_FINAL, r);
+}
+
+/*
+ * Only while the student's app runs: the ladder that ends the app ends this too, so no last save
+ * ever runs beside it. Beside a restore or its like it would have nothing to go on.
+ */
+static void order_rest(const struct control_msg *o, const void *blob)
+{
+        bool app = init.app.phase == APP_RUNNING || init.app.phase == APP_BACKOFF;
+        int request, r;
+
+        if (terminating() || init.rest.pid || init.restore.pid || !app || init.app.prime) {
+                refuse(o);
+                return;
+        }
+        request = job_request(blob, o->len);
+        r = request < 0 ? request : job_run(&init.rest, "restore", request, o->id, CONTROL_REST);
+        if (r < 0)
+                job_failed("restore", CONTROL_RESTORE_DONE, o->id, CONTROL_REST, r);
 }
 
 static void order_start(const struct control_msg *o)
@@ -422,11 +483,15 @@ static void order(const struct control_msg *o, const void *blob)
                 return;
         case CONTROL_APP_STOP:
                 init.stop_id = o->id;
+                jobs_make_way();
                 (void)app_event(APP_EV_STOP, 0);
                 return;
         case CONTROL_RESTORE:
         case CONTROL_SAVE:
-                order_job(o, blob);
+                if (o->type == CONTROL_RESTORE && (o->flags & CONTROL_REST))
+                        order_rest(o, blob);
+                else
+                        order_job(o, blob);
                 return;
         case CONTROL_HOLD:
                 order_hold(o, blob);
@@ -459,17 +524,22 @@ static void orders_read(void)
 
 static void terminate(int sig)
 {
+        int64_t grace_ms = init.start.config.term_grace_ms;
+        int64_t app_ms = term_app_ms(grace_ms, init.save_ms);
+
         if (terminating()) {
                 log_info("already ending", LOG_INT("signal", sig));
                 return;
         }
-        log_info("ending", LOG_INT("signal", sig), LOG_INT("held", init.held >= 0));
-        term_sup_begin(&init.term, mono_add_ms(init.now, init.start.config.term_grace_ms));
+        log_info("ending", LOG_INT("signal", sig), LOG_INT("held", init.held >= 0),
+                 LOG_INT("app_ms", app_ms), LOG_INT("save_ms", init.save_ms));
+        term_sup_begin(&init.term, mono_add_ms(init.now, grace_ms));
         tell_simple(CONTROL_TERMINATING, 0);
         /* A restore cut short leaves nothing to save: link holds no request before it is done. */
         if (init.restore.pid)
                 (void)kill(init.restore.pid, SIGKILL);
-        app_sup_hurry(&init.app, init.start.config.term_grace_ms, init.now);
+        jobs_make_way();
+        app_sup_hurry(&init.app, app_ms, init.now);
         init.stop_id = 0;
         (void)app_event(APP_EV_STOP, 0);
 }
@@ -488,6 +558,8 @@ static void reaped(pid_t pid, int code)
                 job_done(&init.save, CONTROL_SAVE_DONE, code);
         else if (pid == init.restore.pid)
                 job_done(&init.restore, CONTROL_RESTORE_DONE, code);
+        else if (pid == init.rest.pid)
+                job_done(&init.rest, CONTROL_RESTORE_DONE, code);
 }
 
 static void signals_read(void)
@@ -540,12 +612,24 @@ static int signals_open(void)
 
 /* ---- the loop ---- */
 
+/* What is held, else the last one again, read from its start. */
+static int request_held(void)
+{
+        if (init.held >= 0) {
+                init.kept = fd_close(init.kept);
+                init.kept = STEAL(init.held, -1);
+        }
+        (void)lseek(init.kept, 0, SEEK_SET);
+        return fcntl(init.kept, F_DUPFD_CLOEXEC, 3);
+}
+
 static void term_tick(void)
 {
         const struct term_facts facts = {
                 .app_gone = init.app.phase == APP_NONE,
                 .busy = init.save.pid || init.restore.pid,
                 .held = init.held >= 0,
+                .kept = init.kept >= 0,
                 .worked = init.worked,
                 .saved = init.saved,
                 .final_ok = init.final_ok,
@@ -559,8 +643,7 @@ static void term_tick(void)
                 init.exit_code = init.term.code;
                 return;
         case TERM_ACT_SAVE:
-                r = job_run(&init.save, "save", STEAL(init.held, -1), 0,
-                            CONTROL_FINAL | CONTROL_HELD);
+                r = job_run(&init.save, "save", request_held(), 0, CONTROL_FINAL | CONTROL_HELD);
                 if (r < 0)
                         job_failed("save", CONTROL_SAVE_DONE, 0, CONTROL_FINAL | CONTROL_HELD, r);
                 return;
@@ -574,8 +657,10 @@ static void tick(void)
                         role_start(&init.roles[i]);
         }
         app_tick();
-        job_tick(&init.save);
-        job_tick(&init.restore);
+        for (size_t i = 0; i < ARRAY_LEN(jobs); i++) {
+                job_tick(jobs[i], init.now);
+                progress_tell(jobs[i]);
+        }
         term_tick();
 }
 
@@ -584,8 +669,8 @@ static int wait_ms(void)
         mono_t due = app_sup_deadline(&init.app, init.now);
 
         due = mono_min(due, term_sup_deadline(&init.term));
-        due = mono_min(due, job_deadline(&init.save));
-        due = mono_min(due, job_deadline(&init.restore));
+        for (size_t i = 0; i < ARRAY_LEN(jobs); i++)
+                due = mono_min(due, job_deadline(jobs[i]));
         for (size_t i = 0; i < ROLES; i++)
                 due = mono_min(due, role_sup_deadline(&init.roles[i].sup));
         if (mono_is_never(due))
@@ -602,16 +687,17 @@ static int loop(void)
                         {.fd = init.control.ours, .events = POLLIN},
                         {.fd = init.save.pid ? init.save.result : -1, .events = POLLIN},
                         {.fd = init.restore.pid ? init.restore.result : -1, .events = POLLIN},
+                        {.fd = init.rest.pid ? init.rest.result : -1, .events = POLLIN},
                 };
 
                 /* It cannot fail but by EINTR; whatever it says, looking at all does no harm. */
                 (void)poll(fds, ARRAY_LEN(fds), wait_ms());
                 init.now = mono_read();
                 signals_read();
-                if (init.save.pid)
-                        job_read(&init.save);
-                if (init.restore.pid)
-                        job_read(&init.restore);
+                for (size_t i = 0; i < ARRAY_LEN(jobs); i++) {
+                        if (jobs[i]->pid)
+                                job_read(jobs[i], init.now);
+                }
                 children_reap();
                 orders_read();
                 tick();
@@ -680,7 +766,7 @@ int init_main(int argc, char **argv)
         int r = os_prepare();
 
         /* Here and not as initialisers, which would put this large object into the file. */
-        init.held = init.exit_code = -1;
+        init.held = init.kept = init.exit_code = -1;
         if (r < 0) {
                 log_error(r == -ESRCH ? "/proc shows another PID namespace: mount it anew"
                                       : "cannot prepare",

@@ -2,10 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 
 int job_request(const void *blob, size_t len)
 {
@@ -23,7 +26,7 @@ int job_request(const void *blob, size_t len)
         return STEAL(fd, -1);
 }
 
-int job_start(struct job *j, const struct spawn *spawn, int request)
+int job_start(struct job *j, const struct spawn *spawn, int request, mono_t now)
 {
         struct spawn s = *spawn;
         int pipe[2];
@@ -43,11 +46,32 @@ int job_start(struct job *j, const struct spawn *spawn, int request)
         }
         j->result = pipe[0];
         j->len = 0;
-        j->overflow = false;
+        j->overflow = j->moved = false;
+        j->started = now;
+        j->limit = mono_add_ms(now, JOB_LIMIT_MS);
         return 0;
 }
 
-void job_read(struct job *j)
+/* Takes the words about progress off the front of what was read; only the newest is kept. */
+static void take_progress(struct job *j, mono_t now)
+{
+        static const uint8_t mark[] = ROLE_PROGRESS_MARK;
+        size_t at = 0;
+
+        while (j->len - at >= sizeof(j->progress) &&
+               memcmp(j->blob + at, mark, sizeof(mark)) == 0) {
+                memcpy(&j->progress, j->blob + at, sizeof(j->progress));
+                at += sizeof(j->progress);
+        }
+        if (at == 0)
+                return;
+        j->moved = true;
+        j->limit = mono_add_ms(now, JOB_LIMIT_MS);
+        j->len -= at;
+        memmove(j->blob, j->blob + at, j->len);
+}
+
+void job_read(struct job *j, mono_t now)
 {
         while (j->result >= 0) {
                 uint8_t surplus[512];
@@ -65,12 +89,27 @@ void job_read(struct job *j)
                         j->overflow = true;
                 else
                         j->len += (size_t)n;
+                take_progress(j, now);
         }
+}
+
+mono_t job_deadline(const struct job *j)
+{
+        return j->pid ? j->limit : MONO_NEVER;
+}
+
+void job_tick(struct job *j, mono_t now)
+{
+        if (!j->pid || !mono_due(j->limit, now))
+                return;
+        log_error("hung; killed", LOG_INT("pid", j->pid));
+        (void)kill(j->pid, SIGKILL);
+        j->limit = MONO_NEVER;
 }
 
 void job_end(struct job *j)
 {
-        job_read(j);
+        job_read(j, j->started);
         j->result = fd_close(j->result);
         j->pid = 0;
         if (j->overflow)

@@ -1,6 +1,7 @@
 /*
  * A short-lived child with a request and a result: save and restore. The request is a sealed memfd,
- * the result comes through a pipe, both bounded by ROLE_BLOB_MAX.
+ * the result comes through a pipe, both bounded by ROLE_BLOB_MAX. Before the result it may say how
+ * far it is (struct role_progress).
  */
 #pragma once
 
@@ -12,23 +13,34 @@
 #include "base/mono.h"
 #include "init/control.h"
 #include "init/spawn.h"
+#include "roles.h"
 
 struct job {
         pid_t pid;      /* 0: not running */
         uint32_t id;    /* of the order */
-        uint32_t flags; /* CONTROL_FINAL, CONTROL_HELD */
-        mono_t limit;   /* when it is killed as hung */
-        int result;     /* our end of the pipe */
+        uint32_t flags; /* CONTROL_FINAL, CONTROL_HELD, CONTROL_REST */
+        mono_t started;
+        mono_t limit; /* when it is killed as hung: JOB_LIMIT_MS after its last word */
+        int result;   /* our end of the pipe */
         bool overflow;
+        bool moved; /* it has said how far it is, and that was not told yet */
+        struct role_progress progress;
         size_t len;
         uint8_t blob[ROLE_BLOB_MAX];
 };
 
+/* A role that says nothing for so long hangs; its own network timeouts are far below. */
+#define JOB_LIMIT_MS (30 * 60 * 1000)
+
 /* A sealed memfd with `len` bytes at offset 0, or -errno. The caller owns it. */
 NODISCARD int job_request(const void *blob, size_t len);
 /* Start `spawn` with `request` at ROLE_FD_REQUEST; the result pipe is added. 0 or -errno. */
-NODISCARD int job_start(struct job *j, const struct spawn *spawn, int request);
+NODISCARD int job_start(struct job *j, const struct spawn *spawn, int request, mono_t now);
 /* The result pipe is readable: take what is there. */
-void job_read(struct job *j);
+void job_read(struct job *j, mono_t now);
+/* MONO_NEVER while it does not run. */
+mono_t job_deadline(const struct job *j);
+/* Kill it when it hangs. */
+void job_tick(struct job *j, mono_t now);
 /* It has been reaped: take the rest. blob and len hold the result; an oversized one is empty. */
 void job_end(struct job *j);

@@ -39,6 +39,7 @@ void app_sup_init(struct app_sup *a, int64_t stop_grace_ms, int64_t kill_grace_m
         *a = (struct app_sup){
                 .stop_grace_ms = stop_grace_ms,
                 .kill_grace_ms = kill_grace_ms,
+                .give_up_ms = APP_GIVE_UP_MS,
                 .backoff = BACKOFF(500, 30000, 30000),
                 .due = MONO_NEVER,
         };
@@ -131,7 +132,7 @@ static uint32_t on_tick(struct app_sup *a, mono_t now)
                 if (!due)
                         return 0;
                 a->phase = APP_STOP_KILL;
-                a->due = mono_add_ms(now, APP_GIVE_UP_MS);
+                a->due = mono_add_ms(now, a->give_up_ms);
                 return APP_ACT_KILL_REST;
         case APP_STOP_KILL:
                 /* Each time again: a process may have been forked since. */
@@ -167,14 +168,24 @@ mono_t app_sup_deadline(const struct app_sup *a, mono_t now)
         return app_sup_counts(a) ? mono_min(a->due, mono_add_ms(now, APP_POLL_MS)) : a->due;
 }
 
-void app_sup_hurry(struct app_sup *a, int64_t grace_ms, mono_t now)
+void app_sup_hurry(struct app_sup *a, int64_t app_ms, mono_t now)
 {
-        a->stop_grace_ms = MIN(a->stop_grace_ms, grace_ms / 3);
-        a->kill_grace_ms = MIN(a->kill_grace_ms, grace_ms / 6);
+        a->stop_grace_ms = MIN(a->stop_grace_ms, app_ms / 3 * 2);
+        a->kill_grace_ms = MIN(a->kill_grace_ms, app_ms / 3);
+        a->give_up_ms = MIN(a->give_up_ms, app_ms / 3);
         if (a->phase == APP_STOP_MAIN)
                 a->due = mono_min(a->due, mono_add_ms(now, a->stop_grace_ms));
         else if (a->phase == APP_STOP_REST)
                 a->due = mono_min(a->due, mono_add_ms(now, a->kill_grace_ms));
+        else if (a->phase == APP_STOP_KILL)
+                a->due = mono_min(a->due, mono_add_ms(now, a->give_up_ms));
+}
+
+int64_t term_app_ms(int64_t grace_ms, int64_t save_ms)
+{
+        int64_t left = grace_ms - save_ms - save_ms / 2 - TERM_WAIT_MS;
+
+        return MIN(MAX(left, grace_ms / 8), grace_ms / 2);
 }
 
 void term_sup_begin(struct term_sup *t, mono_t give_up)
@@ -234,7 +245,11 @@ static enum term_action term_once(struct term_sup *t, const struct term_facts *f
         case TERM_WAIT_HOLD:
                 if (f->held)
                         return term_save(t);
-                return mono_due(t->due, now) ? term_exit(t, TERM_EXIT_UNSAVED) : TERM_ACT_NONE;
+                if (!mono_due(t->due, now))
+                        return TERM_ACT_NONE;
+                /* link is dead, or has no other either. */
+                return f->kept && !mono_due(t->give_up, now) ? term_save(t)
+                                                             : term_exit(t, TERM_EXIT_UNSAVED);
         }
         return TERM_ACT_NONE;
 }

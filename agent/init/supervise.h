@@ -78,7 +78,7 @@ struct app_sup {
         enum app_phase phase;
         bool main_alive;
         bool prime;
-        int64_t stop_grace_ms, kill_grace_ms;
+        int64_t stop_grace_ms, kill_grace_ms, give_up_ms;
         struct backoff backoff;
         mono_t started;
         mono_t due;
@@ -92,23 +92,31 @@ bool app_sup_stopping(const struct app_sup *a);
 /* Whether the ladder waits for the number of processes that are left. */
 bool app_sup_counts(const struct app_sup *a);
 /*
- * SIGTERM came: `grace_ms` is all that is left until SIGKILL from outside. Shorten the ladder to at
- * most half of it, so that the last save has the other half; applies to a stop under way too.
+ * SIGTERM came: the ladder has `app_ms` in all, whatever the app's processes do about their
+ * signals; applies to a stop under way too. Only what survives SIGKILL may take a third of that
+ * beyond it.
  */
-void app_sup_hurry(struct app_sup *a, int64_t grace_ms, mono_t now);
+void app_sup_hurry(struct app_sup *a, int64_t app_ms, mono_t now);
+/*
+ * What the app may have of the `grace_ms` until SIGKILL from outside: at most half, and less, down
+ * to an eighth, where a save takes long. The rest is the last save's.
+ */
+int64_t term_app_ms(int64_t grace_ms, int64_t save_ms);
 
 /* The way out after SIGTERM. */
 enum term_phase { TERM_NO, TERM_STOP, TERM_SAVE, TERM_WAIT_SAVED, TERM_WAIT_HOLD, TERM_DONE };
 enum term_action { TERM_ACT_NONE, TERM_ACT_SAVE, TERM_ACT_EXIT };
 
-#define TERM_WAIT_MS                                                                               \
-        2000 /* for link to say that the last save is committed, or to give another try */
+/* For link to say that the last save is committed, or to give another request; then the old one is
+ * tried again. */
+#define TERM_WAIT_MS 2000
 #define TERM_EXIT_UNSAVED 75
 
 struct term_facts {
         bool app_gone; /* no process of the student is left */
         bool busy;     /* a save or a restore runs */
         bool held;     /* there is a request for a last save */
+        bool kept;     /* the one of a last save that failed: better than none */
         bool worked;   /* the student's app ran here: there is something to save */
         bool saved;    /* the final save is committed */
         bool final_ok; /* the last save was final, it succeeded, and no app ran since */

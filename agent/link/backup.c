@@ -14,6 +14,8 @@
 #define FORCED_GAP_MS INT64_C(5000)
 /* Attempts at once with a new request when the old one was used up or had expired. */
 #define QUICK_MAX 8
+/* So long a last save is tried again by itself while the storage is slow, or away. */
+#define FINAL_PATIENCE_MS INT64_C(60000)
 
 /* ---- requests ---- */
 
@@ -88,6 +90,9 @@ static bool order_save(struct state *s, bool final, struct state_actions *fx)
 void backup_begin_final(struct state *s, struct state_actions *fx)
 {
         if (s->phase != WIRE_PHASE_SAVING || !s->final_wanted || backup_running(s))
+                return;
+        /* What background saves wait for is nothing to it, its own failures are. */
+        if (!mono_is_never(s->final_failed_at) && !mono_due(s->save_at, s->now))
                 return;
         if (order_save(s, true, fx))
                 s->final_wanted = false;
@@ -173,6 +178,22 @@ mono_t backup_due(const struct state *s)
 
 /* ---- results ---- */
 
+void backup_new_final(struct state *s)
+{
+        s->final_wanted = true;
+        s->final_failed_at = MONO_NEVER;
+}
+
+/* Whether it is tried again without a new order. What is uploaded already is not sent again. */
+static bool final_again(struct state *s, const char *code)
+{
+        if (s->phase != WIRE_PHASE_SAVING || strcmp(code, BLOB_CODE_NETWORK) != 0)
+                return false;
+        if (mono_is_never(s->final_failed_at))
+                s->final_failed_at = s->now;
+        return mono_diff_ms(s->final_failed_at, s->now) < FINAL_PATIENCE_MS;
+}
+
 static void final_failed(struct state *s, struct state_actions *fx)
 {
         s->final_wanted = false;
@@ -192,6 +213,36 @@ static bool request_is_good(const char *code)
         return strcmp(code, BLOB_CODE_NETWORK) == 0 || strcmp(code, BLOB_CODE_DISK_FULL) == 0;
 }
 
+static void tell_unsaved(struct state *s, const char *message)
+{
+        char text[WIRE_TEXT_SIZE];
+
+        (void)snprintf(text, sizeof(text), "Your work cannot be saved: %.*s", WIRE_TEXT_SIZE - 28,
+                       message);
+        state_notice(s, STATE_NOTICE_SAVE, text);
+}
+
+/*
+ * What the newest save lacks, said by it; one that found nothing new says nothing new. That sockets
+ * are left out is in the manifest, and nobody's trouble.
+ */
+static void save_remark(struct state *s, const struct blob_save_result *result)
+{
+        bool lacks = result->unreadable > 0 && *result->message;
+        char text[WIRE_TEXT_SIZE] = "";
+
+        if (result->unchanged && !lacks)
+                return;
+        if (lacks)
+                (void)snprintf(text, sizeof(text), "Not saved: %.*s", WIRE_TEXT_SIZE - 12,
+                               result->message);
+        state_notice(s, STATE_NOTICE_SAVE, text);
+        if (lacks)
+                state_trouble(s, STATE_TROUBLE_LEFT_OUT, "saved, but", result->message);
+        else
+                state_fine(s, STATE_TROUBLE_LEFT_OUT);
+}
+
 static void save_failed(struct state *s, struct saves_out *out, const char *code,
                         const char *message, struct state_actions *fx)
 {
@@ -209,6 +260,9 @@ static void save_failed(struct state *s, struct saves_out *out, const char *code
         s->save_at = quick ? s->now : mono_add_ms(s->now, state_backoff_ms(s, s->save_failures));
         s->save_failures++;
         s->save_forced = true;
+        /* Nobody but the student can do something about it. */
+        if (strcmp(code, BLOB_CODE_TOO_BIG) == 0)
+                tell_unsaved(s, *message ? message : "the workspace is too big");
         /* A used-up request is no trouble of anybody's unless it stays that way. */
         if (!quick)
                 state_trouble(s, STATE_TROUBLE_SAVE,
@@ -217,6 +271,8 @@ static void save_failed(struct state *s, struct saves_out *out, const char *code
         if (final && quick && s->phase == WIRE_PHASE_SAVING) {
                 s->final_wanted = true;
                 backup_begin_final(s, fx);
+        } else if (final && final_again(s, code)) {
+                s->final_wanted = true; /* at save_at */
         } else if (final) {
                 final_failed(s, fx);
         }
@@ -248,8 +304,10 @@ static void save_uploaded(struct state *s, struct saves_out *out,
                 /* The newest committed save holds all of this. The request is still good. */
                 saves_commit(&s->saves, out, 0);
                 state_fine(s, STATE_TROUBLE_SAVE);
+                save_remark(s, result);
                 return;
         }
+        save_remark(s, result);
         if (!result->unchanged)
                 saves_use(&s->saves, seq);
         out->uploaded = true;

@@ -291,7 +291,7 @@ void evidence_channel(struct state *s, const struct channel_msg *m)
                 break;
         case CHANNEL_SENSE_FILES:
                 /* The restore's own files are nobody's work. */
-                if (s->restored)
+                if (s->restored && !s->rest_runs)
                         presence_note(&s->presence, PRESENCE_FILE, PRESENCE_KIND_HINT, s->now,
                                       m->u.files.workspace_events);
                 break;

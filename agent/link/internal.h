@@ -1,7 +1,7 @@
 /*
  * Between the files of the state machine: state.c (session and dispatch), life.c (phases, orders,
- * commands), backup.c (when to save, and what came of it), evidence.c (what was seen of a person).
- * Nobody else includes this.
+ * commands), restore.c (bringing the files), backup.c (when to save, and what came of it),
+ * evidence.c (what was seen of a person). Nobody else includes this.
  */
 #pragma once
 
@@ -15,6 +15,8 @@ struct state_action *state_order(struct state *s, struct state_actions *fx, uint
 void state_trouble(struct state *s, enum state_trouble trouble, const char *what,
                    const char *detail);
 void state_fine(struct state *s, enum state_trouble trouble);
+/* What the student shall read, once; "" takes it back. */
+void state_notice(struct state *s, enum state_notice which, const char *text);
 /* Waiting time before attempt number `failures` + 1, with jitter. */
 int64_t state_backoff_ms(struct state *s, unsigned failures);
 
@@ -31,8 +33,28 @@ void life_control(struct state *s, const struct control_msg *msg, const void *bl
 void life_channel(struct state *s, const struct channel_msg *msg, struct state_actions *fx);
 /* No save runs any more. */
 void life_saved(struct state *s, struct state_actions *fx);
-void life_deadline(struct state *s, struct state_actions *fx);
-mono_t life_due(const struct state *s);
+/* The gate, what its page shows. */
+void life_tell(struct state *s, struct state_actions *fx);
+void life_tell_notices(struct state *s, struct state_actions *fx);
+/* The essentials are there: the app can start, and from here on there is something to save. */
+void life_files_in_place(struct state *s, struct state_actions *fx);
+
+/* ---- restore.c ---- */
+/* The request that the controller gave. */
+void restore_request(struct state *s, const char *request);
+void restore_begin(struct state *s, struct state_actions *fx);
+/* The app was ordered to start; it is up. */
+void restore_rest_begin(struct state *s);
+void restore_rest_ready(struct state *s);
+void restore_done(struct state *s, const struct control_msg *msg, const void *blob,
+                  struct state_actions *fx);
+void restore_refused(struct state *s, const struct control_msg *msg, struct state_actions *fx);
+void restore_progress(struct state *s, const struct control_msg *msg, const void *blob,
+                      struct state_actions *fx);
+/* For people, how far it is; "" when there is nothing to say. */
+void restore_describe(const struct state *s, char *dst, size_t size);
+void restore_deadline(struct state *s, struct state_actions *fx);
+mono_t restore_due(const struct state *s);
 
 /* ---- evidence.c ---- */
 /* From gate or sense; what is not evidence is ignored. */
@@ -56,6 +78,8 @@ void backup_hold(struct state *s, struct state_actions *fx);
 void backup_change(struct state *s);
 /* Something may have changed that nobody saw. */
 void backup_missed(struct state *s);
+/* A last save is wanted by a new order; and made, where it can be made now. */
+void backup_new_final(struct state *s);
 void backup_begin_final(struct state *s, struct state_actions *fx);
 /* Nothing of the student was ever changed here: tell that as the last save. */
 void backup_nothing(struct state *s, struct state_actions *fx);

@@ -8,7 +8,7 @@
 
 /* ---- telling the gate ---- */
 
-static void tell_config(struct state *s, struct state_actions *fx)
+void life_tell(struct state *s, struct state_actions *fx)
 {
         struct state_action *a;
 
@@ -24,6 +24,19 @@ static void tell_config(struct state *s, struct state_actions *fx)
         STR_CUT(a->channel.u.config.phase, wire_phase_name(s->phase));
         if (s->phase == WIRE_PHASE_STOPPING || s->phase == WIRE_PHASE_SAVING)
                 STR_CUT(a->channel.u.config.message, "saving your work");
+        else
+                restore_describe(s, a->channel.u.config.message,
+                                 sizeof(a->channel.u.config.message));
+}
+
+void life_tell_notices(struct state *s, struct state_actions *fx)
+{
+        struct state_action *a = state_act(fx, STATE_ACT_GATE);
+
+        s->notices_new = false;
+        a->channel.type = CHANNEL_GATE_TELL;
+        for (int i = 0; i < STATE_NOTICE_MAX; i++)
+                STR_CUT(a->channel.u.tell.text[i], s->notices[i]);
 }
 
 static void tell_probe(struct state *s, struct state_actions *fx)
@@ -57,7 +70,7 @@ void life_enter(struct state *s, enum wire_phase phase, struct state_actions *fx
 {
         s->phase = phase;
         s->report_at = s->now;
-        tell_config(s, fx);
+        life_tell(s, fx);
 }
 
 /* ---- the way up ---- */
@@ -81,22 +94,21 @@ static void start_app(struct state *s, struct state_actions *fx)
         life_enter(s, WIRE_PHASE_APP_STARTING, fx);
         state_order(s, fx, CONTROL_APP_START, 0);
         tell_probe(s, fx);
+        restore_rest_begin(s);
 }
 
 static void start_stop(struct state *s, struct state_actions *fx)
 {
-        s->final_wanted = true;
+        backup_new_final(s);
         s->stop_wanted = s->resume_wanted = false;
         life_enter(s, WIRE_PHASE_STOPPING, fx);
         tell_down(fx);
         state_order(s, fx, CONTROL_APP_STOP, 0);
 }
 
-/* The student's files are complete: from here on there is something to save. */
-static void files_in_place(struct state *s, struct state_actions *fx)
+void life_files_in_place(struct state *s, struct state_actions *fx)
 {
         s->restored = true;
-        s->restore_failures = 0;
         s->save_started = s->save_at = s->now;
         backup_hold(s, fx);
         tell_sense(s, fx);
@@ -106,25 +118,19 @@ static void files_in_place(struct state *s, struct state_actions *fx)
                 start_app(s, fx);
 }
 
-static void order_restore(struct state *s, struct state_actions *fx)
-{
-        s->restore_at = MONO_NEVER;
-        s->restoring = true;
-        state_order(s, fx, CONTROL_RESTORE, 0)->control.blob = s->claim.restore;
-}
-
 static void begin_claim(struct state *s, struct state_actions *fx)
 {
         life_enter(s, WIRE_PHASE_RESTORING, fx);
         if (s->claim.restore[0])
-                order_restore(s, fx);
+                restore_begin(s, fx);
         else
-                files_in_place(s, fx);
+                life_files_in_place(s, fx);
 }
 
 void life_claim(struct state *s, const struct wire_claim *claim)
 {
         s->claim = *claim;
+        restore_request(s, claim->restore);
         s->generation = claim->generation;
         presence_restart(&s->presence, s->now);
 }
@@ -192,10 +198,12 @@ static void sync_unclaimed(struct state *s, struct state_actions *fx)
         }
 }
 
-/* The student's app runs, ran or is being stopped, so the restore was complete. */
+/* The student's app runs, ran or is being stopped, so the essentials were in place. */
 static void sync_running(struct state *s, struct state_actions *fx)
 {
         s->restored = true;
+        s->rest_wanted = s->claim.restore[0] != '\0';
+        restore_rest_begin(s);
         backup_hold(s, fx);
         backup_missed(s);
         tell_sense(s, fx);
@@ -210,7 +218,7 @@ static void sync_running(struct state *s, struct state_actions *fx)
                 start_stop(s, fx);
                 return;
         case CONTROL_APP_NONE:
-                s->final_wanted = true;
+                backup_new_final(s);
                 life_enter(s, WIRE_PHASE_SAVING, fx);
                 backup_begin_final(s, fx);
                 return;
@@ -240,59 +248,6 @@ void life_sync(struct state *s, struct state_actions *fx)
 }
 
 /* ---- init ---- */
-
-static void on_restore_failed(struct state *s, const char *code, const char *message,
-                              struct state_actions *fx)
-{
-        bool hopeless =
-                strcmp(code, BLOB_CODE_CORRUPT) == 0 || strcmp(code, BLOB_CODE_MISSING) == 0;
-
-        state_trouble(s, STATE_TROUBLE_RESTORE,
-                      hopeless ? "the files cannot be restored" : "restoring is being retried",
-                      *message ? message : code);
-        if (s->stop_wanted) {
-                s->stop_wanted = false;
-                backup_nothing(s, fx);
-                return;
-        }
-        if (hopeless) {
-                life_enter(s, WIRE_PHASE_FAILED, fx);
-                return;
-        }
-        /* Storage out of reach is waited for; an empty home in its place would fork history. */
-        s->restore_at = mono_add_ms(s->now, state_backoff_ms(s, s->restore_failures++));
-        /* The welcome repeats the claim with URLs that are signed anew. */
-        if (strcmp(code, BLOB_CODE_REFUSED) == 0) {
-                s->enrolled = false;
-                s->hello_at = s->now;
-        }
-}
-
-static void on_restore_done(struct state *s, const struct control_msg *msg, const void *blob,
-                            struct state_actions *fx)
-{
-        struct blob_restore_result result;
-
-        s->restoring = false;
-        if (s->phase != WIRE_PHASE_RESTORING)
-                return;
-        if (msg->len == 0 || blob_restore_result_decode(blob, msg->len, &result) < 0) {
-                char text[64];
-
-                (void)snprintf(text, sizeof(text), "exit status %d without a result", msg->status);
-                on_restore_failed(s, BLOB_CODE_INTERNAL, text, fx);
-                return;
-        }
-        if (!result.ok) {
-                on_restore_failed(s, result.code, result.message, fx);
-                return;
-        }
-        state_fine(s, STATE_TROUBLE_RESTORE);
-        if (result.fell_back)
-                state_trouble(s, STATE_TROUBLE_RESTORE, "an older save was restored",
-                              result.message);
-        files_in_place(s, fx);
-}
 
 static void on_app_exited(struct state *s, int status, struct state_actions *fx)
 {
@@ -346,8 +301,7 @@ static void on_control_refused(struct state *s, const struct control_msg *msg,
                 return;
         switch (msg->count) {
         case CONTROL_RESTORE:
-                s->restoring = false;
-                on_restore_failed(s, BLOB_CODE_INTERNAL, "init refused the order", fx);
+                restore_refused(s, msg, fx);
                 return;
         case CONTROL_SAVE:
                 backup_refused(s, fx);
@@ -378,6 +332,7 @@ static void on_control_state(struct state *s, const struct control_msg *msg,
         s->restoring = (msg->busy & 2) != 0;
         s->terminating = (msg->busy & 4) != 0;
         s->app_ran = (msg->busy & 8) != 0;
+        s->rest_runs = (msg->busy & 16) != 0;
         life_sync(s, fx);
 }
 
@@ -397,7 +352,10 @@ void life_control(struct state *s, const struct control_msg *msg, const void *bl
                 on_app_stopped(s, fx);
                 return;
         case CONTROL_RESTORE_DONE:
-                on_restore_done(s, msg, blob, fx);
+                restore_done(s, msg, blob, fx);
+                return;
+        case CONTROL_PROGRESS:
+                restore_progress(s, msg, blob, fx);
                 return;
         case CONTROL_SAVE_DONE:
                 backup_done(s, msg, blob, fx);
@@ -423,7 +381,8 @@ static bool app_is_expected(const struct state *s)
 
 static void on_gate_hello(struct state *s, struct state_actions *fx)
 {
-        tell_config(s, fx);
+        life_tell(s, fx);
+        life_tell_notices(s, fx);
         evidence_gate_hello(s, fx);
         if (app_is_expected(s))
                 tell_probe(s, fx);
@@ -441,6 +400,7 @@ static void on_app_up(struct state *s, uint32_t id, struct state_actions *fx)
         } else if (s->phase == WIRE_PHASE_APP_STARTING) {
                 state_fine(s, STATE_TROUBLE_APP);
                 life_enter(s, WIRE_PHASE_READY, fx);
+                restore_rest_ready(s);
         }
 }
 
@@ -502,7 +462,7 @@ static void prepare_stop(struct state *s, const struct wire_command *cmd, struct
                 s->resume_wanted = false;
                 return;
         case WIRE_PHASE_SAVE_FAILED:
-                s->final_wanted = true;
+                backup_new_final(s);
                 life_enter(s, WIRE_PHASE_SAVING, fx);
                 backup_begin_final(s, fx);
                 return;
@@ -521,7 +481,7 @@ static void prepare_stop(struct state *s, const struct wire_command *cmd, struct
                 /* A resume was waiting for a save to end: now a last one follows that instead. */
                 if (s->resume_wanted) {
                         s->resume_wanted = false;
-                        s->final_wanted = true;
+                        backup_new_final(s);
                 }
                 return;
         case WIRE_PHASE_SAVED:
@@ -594,17 +554,4 @@ void life_command(struct state *s, const struct wire_command *cmd, struct state_
         case WIRE_VERB_MAX:
                 return;
         }
-}
-
-/* ---- time ---- */
-
-void life_deadline(struct state *s, struct state_actions *fx)
-{
-        if (s->phase == WIRE_PHASE_RESTORING && !s->restoring && mono_due(s->restore_at, s->now))
-                order_restore(s, fx);
-}
-
-mono_t life_due(const struct state *s)
-{
-        return s->phase == WIRE_PHASE_RESTORING && !s->restoring ? s->restore_at : MONO_NEVER;
 }

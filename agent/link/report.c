@@ -55,6 +55,18 @@ static void put_verdict(const struct presence_verdict *v, struct wire_report *m)
         m->disconnected_ms = v->disconnected_ms;
 }
 
+static void put_restore(const struct state *s, struct wire_report *m)
+{
+        if (s->phase == WIRE_PHASE_RESTORING || s->rest_wanted) {
+                m->restore_done = s->restore_done;
+                m->restore_total = s->restore_total;
+        }
+        m->restored_generation = s->restored_generation;
+        m->restored_seq = s->restored_seq;
+        m->fell_back = s->fell_back;
+        STR_CUT(m->restored_why, s->restored_why);
+}
+
 void report_build(const struct state *s, uint64_t seq, struct wire_report *ret_report)
 {
         struct wire_report m = {
@@ -76,6 +88,7 @@ void report_build(const struct state *s, uint64_t seq, struct wire_report *ret_r
         presence_judge(&s->presence, s->now, &v);
         put_verdict(&v, &m);
         m.unknown = evidence_unknown(s);
+        put_restore(s, &m);
         *ret_report = m;
 }
 

@@ -19,7 +19,7 @@
 #define SAVES_GRANTS_MAX 16
 #define SAVES_OUT_MAX 10
 /*
- * A request is a signed URL, which expires. Nobody tells us when, so what is older than this is
+ * A request holds the address of a grant, which expires. Nobody tells us when, so what is older is
  * asked for anew: the one that init holds must work when there is nobody left to ask.
  */
 #define SAVES_FRESH_MS INT64_C(3600000)

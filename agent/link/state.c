@@ -30,7 +30,8 @@ void state_init(struct state *s, const struct state_config *config, mono_t now)
         s->hello_at = s->report_at = s->await_at = now;
         s->route = config->route;
         s->dial_at = now;
-        s->restore_at = MONO_NEVER;
+        s->restore_at = s->rest_at = s->final_failed_at = MONO_NEVER;
+        s->restore_request_at = s->reported_at = now;
         s->save_at = s->save_started = now;
         saves_init(&s->saves);
 }
@@ -85,6 +86,31 @@ void state_fine(struct state *s, enum state_trouble trouble)
         s->trouble = STATE_FINE;
         s->error[0] = '\0';
         s->report_at = s->now;
+}
+
+/* Whether they differ in numbers only: "3 files are …" is no news after "2 files are …". */
+static bool same_news(const char *a, const char *b)
+{
+        static const char digits[] = "0123456789";
+
+        for (;;) {
+                a += strspn(a, digits);
+                b += strspn(b, digits);
+                if (*a != *b)
+                        return false;
+                if (!*a)
+                        return true;
+                a++;
+                b++;
+        }
+}
+
+void state_notice(struct state *s, enum state_notice which, const char *text)
+{
+        if (same_news(s->notices[which], text))
+                return;
+        STR_CUT(s->notices[which], text);
+        s->notices_new = true;
 }
 
 /* xorshift64: spreads retries, nothing more. */
@@ -230,7 +256,7 @@ static void on_welcome(struct state *s, const struct wire_welcome *m, struct sta
                 life_claim(s, &m->claim);
         /* Another generation is another life's message: what we hold stays, reports are refused. */
         if (m->claim.workspace[0] && m->claim.generation == s->generation) {
-                STR_CUT(s->claim.restore, m->claim.restore);
+                restore_request(s, m->claim.restore);
                 backup_grant(s, m->claim.saves, m->claim.n_saves, fx);
         }
         life_sync(s, fx);
@@ -409,8 +435,10 @@ void state_step(struct state *s, const struct state_event *ev, mono_t now, struc
                 break;
         }
         dial_deadline(s, fx);
-        life_deadline(s, fx);
+        restore_deadline(s, fx);
         backup_deadline(s, fx);
+        if (s->notices_new)
+                life_tell_notices(s, fx);
 }
 
 /* ---- what to send, and when ---- */
@@ -430,7 +458,7 @@ static mono_t line_due(const struct state *s, enum state_line line)
 
 mono_t state_deadline(const struct state *s)
 {
-        mono_t due = mono_min(dial_due(s), mono_min(life_due(s), backup_due(s)));
+        mono_t due = mono_min(dial_due(s), mono_min(restore_due(s), backup_due(s)));
 
         for (int line = 0; line < STATE_LINE_MAX; line++)
                 due = mono_min(due, line_due(s, (enum state_line)line));
@@ -451,6 +479,7 @@ static void build(struct state *s, enum state_line line, struct wire_msg *msg)
                 msg->type = WIRE_REPORT;
                 report_build(s, s->seq, &msg->report);
                 evidence_reported(s);
+                s->reported_at = s->now;
                 s->report_at = mono_add_ms(s->now, s->heartbeat_ms);
                 return;
         case STATE_AWAIT_LINE:

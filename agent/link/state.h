@@ -6,8 +6,8 @@
  * The promises kept here:
  *  - each command id is acted on once, and only for this generation
  *  - a change is in a committed save within a minute where saves take less than half of that
- *  - the last save is made when no process of the student is left, and never of a home whose
- *    restore is not complete
+ *  - the last save is made when no process of the student is left, and never of a home that lacks
+ *    the essentials; the rest is brought beside the app, for as long as it takes
  *  - one unused save request is always with init (CONTROL_HOLD), for a SIGTERM in link's absence
  *  - the controller's absence stops nothing
  *  - a controller that another one has superseded (a lower epoch) moves nothing here
@@ -17,6 +17,7 @@
  */
 #pragma once
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,6 +36,7 @@
 #define STATE_UNSAVED_MS INT64_C(60000)  /* the age that saves are planned for */
 #define STATE_REFUSED_MS INT64_C(10000)  /* after a refused hello */
 #define STATE_DIAL_MS INT64_C(3000)      /* to reach one controller, before the next is tried */
+#define STATE_PROGRESS_MS INT64_C(1000)  /* between reports that only progress is for */
 #define STATE_EPOCH_MS INT64_C(600000)   /* of a highest epoch that nobody speaks any more */
 
 struct state_config {
@@ -120,7 +122,13 @@ enum state_trouble {
         STATE_TROUBLE_SAVE,
         STATE_TROUBLE_RESTORE,
         STATE_TROUBLE_APP,
+        STATE_TROUBLE_REST,     /* of a restore */
+        STATE_TROUBLE_LEFT_OUT, /* the newest save lacks something */
 };
+
+/* What the student is told in the editor, one sentence of each at a time. */
+enum state_notice { STATE_NOTICE_RESTORE, STATE_NOTICE_SAVE, STATE_NOTICE_MAX };
+static_assert((int)STATE_NOTICE_MAX == CHANNEL_NOTICES_MAX, "the gate shows all of them");
 
 /* What a report said that a stop may depend on. */
 struct evidence_told {
@@ -156,7 +164,7 @@ struct state {
         uint64_t sent_seq[STATE_LINE_MAX];
         uint64_t seq;
         int64_t heartbeat_ms;
-        mono_t hello_at, report_at, await_at, await_sent;
+        mono_t hello_at, report_at, reported_at, await_at, await_sent;
         unsigned timeouts;
         unsigned not_leader; /* answers in a row */
         uint64_t epoch;      /* highest seen; 0 none */
@@ -181,16 +189,31 @@ struct state {
         uint64_t generation;
         bool restoring, restored;
         bool prime_stopping;
-        bool final_wanted;  /* the stop goes on: the last save is still to be made */
-        bool stop_wanted;   /* prepare-stop came during a restore */
-        bool resume_wanted; /* resume came while the app ended or the last save ran */
+        bool final_wanted;      /* the stop goes on: the last save is still to be made */
+        mono_t final_failed_at; /* first failure of the last saves of this order; NEVER none */
+        bool stop_wanted;       /* prepare-stop came during a restore */
+        bool resume_wanted;     /* resume came while the app ended or the last save ran */
         bool declined;
         uint64_t acted_id, seen_id;
         uint32_t probe_id;
-        mono_t restore_at; /* the next attempt after one that failed */
-        unsigned restore_failures;
         enum state_trouble trouble;
         char error[WIRE_TEXT_SIZE];
+        char notices[STATE_NOTICE_MAX][WIRE_TEXT_SIZE];
+        bool notices_new; /* the gate was not told yet */
+
+        /* restore */
+        mono_t restore_at; /* the next attempt after one that failed */
+        unsigned restore_failures;
+        mono_t restore_request_at;            /* when the request came */
+        uint64_t restore_done, restore_total; /* bytes, of what runs or ran last; total 0 unknown */
+        uint64_t restored_generation, restored_seq; /* seq 0: nothing, or by an earlier link */
+        bool fell_back;
+        char restored_why[WIRE_TEXT_SIZE]; /* when it fell back */
+        bool rest_wanted;                  /* something was left, or may have been */
+        bool rest_runs;
+        mono_t rest_at; /* its next run */
+        unsigned rest_failures;
+        uint64_t rest_left; /* bytes, as its last run said; 0 not known */
 
         /* saves */
         struct saves saves;

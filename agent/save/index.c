@@ -10,12 +10,13 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/num.h"
 #include "base/str.h"
 #include "wire/blob.h"
 
 #define PATH_SIZE INDEX_TEMP_SIZE
 #define TEMP_PREFIX ".index-"
-#define NOTE_MAX 64
+#define NOTE_MAX 160
 #define ARRIVED_MAX (SNAPSHOT_ARCHIVES_MAX * SNAPSHOT_ID_SIZE)
 
 static void index_path(const struct job *j, struct snapshot_save save, char dst[static PATH_SIZE])
@@ -94,7 +95,8 @@ static void note_path(const struct job *j, const char *name, char dst[static PAT
         (void)snprintf(dst, PATH_SIZE, "%s/%s", j->scratch, name);
 }
 
-int index_note_restored(const struct job *j, enum index_restored state, struct snapshot_save save)
+int index_note_restored(const struct job *j, enum index_restored state,
+                        const struct blob_restore_save *save)
 {
         char path[PATH_SIZE], temp[INDEX_TEMP_SIZE], text[NOTE_MAX] = "begun";
         AUTO_CLOSE fd = index_temp(j, temp);
@@ -104,30 +106,35 @@ int index_note_restored(const struct job *j, enum index_restored state, struct s
                 return fd;
         note_path(j, "restored", path);
         if (state == INDEX_REST || state == INDEX_WHOLE)
-                n = snprintf(text, sizeof(text), "%" PRIu64 "-%" PRIu64 " %s", save.generation,
-                             save.seq, state == INDEX_REST ? "rest" : "whole");
+                n = snprintf(text, sizeof(text), "%" PRIu64 "-%" PRIu64 " %s %" PRIu64 " %s",
+                             save->generation, save->seq, state == INDEX_REST ? "rest" : "whole",
+                             save->length, save->sha256);
         r = fd_write_all(fd, text, (size_t)n);
         return r == 0 && rename(temp, path) < 0 ? -errno : r;
 }
 
-enum index_restored index_restored(const struct job *j, struct snapshot_save *ret_save)
+enum index_restored index_restored(const struct job *j, struct blob_restore_save *ret_save)
 {
         AUTO_BUF text = BUF_INIT(NOTE_MAX);
+        struct blob_restore_save save;
         char path[PATH_SIZE];
-        char *space;
+        char *word[4] = {NULL};
+        char *rest;
         int r;
 
         note_path(j, "restored", path);
         r = file_read(path, &text);
         if (r == -ENOENT)
                 return INDEX_NONE;
-        space = r == 0 ? strchr((char *)text.data, ' ') : NULL;
-        if (!space)
+        rest = r == 0 ? (char *)text.data : NULL;
+        for (size_t i = 0; i < ARRAY_LEN(word); i++)
+                word[i] = strsep(&rest, " ");
+        if (!word[3] || blob_save_parse(word[0], &save.generation, &save.seq) < 0 ||
+            num_parse_u64(word[2], 1, INT64_MAX, &save.length) < 0 ||
+            STR_SET(save.sha256, word[3]) < 0)
                 return INDEX_BEGUN;
-        *space = 0;
-        if (blob_save_parse((char *)text.data, &ret_save->generation, &ret_save->seq) < 0)
-                return INDEX_BEGUN;
-        return strcmp(space + 1, "whole") == 0 ? INDEX_WHOLE : INDEX_REST;
+        *ret_save = save;
+        return strcmp(word[1], "whole") == 0 ? INDEX_WHOLE : INDEX_REST;
 }
 
 int index_note_arrived(const struct job *j, const char *id)

@@ -5,7 +5,8 @@
  * may run at the same time.
  *
  *   <generation>-<seq>.index   snapshot/manifest.h, local form
- *   restored                   "begun", or "<generation>-<seq> rest", or "<generation>-<seq> whole"
+ *   restored                   "begun", or "<generation>-<seq> rest|whole <length> <sha256>" (of
+ *                              its manifest: later requests need not name that save any more)
  *   arrived                    ids of archives, one a line
  */
 #pragma once
@@ -17,6 +18,7 @@
 #include "base/macro.h"
 #include "save/job.h"
 #include "snapshot/manifest.h"
+#include "wire/blob.h"
 
 enum index_restored {
         INDEX_NONE,  /* nothing was restored */
@@ -37,10 +39,10 @@ void index_drop(const struct job *j, struct snapshot_save save);
  */
 void index_sweep(const struct job *j, struct snapshot_save committed);
 
-/* 0 or -errno. `save` counts for INDEX_REST and INDEX_WHOLE. */
+/* 0 or -errno. `save` counts for INDEX_REST and INDEX_WHOLE, else it may be NULL. */
 NODISCARD int index_note_restored(const struct job *j, enum index_restored state,
-                                  struct snapshot_save save);
-enum index_restored index_restored(const struct job *j, struct snapshot_save *ret_save);
+                                  const struct blob_restore_save *save);
+enum index_restored index_restored(const struct job *j, struct blob_restore_save *ret_save);
 /* 0 or -errno. */
 NODISCARD int index_note_arrived(const struct job *j, const char *id);
 /* A new restore begins: nothing has arrived. */

@@ -17,6 +17,8 @@
 #include "base/str.h"
 #include "roles.h"
 
+#define PROGRESS_MS 250
+
 /* Deep trees take a descriptor per level; no core file may hold a storage URL. */
 static void limits_set(void)
 {
@@ -112,10 +114,19 @@ int job_temp_file(const struct job *j)
         return fd;
 }
 
-void job_progress(const struct job *j, uint64_t done, uint64_t total)
+void job_progress(struct job *j, uint64_t done, uint64_t total)
 {
-        (void)j;
-        log_debug("progress", LOG_INT("done", done), LOG_INT("total", total));
+        const struct role_progress p = {.mark = ROLE_PROGRESS_MARK, .done = done, .total = total};
+        mono_t now = mono_read();
+
+        bool last = total > 0 && done >= total;
+
+        if (!last && j->told.us > 0 && mono_diff_ms(j->told, now) < PROGRESS_MS)
+                return;
+        j->told = now;
+        /* init is there and reads, else there is nobody for the result either. */
+        if (fd_write_all(ROLE_FD_RESULT, &p, sizeof(p)) < 0)
+                log_debug("progress not told");
 }
 
 void job_answer(const struct buf *result)

@@ -17,6 +17,7 @@ struct job {
         char scratch[1024];   /* $WS_RUN_DIR/save: temporary files and indexes */
         int home_fd;
         mono_t began;
+        mono_t told; /* when job_progress told last */
         struct buf request;
         struct transfer transfer;
 };
@@ -32,8 +33,12 @@ void job_deinit(struct job *j);
 int64_t job_ms(const struct job *j);
 /* A file without a name in the scratch folder: it is gone with its descriptor. -errno. */
 NODISCARD int job_temp_file(const struct job *j);
-/* How far the work is, in bytes; `total` 0: not known. For who shows it to a person. */
-void job_progress(const struct job *j, uint64_t done, uint64_t total);
+/*
+ * How far the work is, for who waits and for init, which takes a role that says nothing for half
+ * an hour for hung. Cheap: call it after each piece. `done` of `total` bytes, 0: not known; told at
+ * most four times a second, and when all is done.
+ */
+void job_progress(struct job *j, uint64_t done, uint64_t total);
 /* The encoded result to ROLE_FD_RESULT. Logged when that fails. */
 void job_answer(const struct buf *result);
 

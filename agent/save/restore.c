@@ -43,7 +43,9 @@ struct restore {
         struct blob_restore_result result;
         int64_t patience_ms;
         bool rest;
-        uint64_t bytes_done, bytes_total; /* of parts */
+        uint64_t bytes_done, bytes_total; /* of parts; done: of whole archives */
+        struct fetch *fetch;
+        uint64_t given_before; /* by fetch, of archives that are done */
 };
 
 static int refuse(struct restore *s, const char *code, const char *message)
@@ -161,10 +163,19 @@ static void staging_drop(const struct restore *s)
                 log_warn("cannot remove what was extracted", LOG_ERR(r));
 }
 
+/* An archive is done, whether or not all of it had to be fetched. */
 static void progress(struct restore *s, const struct snapshot_archive *a)
 {
         s->bytes_done += a->length;
         job_progress(&s->job, s->bytes_done, s->bytes_total);
+}
+
+static void on_given(void *ctx)
+{
+        struct restore *s = ctx;
+        uint64_t given = fetch_given(s->fetch) - s->given_before;
+
+        job_progress(&s->job, MIN(s->bytes_done + given, s->bytes_total), s->bytes_total);
 }
 
 /* The archives of `wanted`, into staging. As judge. */
@@ -182,11 +193,16 @@ static int extract(struct restore *s, struct snapshot_reader *m, const struct ex
                 fetched[i] = wanted[i] && plan->needed[i];
         if (r == 0)
                 r = fetch_open(&s->job, &s->request.grants, s->patience_ms, h, fetched, &fetch);
+        if (r == 0) {
+                s->fetch = fetch;
+                fetch_on_given(fetch, on_given, s);
+        }
         for (uint32_t i = 0; r == 0 && i < h->n_archives; i++) {
                 if (!wanted[i])
                         continue;
                 if (fetched[i])
                         fetch_archive(fetch);
+                s->given_before = fetch_given(fetch);
                 r = extract_archive(m, i, staging, fetched[i] ? fetch : NULL, &counts, error);
                 progress(s, &h->archives[i]);
         }
@@ -275,9 +291,9 @@ static uint64_t bytes_left(const struct snapshot_header *h, const struct extract
         return plan->entries[true] > 0 ? left : 0;
 }
 
-static int put_in_place(struct restore *s, struct snapshot_reader *m)
+static int put_in_place(struct restore *s, struct snapshot_reader *m,
+                        const struct blob_restore_save *save)
 {
-        const struct snapshot_header *h = snapshot_reader_header(m);
         enum index_restored state = s->result.left > 0 ? INDEX_REST : INDEX_WHOLE;
         int r = merge_into_parent(s->job.home_fd, WALK_STAGING, MERGE_NEWER);
 
@@ -285,12 +301,13 @@ static int put_in_place(struct restore *s, struct snapshot_reader *m)
                 return refuse_errno(s, "moving files into place", r);
         r = write_index(s, m);
         if (r == 0)
-                r = index_note_restored(&s->job, state, h->save);
+                r = index_note_restored(&s->job, state, save);
         return r < 0 ? refuse_errno(s, "keeping the index", r) : 0;
 }
 
 /* All archives but those that come later. As judge. */
-static int restore_essentials(struct restore *s, struct snapshot_reader *m)
+static int restore_essentials(struct restore *s, struct snapshot_reader *m,
+                              const struct blob_restore_save *save)
 {
         const struct snapshot_header *h = snapshot_reader_header(m);
         bool *wanted = calloc(h->n_archives + 1, sizeof(bool));
@@ -315,7 +332,7 @@ static int restore_essentials(struct restore *s, struct snapshot_reader *m)
                 s->result.left = bytes_left(h, &plan);
                 r = extract(s, m, &plan, wanted, staging);
                 if (r == 0)
-                        r = put_in_place(s, m);
+                        r = put_in_place(s, m, save);
                 if (r != 0)
                         staging_drop(s);
         } else {
@@ -337,14 +354,16 @@ static int restore_save(struct restore *s, const struct blob_restore_save *save)
                 return refuse_errno(s, "temporary file", fd);
         r = fetch_manifest(s, save, fd, &m);
         if (r == 0)
-                r = restore_essentials(s, m);
+                r = restore_essentials(s, m, save);
+        if (r == 0)
+                s->result.at_ms = snapshot_reader_header(m)->at_ms;
         snapshot_reader_free(m);
         return r;
 }
 
 static int restore_newest(struct restore *s)
 {
-        int r = index_note_restored(&s->job, INDEX_BEGUN, (struct snapshot_save){0});
+        int r = index_note_restored(&s->job, INDEX_BEGUN, NULL);
 
         index_forget_arrived(&s->job);
         if (r < 0)
@@ -422,41 +441,31 @@ static int rest_archives(struct restore *s, struct snapshot_reader *m)
         return r;
 }
 
-static const struct blob_restore_save *find_save(const struct restore *s, struct snapshot_save save)
-{
-        for (uint32_t i = 0; i < s->request.n_saves; i++) {
-                if (s->request.saves[i].generation == save.generation &&
-                    s->request.saves[i].seq == save.seq)
-                        return &s->request.saves[i];
-        }
-        return NULL;
-}
-
 static int restore_rest(struct restore *s)
 {
-        struct snapshot_save which = {0};
+        struct blob_restore_save which = {0};
         enum index_restored state = index_restored(&s->job, &which);
-        const struct blob_restore_save *save = find_save(s, which);
         AUTO_CLOSE fd = job_temp_file(&s->job);
         struct snapshot_reader *m = NULL;
         int r;
 
         s->result.generation = which.generation;
         s->result.seq = which.seq;
-        if (state == INDEX_WHOLE || (state == INDEX_NONE && s->request.n_saves == 0))
+        /* A workspace that began empty has nothing to wait for, whatever was saved since. */
+        if (state == INDEX_WHOLE || state == INDEX_NONE)
                 return 0;
-        if (state != INDEX_REST || !save)
+        if (state != INDEX_REST)
                 return refuse(s, BLOB_CODE_INTERNAL, "there is no restore whose rest this is");
         if (fd < 0)
                 return refuse_errno(s, "temporary file", fd);
-        r = fetch_manifest(s, save, fd, &m);
+        r = fetch_manifest(s, &which, fd, &m);
         if (r == 0)
                 r = rest_archives(s, m);
         snapshot_reader_free(m);
         if (r == 1)
                 return refuse(s, BLOB_CODE_CORRUPT, s->result.message);
         if (r == 0)
-                r = index_note_restored(&s->job, INDEX_WHOLE, which);
+                r = index_note_restored(&s->job, INDEX_WHOLE, &which);
         return r < -1 ? refuse_errno(s, "noting that all is there", r) : r;
 }
 

@@ -172,8 +172,9 @@ static void describe(struct save *s)
  */
 static int find_parent(struct save *s, int *ret_fd)
 {
-        struct snapshot_save restored = {0};
-        enum index_restored state = index_restored(&s->job, &restored);
+        struct blob_restore_save note = {0};
+        enum index_restored state = index_restored(&s->job, &note);
+        struct snapshot_save restored = {note.generation, note.seq};
         int fd = -ENOENT;
 
         if (state == INDEX_BEGUN)

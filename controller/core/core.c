@@ -25,6 +25,14 @@ static bool sizing_valid(const struct core_sizing *s)
                s->schedule.n_holidays <= SCHEDULE_HOLIDAYS_MAX;
 }
 
+static bool adaptive_valid(const struct core_type *t)
+{
+        const struct core_adaptive *a = &t->adaptive;
+
+        return !a->on || (a->idle_ms_min > 0 && a->idle_ms_min <= a->idle_ms_max &&
+                          a->value_of_time >= 0 && t->sizing.task_hour > 0);
+}
+
 static int config_check(const struct core_config *config)
 {
         if (config->n_types == 0 || config->n_types > CORE_TYPES_MAX)
@@ -37,6 +45,8 @@ static int config_check(const struct core_config *config)
                 return -EINVAL;
         if (config->launch_rate < 0 || (config->launch_rate > 0 && config->launch_burst < 1))
                 return -EINVAL;
+        if (config->stop_rate < 0 || (config->stop_rate > 0 && config->stop_burst < 1))
+                return -EINVAL;
         if (config->quiet_ms < 0 || config->agent_lost_ms <= 0 || config->erase_delay_ms < 0)
                 return -EINVAL;
         for (uint32_t i = 0; i < config->n_types; i++) {
@@ -45,9 +55,9 @@ static int config_check(const struct core_config *config)
                 if (!name_valid(t->name, CORE_TYPE_SIZE - 1) || !limits_valid(&t->limits))
                         return -EINVAL;
                 if (t->launch_timeout_ms <= 0 || t->claim_timeout_ms <= 0 ||
-                    t->stop_timeout_ms <= 0 || t->warm_age_ms < 0)
+                    t->stop_timeout_ms <= 0 || t->warm_age_ms < 0 || t->refill_per_min < 0)
                         return -EINVAL;
-                if (!sizing_valid(&t->sizing))
+                if (!sizing_valid(&t->sizing) || !adaptive_valid(t))
                         return -EINVAL;
                 for (uint32_t k = 0; k < i; k++) {
                         if (strcmp(config->types[k].name, t->name) == 0)
@@ -114,8 +124,11 @@ int core_new(const struct core_config *config, struct core **ret_core)
                 p->warm = p->claimed = (struct task_list){INDEX_NONE, INDEX_NONE};
         }
         r = tables_new(c);
+        pace_new(c);
         if (r == 0)
                 r = sizing_new(c);
+        if (r == 0)
+                r = adaptive_new(c);
         c->document = document_new();
         if (!c->document)
                 r = -ENOMEM;
@@ -133,6 +146,7 @@ struct core *core_free(struct core *c)
                 return NULL;
         sizing_free(c);
         free(c->document);
+        adaptive_free(c);
         index_deinit(&c->workspace_index);
         index_deinit(&c->task_index);
         free(c->workspaces);
@@ -303,10 +317,11 @@ struct workspace *workspace_add(struct core *c, const struct workspace_row *row)
         w->row = *row;
         w->slot = slot;
         w->type = type_find(c, row->key.type);
-        w->wait_next = w->wait_prev = INDEX_NONE;
+        w->wait_next = w->wait_prev = w->stop.next = w->stop.prev = INDEX_NONE;
         w->ask_at = MONO_NEVER;
         w->requested_at = w->person_at = w->human_at = w->hold_until = w->alert_at = c->now;
         w->hold_why = "";
+        w->sweep_at = mono_add_ms(c->now, SWEEP_MS);
         index_link(&c->workspace_index, slot);
         user_link(c, w);
         return w;
@@ -317,6 +332,7 @@ void workspace_drop(struct core *c, struct workspace *w)
         uint32_t slot = w->slot;
 
         pools_unwait(c, w);
+        pace_leave(c, w);
         index_drop(&c->workspace_index, slot);
         user_unlink(c, w);
         memset(w, 0, sizeof(*w));
@@ -336,7 +352,7 @@ struct task *task_add(struct core *c, const struct task_row *row)
         t->slot = slot;
         t->type = type_find(c, row->type);
         t->since = t->alert_at = c->now;
-        t->ask_at = t->notice_at = MONO_NEVER;
+        t->ask_at = t->notice_at = t->ended_at = MONO_NEVER;
         t->hold_until = c->now;
         t->live.heard_at = t->live.claimed_at = t->live.ready_at = c->now;
         t->live.person_age_ms = t->live.unsaved_age_ms = -1;
@@ -350,6 +366,7 @@ void task_drop(struct core *c, struct task *t)
         uint32_t slot = t->slot;
 
         pools_forget(c, t);
+        pace_forget(c, t);
         index_drop(&c->task_index, slot);
         memset(t, 0, sizeof(*t));
         timers_set(&c->task_timers, slot, MONO_NEVER);
@@ -392,6 +409,8 @@ void core_step(struct core *c, const struct core_event *ev, struct core_effects 
         free(planted);
 #endif
         events_dispatch(c, ev);
+        if (c->pace.dirty || mono_due(c->pace.due, c->now))
+                pace_run(c);
         if (c->pool_dirty || mono_due(c->pool_due, c->now))
                 pools_run(c);
         c->fx = NULL;
@@ -399,7 +418,7 @@ void core_step(struct core *c, const struct core_event *ev, struct core_effects 
 
 mono_t core_next_deadline(const struct core *c)
 {
-        mono_t own = mono_min(c->pool_due, c->drain_due);
+        mono_t own = mono_min(c->pace.due, mono_min(c->pool_due, c->drain_due));
 
         if (!c->open)
                 return MONO_NEVER;
@@ -455,10 +474,13 @@ const struct task_row *core_next_task(const struct core *c, size_t *pos)
 bool core_pool(const struct core *c, uint32_t i, struct pool_view *ret_view)
 {
         const struct pool *p;
+        const char *idle_why;
+        int64_t idle_ms;
 
         if (i >= c->config.n_types)
                 return false;
         p = &c->pools[i];
+        idle_ms = adaptive_idle_ms(c, i, &idle_why);
         *ret_view =
                 (struct pool_view){.policy = p->set     ? "set"
                                              : p->sized ? "plan"
@@ -468,6 +490,9 @@ bool core_pool(const struct core *c, uint32_t i, struct pool_view *ret_view)
                                                                         : (utc_t){INT64_MAX},
                                    .spent = p->sizer ? (int64_t)p->budget.day_spent : -1,
                                    .limit = sizing_limit(c, i),
+                                   .idle_ms = idle_ms,
+                                   .outdated = sizing_outdated(c, i),
+                                   .idle_why = idle_why,
                                    .type = c->config.types[i].name,
                                    .target = p->target,
                                    .waiting = p->waiting,

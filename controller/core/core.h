@@ -86,6 +86,7 @@ enum reply_status {
         REPLY_NOT_RUNNING,   /* only what runs can be kept alive or restarted */
         REPLY_KEPT_LONG,     /* kept alive as long as may be without a person */
         REPLY_NOT_ATTENTION, /* only a workspace in attention can be abandoned */
+        REPLY_NOT_STOPPED,   /* only a stopped workspace can be taken to another save */
         REPLY_STATUS_MAX,
 };
 
@@ -151,6 +152,12 @@ struct core_event {
                 } req_plain;
                 struct {
                         uint64_t token;
+                        char id[CORE_ID_SIZE];
+                        char actor[CORE_NAME_SIZE];
+                        struct save_ref save; /* the storage has it, whole */
+                } req_restore;
+                struct {
+                        uint64_t token;
                         enum core_mode mode;
                         bool on;
                         bool hard;                 /* see mode.def */
@@ -192,6 +199,10 @@ struct core_event {
                         uint32_t n; /* pieces that it has; 0: no timetable */
                         char actor[CORE_NAME_SIZE];
                 } timetable_set;
+                struct {
+                        char type[CORE_TYPE_SIZE];
+                        char version[CORE_VERSION_SIZE]; /* "" is ignored */
+                } version_set;
                 struct {
                         char task[CORE_ID_SIZE];
                         bool ok;
@@ -236,7 +247,11 @@ struct core_event {
                         bool never_connected;    /* no browser since the claim */
                         int64_t disconnected_ms; /* since the last one left; 0 connected, never */
                         uint64_t unknown;        /* messages of names that no rule has */
-                        char error[CORE_REASON_SIZE]; /* what went wrong last, or "" */
+                        uint64_t restore_done, restore_total;       /* bytes; total 0: not told */
+                        uint64_t restored_generation, restored_seq; /* seq 0: none or not told */
+                        bool fell_back; /* that is not the newest save, which is damaged */
+                        char restored_why[CORE_REASON_SIZE]; /* why it fell back, or "" */
+                        char error[CORE_REASON_SIZE];        /* what went wrong last, or "" */
                 } report;
                 struct {
                         uint64_t conn;
@@ -263,6 +278,8 @@ struct core_event {
                 } salvaged;
         };
 };
+
+#define SWEEP_KEEP_MAX 3 /* the head, the one before, a damaged one */
 
 struct core_effect {
         enum core_effect_type type;
@@ -331,8 +348,12 @@ struct core_effect {
                 } salvage;
                 struct {
                         char workspace[CORE_ID_SIZE];
+                        uint64_t generation, seq;
+                } pin;
+                struct {
+                        char workspace[CORE_ID_SIZE];
                         uint32_t n_keep;
-                        struct save_ref keep[2];
+                        struct save_ref keep[SWEEP_KEEP_MAX];
                         uint64_t before_generation, before_seq; /* only saves older than this go */
                 } sweep;
                 struct {
@@ -392,6 +413,7 @@ struct task_live {
         enum agent_phase phase;
         int64_t person_age_ms;  /* at heard_at */
         int64_t unsaved_age_ms; /* at heard_at */
+        bool unsaved_alarm;     /* ... is above its type's limit, and was told */
         uint32_t n_signals;
         struct signal_age signals[CORE_SIGNALS_MAX];
         mono_t busy_until; /* a job wants it until then; long ago: none does */
@@ -401,6 +423,10 @@ struct task_live {
         mono_t browser_left_at; /* when it has left */
         char confidence[CORE_SOURCE_SIZE];
         uint64_t unknown;
+        uint64_t restore_done, restore_total; /* bytes of the restore under way; total 0: none */
+        bool fell_back; /* the newest save was damaged, and an older one was restored */
+        uint64_t restored_generation, restored_seq; /* seq 0: none, or not told */
+        char restored_why[CORE_REASON_SIZE];        /* why it fell back, or "" */
         char error[CORE_REASON_SIZE];
 };
 
@@ -415,6 +441,7 @@ const struct task_row *core_next_task(const struct core *c, size_t *pos);
 /* When, and by which limit, a running workspace is stopped if nothing comes. */
 struct core_idle {
         struct idle_limits limits; /* that apply to it */
+        const char *idle_why;      /* of limits.idle_ms where it is learned, or "" */
         struct idle_facts facts;
         struct idle_stop stop; /* what the rule says */
         mono_t due;            /* not before this in any case; NEVER: not at all */
@@ -426,9 +453,48 @@ struct core_idle {
 /* As of `now`. False when it is not running or not known: then nothing is planned. */
 bool core_idle(const struct core *c, const char *workspace, mono_t now, struct core_idle *ret_idle);
 
+/* ---- stops: how many last saves run at a time, and who waits for its turn ---- */
+
+/* Why a workspace waits to be stopped. */
+enum core_stop_kind {
+        STOP_NONE,    /* it does not wait; of an order: it cannot wait */
+        STOP_ASKED,   /* a person or an operator wants this one stopped: before the others */
+        STOP_ORDERED, /* a drain or a shutdown */
+        STOP_IDLE,    /* nobody is there; whoever comes back before its turn goes on */
+        STOP_KIND_MAX
+};
+
+/* "asked", "ordered", "idle"; "" for none. */
+const char *core_stop_kind_name(enum core_stop_kind k);
+
+struct core_stop {
+        enum core_stop_kind kind; /* it waits; NONE: its last save is under way */
+        uint32_t place;           /* 1 is next; 0 when it is under way */
+        mono_t since;             /* it should have been stopped then */
+        int64_t eta_ms;           /* until it is saved, as it looks now; -1 not known yet */
+        const char *why;          /* why it waits, for people; "" when it is under way */
+};
+
+/* Does it wait to be stopped, or is its last save under way? */
+bool core_stop(const struct core *c, const char *workspace, mono_t now, struct core_stop *ret_stop);
+
+struct core_stops {
+        uint32_t parallel;  /* last saves that may run at a time, now; 0: any number */
+        uint32_t under_way; /* those that do */
+        uint32_t waiting;
+        int64_t eta_ms;  /* until all of these are saved; -1 not known yet; 0: there are none */
+        int64_t save_ms; /* from the order to the commit, as it was lately; -1 not known */
+        int64_t bytes_s; /* uploaded by last saves, as it was lately; -1 not known */
+        uint64_t saved;  /* last saves since start */
+        uint64_t bytes;  /* ... and what they uploaded */
+};
+
+void core_stops(const struct core *c, mono_t now, struct core_stops *ret_stops);
+
 struct pool_view {
         const char *type;
         uint32_t target, warm, launching, claimed, waiting;
+        uint32_t outdated;     /* warm ones that are replaced: of another version, or too old */
         uint64_t hits, misses; /* launches since start that found (did not find) a warm task */
         const char *reason;    /* why the target is what it is */
         mono_t breaker_until;  /* launches pause until then after repeated failures; NEVER: no */
@@ -436,6 +502,8 @@ struct pool_view {
         const char *policy;    /* who sizes it: "fixed", "forecast", "plan" (from outside), "set" */
         utc_t next_change;     /* of the size, as far as known beforehand; INT64_MAX: none is */
         int64_t spent;         /* today, in millionths of a dollar; -1: not counted */
+        int64_t idle_ms;       /* its idle limit in force; 0: never */
+        const char *idle_why;  /* where that is learned, or "" */
         const char *limit;     /* what keeps the size below the wanted: "pool_max", "budget", "" */
 };
 

@@ -74,6 +74,8 @@ static void boot_done(struct core *c, const struct core_event *ev)
         }
         learned_booted(c);
         document_booted(c);
+        adaptive_booted(c);
+        versions_booted(c);
 }
 
 /*
@@ -220,6 +222,7 @@ static void resume_workspace(struct core *c, struct workspace *w)
         /* The stop that it means may not have reached everybody before the restart. */
         w->drain = modes_hard_drain(c, w->type) && w->row.state != WS_STOPPED &&
                    w->row.state != WS_DELETED;
+        pace_resume(c, w);
         workspace_arm(c, w);
 }
 
@@ -243,6 +246,7 @@ static void inventory_done(struct core *c, const struct core_event *ev)
                 if (t->seen)
                         provider_listed(c, t);
                 t->seen = false;
+                pace_account(c, t); /* what was under way before the start */
                 if (t->resume || t->missing)
                         timers_set(&c->task_timers, i, c->now);
         }
@@ -486,12 +490,14 @@ static void (*const handlers[])(struct core *c, const struct core_event *ev) = {
         [EV_REQ_DELETE] = requests_delete,
         [EV_REQ_ABANDON] = requests_abandon,
         [EV_REQ_KEEP] = requests_keep,
+        [EV_REQ_RESTORE] = requests_restore,
         [EV_REQ_MODE] = modes_request,
         [EV_REQ_POOL] = pool_set_request,
         [EV_POOL_TARGET] = pools_target,
         [EV_CLASS_SET] = classes_set,
         [EV_TIMETABLE_PIECE] = document_piece,
         [EV_TIMETABLE_SET] = document_set,
+        [EV_VERSION_SET] = versions_set,
         [EV_REQ_SHUTDOWN] = requests_shutdown,
         [EV_TASK_LAUNCHED] = provider_launched,
         [EV_TASK_ENDED] = provider_ended,

@@ -5,9 +5,13 @@
 #include "core/idle_words.h"
 #include "core/internal.h"
 
-static const struct idle_limits *limits_of(const struct core *c, const struct workspace *w)
+static struct idle_limits limits_of(const struct core *c, const struct workspace *w,
+                                    const char **ret_why)
 {
-        return &type_config(c, w->type)->limits;
+        struct idle_limits l = type_config(c, w->type)->limits;
+
+        l.idle_ms = adaptive_idle_ms(c, w->type, ret_why);
+        return l;
 }
 
 static struct idle_facts facts_of(const struct workspace *w, const struct task *t, mono_t now)
@@ -33,12 +37,14 @@ static struct core_idle plan_of(const struct core *c, const struct workspace *w,
         const struct mode *frozen = modes_get(c, MODE_MAINTENANCE, w->type);
 #endif
         const struct task *t = task_of(c, w);
-        struct core_idle p = {.limits = *limits_of(c, w),
+        const char *idle_why;
+        struct core_idle p = {.limits = limits_of(c, w, &idle_why),
                               .facts = facts_of(w, t, now),
                               .wait = "",
                               .person_by = w->person_by,
                               .heard = t && t->heard};
 
+        p.idle_why = idle_why;
         p.stop = idle_stop_of(&p.limits, &p.facts);
         p.due = p.stop.due;
         if (c->draining)
@@ -96,6 +102,9 @@ void idle_evidence(struct core *c, struct workspace *w, int64_t person_age_ms, c
                 t->live.came = true;
         at = mono_add_ms(c->now, -person_age_ms);
         newer = mono_before(w->person_at, at);
+        /* What keeps it alive by a request is nobody who comes back. */
+        if (newer && strcmp(by, KEEP_SOURCE) != 0)
+                adaptive_gap(c, w->type, mono_diff_ms(w->person_at, at));
         if (strcmp(by, KEEP_SOURCE) != 0)
                 w->human_at = mono_max(w->human_at, at);
         /* What is as new may know better where it is from. */
@@ -115,28 +124,39 @@ void idle_evidence(struct core *c, struct workspace *w, int64_t person_age_ms, c
         fx_put_workspace(c, w);
 }
 
+/* Silence is no evidence of absence, nor is not having been heard since a restart. */
+static bool is_heard(struct core *c, struct workspace *w)
+{
+        const struct task *t = task_of(c, w);
+
+        if (t && t->heard && !task_is_silent(c, t, c->config.heartbeat_ms * SILENT_HEARTBEATS))
+                return true;
+        w->hold_until = mono_add_ms(c->now, c->config.heartbeat_ms);
+        w->hold_why = "its agent is not heard, which does not mean that nobody is there";
+        return false;
+}
+
+bool idle_still(struct core *c, struct workspace *w)
+{
+        return mono_due(idle_due(c, w), c->now) && is_heard(c, w);
+}
+
 void idle_deadline(struct core *c, struct workspace *w)
+{
+        if (is_heard(c, w))
+                (void)pace_admit(c, w, STOP_IDLE, plan_of(c, w, c->now).stop.due, "");
+}
+
+void idle_stop(struct core *c, struct workspace *w)
 {
         struct task *t = task_of(c, w);
         struct core_idle p = plan_of(c, w, c->now);
         struct idle_tale tale = {.person_by = w->person_by, .job = "", .confidence = ""};
         char reason[CORE_REASON_SIZE];
 
-        /* Silence is no evidence of absence, nor is not having been heard since a restart. */
-        if (!t || !t->heard || task_is_silent(c, t, c->config.heartbeat_ms * SILENT_HEARTBEATS)) {
-                w->hold_until = mono_add_ms(c->now, c->config.heartbeat_ms);
-                w->hold_why = "its agent is not heard, which does not mean that nobody is there";
-                return;
-        }
-        /* Too many at once would be felt by everybody who is still there. */
-        if (!stops_allowed(c)) {
-                w->hold_until = stops_again(c);
-                w->hold_why = "as many are stopped in this minute as may be";
-                return;
-        }
         tale.job = t->live.job;
         tale.confidence = t->live.confidence;
         idle_reason(&p.limits, &p.facts, &p.stop, &tale, reason, sizeof(reason));
         t->recheck_ms = p.stop.absent_ms;
-        workspace_stop(c, w, true, reason);
+        workspace_begin_stop(c, w, true, reason);
 }

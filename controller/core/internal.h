@@ -9,7 +9,9 @@
 #include "core/core.h"
 #include "core/index.h"
 #include "core/timers.h"
+#include "pool/bucket.h"
 #include "pool/budget.h"
+#include "pool/idlelimit.h"
 #include "pool/pool.h"
 #include "pool/scalein.h"
 #include "pool/sizer.h"
@@ -62,6 +64,14 @@
 #define LIST_LATE_MS 60000
 /* stops_per_min is counted in windows of this length. */
 #define STOPS_WINDOW_MS 60000
+/* Of those that may be stopped, so many in a row may go ahead of others that wait. */
+#define STOPS_AHEAD_MAX 3
+/* After trouble with storage fewer last saves run at a time; again fewer after this. */
+#define PACE_EASE_MS 10000
+/* How long a last save takes is the mean of so many at least. */
+#define PACE_MEAN_OF 8
+/* A commit comes every minute; what is old is swept at most so often. */
+#define SWEEP_MS 3600000
 /* Agents that come back are spread so that no more than this many do in a second. */
 #define RECONNECTS_PER_S 200
 #define LEAD_UNKNOWN_MS 60000 /* from launch to warm, until some were seen */
@@ -105,6 +115,15 @@ struct mode {
         char wait[CORE_REASON_SIZE + 16]; /* the same as an explanation of core_idle */
 };
 
+/* It waits to be stopped. */
+struct stop_wait {
+        enum core_stop_kind kind;
+        bool stored;  /* a restart must not forget it */
+        mono_t since; /* it should have been stopped then */
+        uint32_t next, prev;
+        char why[CORE_REASON_SIZE]; /* of one that was asked or ordered */
+};
+
 struct workspace {
         struct workspace_row row; /* first: the index reads its id */
         uint32_t slot;
@@ -128,7 +147,10 @@ struct workspace {
         utc_t attention_at;             /* since when */
         uint32_t tries;
         utc_t active_stored;
+        utc_t back_at; /* asked for last while it did not run; 0 not since the start */
         struct pending_save save;
+        mono_t sweep_at; /* not before this, while it runs */
+        struct stop_wait stop;
 };
 
 struct task {
@@ -159,7 +181,12 @@ struct task {
         mono_t alert_at;       /* next alert may be written */
         enum task_class class; /* as counted by its pool */
         uint32_t list_next, list_prev;
-        uint64_t turn; /* of the last deadline that was looked at */
+        uint64_t turn;           /* of the last deadline that was looked at */
+        struct save_ref damaged; /* that its agent could not restore; seq 0: none */
+        bool saving;             /* its last save is under way, as counted by pace.c */
+        mono_t saving_at;
+        bool end_turn;   /* the provider takes this one at ask_at */
+        mono_t ended_at; /* the provider was first asked to end it; NEVER: it was not */
         /* The command that the agent has not acted on yet, or was the last; id 0: none. */
         uint64_t command_id;
         enum command_verb command;
@@ -195,12 +222,20 @@ union learned_image {
         uint8_t bytes[LEARNED_PIECES * LEARNED_PIECE];
 };
 
+#define ADAPTIVE_VERSION 1
+#define ADAPTIVE_MS 60000 /* from a gap that was seen to what follows of it */
+#define ADAPTIVE_PIECE 64 /* bytes in a row */
+
+#define POOL_REPLACED_SIZE 32 /* ", replacing 3 old" within a pool's reason */
+
 struct pool {
         uint32_t n[CLASS_MAX];    /* tasks by class */
         struct task_list warm;    /* those that can be given away */
         struct task_list claimed; /* those whose claim runs */
         struct mode modes[MODE_MAX];
-        int64_t lead_ms; /* from launch to warm, as it was lately; 0 not known */
+        int64_t lead_ms;           /* from launch to warm, as it was lately; 0 not known */
+        int64_t ready_ms;          /* from claim to ready */
+        struct adaptive *adaptive; /* NULL: its idle limit is fixed */
         struct pool_breaker breaker;
         struct pool_backoff backoff;
         uint32_t wait_head, wait_tail;
@@ -220,11 +255,34 @@ struct pool {
         struct scalein scalein;
         mono_t size_due;    /* time goes on for what is above; NEVER: nothing of it changes */
         mono_t learned_due; /* it is stored again */
-        union learned_image *stored;    /* as it is in the store */
-        bool has_stored;                /* read at the start */
-        bool rate_held;                 /* more would be launched, if the provider took more */
-        char failure[CORE_REASON_SIZE]; /* of the last launch that failed */
-        char reason[POOL_REASON_SIZE + CORE_REASON_SIZE + 2]; /* ": " between them */
+        union learned_image *stored;     /* as it is in the store */
+        bool has_stored;                 /* read at the start */
+        bool rate_held;                  /* more would be launched, if the provider took more */
+        struct bucket refill;            /* the operator's limit */
+        bool refill_held;                /* more would be launched without it */
+        char version[CORE_VERSION_SIZE]; /* of its image; "" not known */
+        uint64_t version_from;           /* tasks up to this number are of another version */
+        char failure[CORE_REASON_SIZE];  /* of the last launch that failed */
+        char reason[POOL_REASON_SIZE + POOL_REPLACED_SIZE + CORE_REASON_SIZE + 2];
+};
+
+/* Workspaces that wait to be stopped, in the order in which they should have been. */
+struct stop_list {
+        uint32_t head, tail, n;
+};
+
+struct pace {
+        struct stop_list lists[STOP_KIND_MAX]; /* of NONE: empty */
+        uint32_t under_way;
+        uint32_t parallel; /* now; between 1 and the configured number */
+        uint32_t good;     /* last saves since it has changed */
+        uint32_t ahead;    /* begun ahead of others that wait, in a row */
+        mono_t eased_at;
+        mono_t due; /* somebody's turn may come then */
+        bool dirty;
+        double save_ms, save_bytes; /* as it was lately */
+        uint64_t saved, bytes;
+        struct bucket ends; /* of the provider */
 };
 
 struct core {
@@ -243,6 +301,7 @@ struct core {
         uint64_t epoch;
         mono_t pool_due;
         bool pool_dirty;
+        struct pace pace;
         struct document *document;    /* the timetable of the API */
         struct bucket launches;       /* of the provider */
         union learned_image learning; /* room to put it together */
@@ -337,8 +396,11 @@ void provider_notice_stop(struct core *c, struct task *t);
 void workspace_enter(struct core *c, struct workspace *w, enum ws_state state, const char *reason);
 /* Give it a warm task. */
 void workspace_claim(struct core *c, struct workspace *w, struct task *t);
-/* Save and stop; any state. `recheck`: the agent declines if a person is there. */
-void workspace_stop(struct core *c, struct workspace *w, bool recheck, const char *reason);
+/* Save and stop, when its turn comes; any state. */
+void workspace_stop(struct core *c, struct workspace *w, enum core_stop_kind kind,
+                    const char *reason);
+/* Its turn has come. `recheck`: the agent declines if a person is there. */
+void workspace_begin_stop(struct core *c, struct workspace *w, bool recheck, const char *reason);
 /*
  * Its task became ready; declined to stop; cannot save or serve, or is late (kept, attention);
  * could not restore and so holds nothing (ended); was lost; is gone.
@@ -366,7 +428,7 @@ void workspace_salvaged(struct core *c, struct workspace *w, const struct core_e
 /* It was in attention before the restart. */
 void workspace_attention_again(struct core *c, struct workspace *w);
 void workspace_deadline(struct core *c, struct workspace *w);
-void workspace_arm(struct core *c, const struct workspace *w);
+void workspace_arm(struct core *c, struct workspace *w);
 
 /* ---- saves.c: what happens to an upload ---- */
 
@@ -374,11 +436,50 @@ void saves_announced(struct core *c, const struct core_event *ev);
 void saves_verified(struct core *c, struct workspace *w, const struct core_event *ev);
 void saves_verify(struct core *c, struct workspace *w);
 void saves_forget(struct workspace *w);
+/* Its agent has restored an older save, because the newest is damaged. */
+void saves_fell_back(struct core *c, struct workspace *w, struct task *t,
+                     const struct core_event *ev);
 /* Its agent says that all is saved, and nothing is being checked. */
 void saves_agent_saved(struct core *c, struct workspace *w, struct task *t);
 /* Head becomes `ref`; stores the row. */
 void saves_commit(struct core *c, struct workspace *w, const struct save_ref *ref);
-void saves_sweep(struct core *c, const struct workspace *w);
+/* What is old may go: at the end of a life, and now and then in a long one. */
+void saves_sweep(struct core *c, struct workspace *w);
+/* The next life begins from this one; what was the head is the one before it. */
+void saves_go_back(struct core *c, struct workspace *w, const struct save_ref *save,
+                   const char *actor);
+
+/* ---- pace.c: how many last saves run at a time, and who waits for its turn ---- */
+
+void pace_new(struct core *c);
+/*
+ * Its turn to be stopped, now? False: it waits. `why` is kept; of an idle one it is not needed.
+ */
+bool pace_admit(struct core *c, struct workspace *w, enum core_stop_kind kind, mono_t since,
+                const char *why);
+/* It does not wait any more, whatever it waited for. */
+void pace_leave(struct core *c, struct workspace *w);
+/* Somebody wants it to run: what was asked for before is not wanted. */
+void pace_cancel(struct core *c, struct workspace *w, const char *by);
+/* It has changed: does it still have to wait? */
+void pace_check(struct core *c, struct workspace *w);
+/* Begin what may be begun. */
+void pace_run(struct core *c);
+/* It, or its workspace, has changed its state or has a new command. */
+void pace_account(struct core *c, struct task *t);
+void pace_forget(struct core *c, struct task *t);
+/* Its last save is committed; `bytes` were uploaded for it. */
+void pace_saved(struct core *c, const struct task *t, uint64_t bytes);
+/* Storage is not as quick as it is asked. */
+void pace_trouble(struct core *c, const char *why);
+/* May the provider be asked to end it now? False: its ask_at is set. */
+bool pace_may_end(struct core *c, struct task *t);
+/* A shutdown waits as long as something goes on. */
+void pace_goes_on(struct core *c);
+/* False: it is not about that. */
+bool pace_boot(struct core *c, const struct setting_row *row);
+/* Its row was looked at after a start. */
+void pace_resume(struct core *c, struct workspace *w);
 
 /* ---- idle.c ---- */
 
@@ -386,8 +487,11 @@ void saves_sweep(struct core *c, const struct workspace *w);
 mono_t idle_due(const struct core *c, const struct workspace *w);
 /* `by`: its source. */
 void idle_evidence(struct core *c, struct workspace *w, int64_t person_age_ms, const char *by);
-/* Its idle deadline has come: stop it, or look again later. */
+/* Its idle deadline has come: it waits for its turn to be stopped, or is looked at later. */
 void idle_deadline(struct core *c, struct workspace *w);
+/* It has waited for its turn: false when it is not to be stopped any more, or not now. */
+bool idle_still(struct core *c, struct workspace *w);
+void idle_stop(struct core *c, struct workspace *w);
 
 /* ---- pools.c ---- */
 
@@ -405,8 +509,28 @@ void sizing_arrived(struct core *c, uint32_t type, const char *course);
 uint32_t sizing_size(const struct core *c, uint32_t type, const char **ret_why);
 /* What keeps it below what is wanted: "pool_max", "budget", or "". */
 const char *sizing_limit(const struct core *c, uint32_t type);
+/* Is this warm task of another version, or too old? And how many of a type are. */
+bool sizing_replaces(const struct core *c, const struct task *t);
+uint32_t sizing_outdated(const struct core *c, uint32_t type);
 /* Of `stop` warm tasks above `target`, how many are to be ended now; and outdated ones. */
 uint32_t sizing_stop(struct core *c, uint32_t type, uint32_t target, uint32_t stop);
+
+/* ---- adaptive.c: an idle limit that is learned ---- */
+
+int adaptive_new(struct core *c);
+void adaptive_free(struct core *c);
+/* False: it is not about that, or of no use. */
+bool adaptive_boot(struct core *c, const struct setting_row *row);
+/* All rows were given. */
+void adaptive_booted(struct core *c);
+/* Time goes on. */
+void adaptive_run(struct core *c);
+/* The idle limit of a type in force; `*ret_why` is "" where it is fixed. */
+int64_t adaptive_idle_ms(const struct core *c, uint32_t type, const char **ret_why);
+/* Somebody was away for so long, and is back. */
+void adaptive_gap(struct core *c, uint32_t type, int64_t ms);
+/* Somebody asks for this workspace. */
+void adaptive_back(struct core *c, struct workspace *w);
 
 /* ---- classes.c: classes that are known beforehand ---- */
 
@@ -462,6 +586,16 @@ void pools_launch_refused(struct core *c, uint32_t type, const char *reason);
 uint32_t pools_place(const struct core *c, const struct workspace *w);
 bool pools_has_warm(const struct core *c, uint32_t type);
 
+/* ---- versions.c: images that change ---- */
+
+/* False: it is not about that, or of no use. */
+bool versions_boot(struct core *c, const struct setting_row *row);
+/* All rows were given. */
+void versions_booted(struct core *c);
+void versions_set(struct core *c, const struct core_event *ev);
+/* Is it of another version than what is launched now? */
+bool versions_outdated(const struct core *c, const struct task *t);
+
 /* ---- modes.c: what operators have set ---- */
 
 /* For this type, or for every one; NULL when it is off. */
@@ -482,6 +616,7 @@ void requests_launch(struct core *c, const struct core_event *ev);
 void requests_stop(struct core *c, const struct core_event *ev);
 void requests_delete(struct core *c, const struct core_event *ev);
 void requests_abandon(struct core *c, const struct core_event *ev);
+void requests_restore(struct core *c, const struct core_event *ev);
 void requests_erased(struct core *c, const struct core_event *ev);
 void requests_shutdown(struct core *c, const struct core_event *ev);
 

@@ -147,3 +147,15 @@ uint64_t core_task_number(const char *task)
         }
         return n;
 }
+
+const char *core_stop_kind_name(enum core_stop_kind k)
+{
+        static const char *const names[] = {[STOP_NONE] = "",
+                                            [STOP_ASKED] = "asked",
+                                            [STOP_ORDERED] = "ordered",
+                                            [STOP_IDLE] = "idle"};
+
+        static_assert(ARRAY_LEN(names) == STOP_KIND_MAX, "a name per kind");
+        assert((size_t)k < STOP_KIND_MAX);
+        return names[k];
+}

@@ -21,7 +21,8 @@ static void apply(struct core *c, struct pool *p, bool set, uint32_t size, const
 
 bool pool_set_boot(struct core *c, const struct setting_row *row)
 {
-        size_t digits = strcspn(row->value, " ");
+        const char *space = strchr(row->value, ' ');
+        size_t digits = space ? (size_t)(space - row->value) : strlen(row->value);
         char number[12];
         uint64_t size;
         uint32_t type;

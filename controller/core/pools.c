@@ -119,6 +119,12 @@ static void list_remove(struct core *c, struct task_list *l, const struct task *
                 c->tasks[t->list_next].list_prev = t->list_prev;
 }
 
+/* 0: none was seen yet. */
+static void average(int64_t *average_ms, int64_t ms)
+{
+        *average_ms = *average_ms ? (3 * *average_ms + ms) / 4 : ms;
+}
+
 static void reclass(struct core *c, struct task *t, enum task_class class)
 {
         struct pool *p = &c->pools[t->type];
@@ -127,6 +133,8 @@ static void reclass(struct core *c, struct task *t, enum task_class class)
 
         if (t->class == class)
                 return;
+        if (t->class == CLASS_CLAIMED && t->row.state == TASK_READY)
+                average(&p->ready_ms, mono_diff_ms(t->live.claimed_at, c->now));
         if (from)
                 list_remove(c, from, t);
         if (t->class == CLASS_LAUNCHING)
@@ -200,7 +208,7 @@ void pools_launch_succeeded(struct core *c, uint32_t type, int64_t lead_ms)
         pool_breaker_succeeded(&p->breaker);
         if (p->sizer)
                 sizer_lead_seen(p->sizer, lead_ms);
-        p->lead_ms = p->lead_ms ? (3 * p->lead_ms + lead_ms) / 4 : lead_ms;
+        average(&p->lead_ms, lead_ms);
         c->pool_dirty = true;
 }
 
@@ -247,25 +255,45 @@ static void serve_waiting(struct core *c, uint32_t type)
         }
 }
 
-static void carry_out(struct core *c, uint32_t type, const struct pool_plan *plan)
+/* May one more be launched? Takes it of both buckets; what nobody waits for is of the second. */
+static bool launch_allowed(struct core *c, struct pool *p, bool refill)
+{
+        if (bucket_has(&c->launches, c->now) == 0) {
+                p->rate_held = true;
+                c->pool_due = mono_min(c->pool_due, bucket_next(&c->launches, c->now));
+                return false;
+        }
+        if (refill && bucket_has(&p->refill, c->now) == 0) {
+                p->refill_held = true;
+                c->pool_due = mono_min(c->pool_due, bucket_next(&p->refill, c->now));
+                return false;
+        }
+        bucket_take(&c->launches, c->now, 1);
+        if (refill)
+                bucket_take(&p->refill, c->now, 1);
+        return true;
+}
+
+static void launch(struct core *c, uint32_t type, uint32_t n, bool refill)
 {
         struct pool *p = &c->pools[type];
 
-        p->rate_held = false;
-        for (uint32_t i = 0; i < plan->launch; i++) {
+        p->rate_held = p->refill_held = false;
+        for (uint32_t i = 0; i < n; i++) {
                 if (!fx_room(c)) {
                         c->pool_due = c->now;
                         return;
                 }
-                if (bucket_has(&c->launches, c->now) == 0) {
-                        p->rate_held = true;
-                        c->pool_due = mono_min(c->pool_due, bucket_next(&c->launches, c->now));
+                if (!launch_allowed(c, p, refill))
                         return;
-                }
-                bucket_take(&c->launches, c->now, 1);
                 pool_backoff_probed(&p->backoff);
                 task_launch(c, type);
         }
+}
+
+static void carry_out(struct core *c, uint32_t type, const struct pool_plan *plan, bool refill)
+{
+        launch(c, type, plan->launch, refill);
         for (uint32_t i = 0; i < plan->stop; i++) {
                 struct task *t = oldest_warm(c, type);
 
@@ -280,7 +308,9 @@ static void carry_out(struct core *c, uint32_t type, const struct pool_plan *pla
                         c->pool_due = mono_min(c->pool_due, stops_again(c));
                         return;
                 }
-                task_enter(c, t, TASK_TERMINATING, "more warm than wanted");
+                task_enter(c, t, TASK_TERMINATING,
+                           sizing_replaces(c, t) ? "replaced: it was of another version, or too old"
+                                                 : "more warm than wanted");
         }
 }
 
@@ -312,6 +342,8 @@ static const char *explanation(const struct core *c, uint32_t type)
                 return drain ? drain->why : pause->why;
         if (p->rate_held)
                 return "the provider takes no more at once";
+        if (p->refill_held)
+                return "more would be above pool_refill_rate";
         return mono_is_never(p->breaker.until) && mono_is_never(p->backoff.until) ? "" : p->failure;
 }
 
@@ -361,16 +393,20 @@ static void pool_run(struct core *c, uint32_t type, bool refill)
         struct pool_input in = input_of(c, type, refill);
         struct pool_plan plan;
         const char *why;
-        char reason[sizeof(p->reason)];
+        char reason[sizeof(p->reason)], replaced[POOL_REPLACED_SIZE];
+        uint32_t old;
 
         pool_plan(&in, &plan);
         plan.stop = refill ? sizing_stop(c, type, plan.target, plan.stop) : 0;
-        carry_out(c, type, &plan);
+        carry_out(c, type, &plan, refill);
         if (!refill)
                 return;
         p->target = plan.target;
         why = explanation(c, type);
-        (void)snprintf(reason, sizeof(reason), "%s%s%s", plan.reason, *why ? ": " : "", why);
+        old = sizing_outdated(c, type);
+        (void)snprintf(replaced, sizeof(replaced), ", replacing %u old", old);
+        (void)snprintf(reason, sizeof(reason), "%s%s%s%s", plan.reason, old ? replaced : "",
+                       *why ? ": " : "", why);
         STR_CUT(p->reason, reason);
         c->pool_due = mono_min(c->pool_due, claim_until(c, type));
         /* A half-open breaker waits for its probe, not for a time; so does a backoff. */
@@ -418,6 +454,7 @@ void pools_run(struct core *c)
         if (!c->open)
                 return;
         sizing_run(c);
+        adaptive_run(c);
         if (!c->draining) {
                 for (uint32_t i = 0; i < c->config.n_types; i++)
                         serve_waiting(c, i);

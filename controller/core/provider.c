@@ -177,7 +177,7 @@ void provider_notice_stop(struct core *c, struct task *t)
         if (!w)
                 return;
         STR_CUT(why, t->notice);
-        workspace_stop(c, w, false, why);
+        workspace_stop(c, w, STOP_NONE, why);
         /* Whoever was there a moment ago gets another task. */
         if (mono_diff_ms(w->person_at, c->now) < NOTICE_PERSON_MS)
                 workspace_want_another(c, w);

@@ -49,6 +49,7 @@ static enum reply_status launch_known(struct core *c, struct workspace *w,
                 break;
         case WS_RUNNING:
                 idle_evidence(c, w, 0, "claim");
+                pace_cancel(c, w, actor_of(ev->launch.actor));
                 break;
         case WS_SAVING:
         case WS_ATTENTION:
@@ -62,6 +63,8 @@ static enum reply_status launch_known(struct core *c, struct workspace *w,
                 workspace_want(c, w);
                 break;
         case WS_STARTING:
+                pace_cancel(c, w, actor_of(ev->launch.actor));
+                break;
         case WS_DELETED:
         case WS_STATE_MAX:
                 break;
@@ -158,6 +161,7 @@ void requests_launch(struct core *c, const struct core_event *ev)
                 fx_reply(c, token, REPLY_FULL, id);
                 return;
         }
+        adaptive_back(c, w);
         status = launch_known(c, w, ev);
         reply_launch(c, ev, status, w, type);
 }
@@ -196,7 +200,7 @@ void requests_stop(struct core *c, const struct core_event *ev)
                                actor_of(ev->req_workspace.actor));
         fx_audit(c, w->row.id, w->row.task, actor_of(ev->req_workspace.actor),
                  ev->req_workspace.again ? "restart-requested" : "stop-requested", reason);
-        workspace_stop(c, w, false, reason);
+        workspace_stop(c, w, STOP_ASKED, reason);
         /* Stored with the row: it is launched again also when the controller dies meanwhile. */
         if (ev->req_workspace.again)
                 workspace_want(c, w);
@@ -219,7 +223,7 @@ void requests_delete(struct core *c, const struct core_event *ev)
                 if (w->row.state == WS_STOPPED)
                         workspace_enter(c, w, WS_DELETED, "waits for its erasure");
                 else
-                        workspace_stop(c, w, false, "it is deleted");
+                        workspace_stop(c, w, STOP_ASKED, "it is deleted");
         }
         fx_reply(c, ev->req_workspace.token, REPLY_OK, w->row.id);
 }
@@ -260,6 +264,23 @@ void requests_abandon(struct core *c, const struct core_event *ev)
         fx_reply(c, token, REPLY_OK, w->row.id);
 }
 
+void requests_restore(struct core *c, const struct core_event *ev)
+{
+        struct workspace *w = workspace_find(c, ev->req_restore.id);
+        const struct save_ref *save = &ev->req_restore.save;
+        enum reply_status status = REPLY_OK;
+
+        if (!w || save->seq == 0 || save->generation > w->row.generation)
+                status = REPLY_NOT_FOUND;
+        else if (w->row.state == WS_DELETED || w->row.erase_at.us)
+                status = REPLY_DELETED;
+        else if (w->row.state != WS_STOPPED)
+                status = REPLY_NOT_STOPPED;
+        else
+                saves_go_back(c, w, save, actor_of(ev->req_restore.actor));
+        fx_reply(c, ev->req_restore.token, status, ev->req_restore.id);
+}
+
 void requests_erased(struct core *c, const struct core_event *ev)
 {
         struct workspace *w = workspace_find(c, ev->req_workspace.id);
@@ -278,18 +299,13 @@ void requests_erased(struct core *c, const struct core_event *ev)
 
 void requests_shutdown(struct core *c, const struct core_event *ev)
 {
-        int64_t patience_ms = 0;
-
         fx_reply(c, ev->req_plain.token, REPLY_OK, "");
         if (c->draining)
                 return;
         c->draining = true;
         c->pool_dirty = true;
-        for (uint32_t i = 0; i < c->config.n_types; i++)
-                patience_ms = MAX(patience_ms, c->config.types[i].stop_timeout_ms);
-        /* Beyond the stop timeout, so that what hangs is in attention by then. */
-        c->drain_until = mono_add_ms(c->now, patience_ms + SAVED_WAIT_MS);
-        c->drain_due = c->now;
+        c->drain_until = c->drain_due = c->now;
+        pace_goes_on(c);
         fx_audit(c, "", "", actor_of(ev->req_plain.actor), "shutdown", "");
         for (uint32_t i = 0; i < c->config.tasks_max; i++) {
                 if (!c->tasks[i].row.id[0])

@@ -58,29 +58,116 @@ void saves_commit(struct core *c, struct workspace *w, const struct save_ref *re
         fx_put_workspace(c, w);
 }
 
-void saves_sweep(struct core *c, const struct workspace *w)
+static void pin(struct core *c, const struct workspace *w, const struct save_ref *save)
 {
-        struct core_effect *fx = fx_add(c, FX_SWEEP);
+        struct core_effect *fx = fx_add(c, FX_PIN);
 
+        STR_CUT(fx->pin.workspace, w->row.id);
+        fx->pin.generation = save->generation;
+        fx->pin.seq = save->seq;
+}
+
+void saves_sweep(struct core *c, struct workspace *w)
+{
+        const struct task *t = task_of(c, w);
+        struct core_effect *fx;
+
+        if (t && t->damaged.seq) /* the order before may have been lost */
+                pin(c, w, &t->damaged);
+        fx = fx_add(c, FX_SWEEP);
+
+        w->sweep_at = mono_add_ms(c->now, SWEEP_MS);
         STR_CUT(fx->sweep.workspace, w->row.id);
-        fx->sweep.keep[0] = w->row.head;
-        fx->sweep.keep[1] = w->row.previous;
-        fx->sweep.n_keep = w->row.previous.seq ? 2 : 1;
+        fx->sweep.keep[fx->sweep.n_keep++] = w->row.head;
+        if (w->row.previous.seq)
+                fx->sweep.keep[fx->sweep.n_keep++] = w->row.previous;
+        if (t && t->damaged.seq)
+                fx->sweep.keep[fx->sweep.n_keep++] = t->damaged;
         /* What is newer may be an upload that has not been announced yet. */
         fx->sweep.before_generation = w->row.head.generation;
         fx->sweep.before_seq = w->row.head.seq;
 }
 
+static bool is_save(const struct save_ref *a, uint64_t generation, uint64_t seq)
+{
+        return a->seq && a->generation == generation && a->seq == seq;
+}
+
+void saves_go_back(struct core *c, struct workspace *w, const struct save_ref *save,
+                   const char *actor)
+{
+        const struct save_ref *head = &w->row.head;
+        char text[CORE_REASON_SIZE];
+
+        if (is_save(head, save->generation, save->seq))
+                return;
+        (void)snprintf(text, sizeof(text), "from the save %llu-%llu on; it was %llu-%llu",
+                       (unsigned long long)save->generation, (unsigned long long)save->seq,
+                       (unsigned long long)head->generation, (unsigned long long)head->seq);
+        saves_commit(c, w, save);
+        fx_audit(c, w->row.id, "", actor, "restored-to", text);
+}
+
+static void tell_fell_back(struct core *c, const struct workspace *w, const struct task *t)
+{
+        const struct task_live *l = &t->live;
+        char text[CORE_REASON_SIZE];
+
+        (void)snprintf(
+                text, sizeof(text), "the save %llu-%llu is damaged, %llu-%llu is restored: %.90s",
+                (unsigned long long)t->damaged.generation, (unsigned long long)t->damaged.seq,
+                (unsigned long long)l->restored_generation, (unsigned long long)l->restored_seq,
+                l->restored_why[0] ? l->restored_why : "it was not told why");
+        fx_audit(c, w->row.id, t->row.id, "core", "fell-back", text);
+}
+
+void saves_fell_back(struct core *c, struct workspace *w, struct task *t,
+                     const struct core_event *ev)
+{
+        uint64_t generation = ev->report.restored_generation, seq = ev->report.restored_seq;
+        struct save_ref *head = &w->row.head, *previous = &w->row.previous;
+        bool known = is_save(head, generation, seq);
+
+        if (t->damaged.seq || seq == 0)
+                return;
+        /* The damaged one: where a restart has forgotten it, or a save of this life came first, it
+         * is the one before. */
+        if (known || head->generation == t->row.generation)
+                t->damaged = *previous;
+        else
+                t->damaged = *head;
+        if (t->damaged.seq == 0 || t->damaged.generation == t->row.generation ||
+            is_save(&t->damaged, generation, seq)) {
+                t->damaged.seq = 0;
+                return;
+        }
+        pin(c, w, &t->damaged);
+        if (known)
+                return;
+        tell_fell_back(c, w, t);
+#ifndef CORE_PLANTED_KEEPS_DAMAGED
+        if (head->generation != t->row.generation && is_save(previous, generation, seq)) {
+                *head = *previous;
+                *previous = t->damaged;
+                fx_put_workspace(c, w);
+        }
+#endif
+}
+
 /* The last save is committed (or there was nothing to save): the task has done its duty. */
-static void finish(struct core *c, struct workspace *w, struct task *t)
+static void finish(struct core *c, struct workspace *w, struct task *t, uint64_t bytes)
 {
         char reason[CORE_REASON_SIZE];
+
+        pace_saved(c, t, bytes);
 
         STR_CUT(reason, t->row.state == TASK_STOPPING ? t->row.reason : "it ended by itself");
         task_enter(c, t, TASK_SAVED, reason);
         if (w->row.state != WS_SAVING)
                 workspace_enter(c, w, WS_SAVING, reason);
         fx_audit(c, w->row.id, t->row.id, "core", "saved", reason);
+        if (w->row.head.seq)
+                saves_sweep(c, w);
 }
 
 /*
@@ -153,7 +240,7 @@ static void announce_unchanged(struct core *c, const struct core_event *ev, stru
                 return;
         }
         if (final)
-                finish(c, w, t);
+                finish(c, w, t, 0);
         ack(c, ev, t, true, "");
 }
 
@@ -209,7 +296,7 @@ void saves_announced(struct core *c, const struct core_event *ev)
         if (is_head(w, ev)) {
                 /* It was committed; the answer got lost. */
                 if (final && may_save(t))
-                        finish(c, w, t);
+                        finish(c, w, t, w->row.head.data_length);
                 ack(c, ev, t, true, "");
         } else if (ev->saved.unchanged) {
                 announce_unchanged(c, ev, t, w, final);
@@ -227,7 +314,7 @@ void saves_announced(struct core *c, const struct core_event *ev)
 void saves_agent_saved(struct core *c, struct workspace *w, struct task *t)
 {
         if (!w->save.active)
-                finish(c, w, t);
+                finish(c, w, t, 0);
 }
 
 static void refused(struct core *c, struct workspace *w, struct task *t, const char *reason)
@@ -249,9 +336,10 @@ static void accepted(struct core *c, struct workspace *w, struct task *t)
         saves_forget(w);
         saves_commit(c, w, &p.ref);
         if (p.final || p.unchanged_final)
-                finish(c, w, t);
+                finish(c, w, t, p.ref.data_length);
+        else if (mono_due(w->sweep_at, c->now))
+                saves_sweep(c, w);
         ack_pending(c, t, &p, true, "");
-        saves_sweep(c, w);
 }
 
 void saves_verified(struct core *c, struct workspace *w, const struct core_event *ev)
@@ -266,6 +354,8 @@ void saves_verified(struct core *c, struct workspace *w, const struct core_event
                 c->ignored++;
                 return;
         }
+        if (ev->verified.result < 0 && p->final)
+                pace_trouble(c, "storage cannot be asked");
         if (ev->verified.result < 0)
                 p->ask_at = mono_add_ms(c->now, backoff_ms(p->tries++));
         else if (ev->verified.result > 0)

@@ -30,6 +30,8 @@ int sizing_new(struct core *c)
                 struct sizer_config config = sizer_config_of(t);
 
                 scalein_init(&p->scalein);
+                bucket_init(&p->refill, MAX(t->refill_per_min, 1), t->refill_per_min / 60,
+                            (mono_t){0});
                 p->budget_max = UINT32_MAX;
                 p->size_due = p->learned_due = MONO_NEVER;
                 if (t->sizing.forecast || t->warm_age_ms > 0)
@@ -68,12 +70,19 @@ static void spend(struct core *c, uint32_t type)
 
         budget_spend(&p->budget, &c->config.types[type].sizing.schedule.zone, c->utc, all);
         p->budget_max = budget_pool_max(&p->budget, in_use);
+#ifdef CORE_PLANTED_NO_BUDGET
+        p->budget_max = UINT32_MAX;
+#endif
 }
 
 static void advance(struct core *c, struct pool *p)
 {
-        (void)sizer_advance(p->sizer, c->utc, c->now, c->launches.per_s > 0 ? &c->launches : NULL,
-                            p->budget_max);
+        struct bucket *slowest = c->launches.per_s > 0 ? &c->launches : NULL;
+
+        /* Classes begin as much earlier as the slower of the two asks for. */
+        if (p->refill.per_s > 0 && (!slowest || p->refill.per_s < slowest->per_s))
+                slowest = &p->refill;
+        (void)sizer_advance(p->sizer, c->utc, c->now, slowest, p->budget_max);
 }
 
 /* With the steps of the forecast, which are of UTC. */
@@ -126,18 +135,22 @@ void sizing_arrived(struct core *c, uint32_t type, const char *course)
 
 /* ---- old ones ---- */
 
-/* The list is by age, nearly; an old one behind a young one has its turn after that one. */
-static uint32_t outdated(const struct core *c, uint32_t type)
+bool sizing_replaces(const struct core *c, const struct task *t)
 {
-        int64_t age_ms = c->config.types[type].warm_age_ms;
-        uint32_t slot = age_ms > 0 ? c->pools[type].warm.head : INDEX_NONE;
+        int64_t age_ms = c->config.types[t->type].warm_age_ms;
+
+        return versions_outdated(c, t) ||
+               (age_ms > 0 && c->utc.us - t->row.launched_at.us >= age_ms * US_PER_MS);
+}
+
+/* The list is by age, nearly; an old one behind a young one has its turn after that one. */
+uint32_t sizing_outdated(const struct core *c, uint32_t type)
+{
+        uint32_t slot = c->pools[type].warm.head;
         uint32_t n = 0;
 
-        for (; slot != INDEX_NONE; slot = c->tasks[slot].list_next) {
-                if (c->utc.us - c->tasks[slot].row.launched_at.us < age_ms * US_PER_MS)
-                        break;
-                n++;
-        }
+        for (; slot != INDEX_NONE && sizing_replaces(c, &c->tasks[slot]); n++)
+                slot = c->tasks[slot].list_next;
         return n;
 }
 
@@ -167,23 +180,28 @@ const char *sizing_limit(const struct core *c, uint32_t type)
 {
         const struct pool *p = &c->pools[type];
 
-        if (!p->sizer || p->sized || p->sizer->size.size == p->sizer->size.wanted)
+        if (!p->sizer || p->sized || p->set || p->sizer->size.size == p->sizer->size.wanted)
                 return "";
         return p->sizer->size.size == c->config.types[type].sizing.ceiling ? "pool_max" : "budget";
 }
 
-/* How much larger a pool is while old tasks of it are replaced: never beyond its ceilings. */
+/*
+ * How much larger a pool is while old tasks of it are replaced: never beyond its ceilings, nor more
+ * than there is room for, or they would wait for each other.
+ */
 static uint32_t extra(const struct core *c, uint32_t type, uint32_t size)
 {
         const struct pool *p = &c->pools[type];
         uint32_t most = p->sizer ? MIN(c->config.types[type].sizing.ceiling, p->budget_max)
                                  : c->config.tasks_max;
+        uint32_t room = warm_of(p) + p->n[CLASS_LAUNCHING] + c->task_index.n_free;
         uint32_t n = 0;
 
-        (void)replace_stop(outdated(c, type), warm_of(p), size, &n);
+        (void)replace_stop(sizing_outdated(c, type), warm_of(p), size, &n);
 #ifdef CORE_PLANTED_BEYOND_CEILING
         return n;
 #endif
+        most = MIN(most, room);
         return MIN(n, most > size ? most - size : 0);
 }
 
@@ -200,7 +218,7 @@ uint32_t sizing_stop(struct core *c, uint32_t type, uint32_t target, uint32_t st
         const char *why;
         uint32_t size = plain_size(c, type, &why);
         uint32_t warm = warm_of(p);
-        uint32_t old = outdated(c, type);
+        uint32_t old = sizing_outdated(c, type);
         uint32_t unused;
 
         if (c->draining || modes_get(c, MODE_DRAIN, type))

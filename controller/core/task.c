@@ -60,13 +60,17 @@ static void ask_launch(struct core *c, struct task *t)
 
 static void ask_stop(struct core *c, struct task *t)
 {
-        struct core_effect *fx = fx_add(c, FX_STOP_TASK);
+        struct core_effect *fx;
 
+        if (!pace_may_end(c, t))
+                return;
+        fx = fx_add(c, FX_STOP_TASK);
+        t->ended_at = mono_min(t->ended_at, c->now);
         STR_CUT(fx->stop_task.task, t->row.id);
         STR_CUT(fx->stop_task.reason, t->row.reason);
         fx->stop_task.epoch = c->epoch;
         fx->stop_task.at_once =
-                t->empty || mono_due(mono_add_ms(t->since, END_PATIENCE_MS), c->now);
+                t->empty || mono_due(mono_add_ms(t->ended_at, END_PATIENCE_MS), c->now);
         t->ask_at = mono_add_ms(c->now, STOP_AGAIN_MS);
 #ifdef CORE_PLANTED_STOPS_ONCE
         t->ask_at = MONO_NEVER;
@@ -103,6 +107,7 @@ void task_command(struct core *c, struct task *t, enum command_verb verb, bool r
         t->acted = false;
         STR_CUT(t->command_reason, reason);
         ask_command(c, t);
+        pace_account(c, t);
         task_arm(c, t);
 }
 
@@ -147,6 +152,7 @@ void task_enter(struct core *c, struct task *t, enum task_state state, const cha
                 return;
         }
         pools_account(c, t);
+        pace_account(c, t);
         fx_put_task(c, t);
         switch (state) {
         case TASK_LAUNCHING:
@@ -226,6 +232,37 @@ static bool phase_after_restore(enum agent_phase phase)
         return false;
 }
 
+/* When the oldest change that is in no save will be too old. */
+static mono_t unsaved_due(const struct core *c, const struct task *t)
+{
+        int64_t limit_ms = type_config(c, t->type)->unsaved_alarm_ms;
+        const struct task_live *l = &t->live;
+
+        if (limit_ms == 0 || l->unsaved_age_ms <= 0 || t->row.state != TASK_READY)
+                return MONO_NEVER;
+        return mono_add_ms(l->heard_at, limit_ms - l->unsaved_age_ms);
+}
+
+static void unsaved_note(struct core *c, struct task *t)
+{
+        bool late = mono_due(unsaved_due(c, t), c->now);
+        char text[CORE_REASON_SIZE];
+
+        if (late == t->live.unsaved_alarm)
+                return;
+        t->live.unsaved_alarm = late;
+        if (!late) {
+                task_audit(c, t, "unsaved-ended", "its changes are saved again");
+                return;
+        }
+        (void)snprintf(
+                text, sizeof(text), "its oldest change that is in no save is %lld s old%s%.80s",
+                (long long)((t->live.unsaved_age_ms + mono_diff_ms(t->live.heard_at, c->now)) /
+                            1000),
+                t->live.error[0] ? ": " : "", t->live.error);
+        task_audit(c, t, "unsaved", text);
+}
+
 static int64_t within(int64_t ms, int64_t most)
 {
         return MIN(MAX(ms, 0), most);
@@ -255,7 +292,13 @@ static void report_note(struct core *c, struct task *t, const struct core_event 
         STR_CUT(l->job, ev->report.job);
         STR_CUT(l->confidence, ev->report.confidence);
         l->unknown = ev->report.unknown;
+        l->restore_done = MIN(ev->report.restore_done, ev->report.restore_total);
+        l->restore_total = ev->report.restore_total;
         STR_CUT(l->error, ev->report.error);
+        l->fell_back = ev->report.fell_back;
+        l->restored_generation = ev->report.restored_generation;
+        l->restored_seq = ev->report.restored_seq;
+        STR_CUT(l->restored_why, ev->report.restored_why);
 }
 
 /*
@@ -387,10 +430,13 @@ void task_report(struct core *c, struct task *t, const struct core_event *ev)
         report_note(c, t, ev);
         if (t->command_id && ev->report.acted_id >= t->command_id)
                 t->acted = true;
+        unsaved_note(c, t);
         if (current && t->row.generation && phase_after_restore(ev->report.phase))
                 t->app_started = true;
         if (current && t->row.generation && ev->report.phase == AGENT_READY)
                 browser_note(c, t, ev);
+        if (current && t->row.generation && w && ev->report.fell_back && task_may_hold_work(t))
+                saves_fell_back(c, w, t, ev);
         switch (t->row.state) {
         case TASK_LAUNCHING:
                 if (ev->report.phase == AGENT_WARM) {
@@ -540,6 +586,8 @@ void task_arm(struct core *c, const struct task *t)
         if (!t->row.id[0])
                 return; /* it was dropped on the way */
         due = mono_min(due, mono_min(provider_doubt_due(c, t), t->notice_at));
+        if (!t->live.unsaved_alarm)
+                due = mono_min(due, unsaved_due(c, t));
         if (t->missing || t->drain || t->resume)
                 due = c->now;
         timers_set(&c->task_timers, t->slot, due);
@@ -615,6 +663,7 @@ void task_deadline(struct core *c, struct task *t)
         }
         if (mono_due(t->notice_at, c->now))
                 provider_notice_stop(c, t);
+        unsaved_note(c, t);
         if (mono_due(silence_limit(c, t), c->now)) {
                 t->silent = true;
                 pools_account(c, t);

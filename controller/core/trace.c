@@ -92,16 +92,11 @@ static const char *reply_name(enum reply_status s)
                 [REPLY_NOT_RUNNING] = "not-running",
                 [REPLY_KEPT_LONG] = "kept-long",
                 [REPLY_NOT_ATTENTION] = "not-attention",
+                [REPLY_NOT_STOPPED] = "not-stopped",
         };
 
         static_assert(ARRAY_LEN(names) == REPLY_STATUS_MAX, "a name per status");
         return (size_t)s < ARRAY_LEN(names) ? names[s] : "?";
-}
-
-static void add_hello(struct text *x, const struct core_event *ev)
-{
-        add(x, " %s nonce=%s", ev->hello.task, ev->hello.nonce);
-        add_u64(x, "gen", ev->hello.generation);
 }
 
 static void add_report(struct text *x, const struct core_event *ev)
@@ -119,6 +114,11 @@ static void add_report(struct text *x, const struct core_event *ev)
         add_u64(x, "disconnected", (uint64_t)MAX(ev->report.disconnected_ms, 0));
         add_str(x, "confidence", ev->report.confidence);
         add_str(x, "nonce", ev->report.nonce);
+        if (ev->report.restored_seq)
+                add(x, " restored=%llu-%llu", (unsigned long long)ev->report.restored_generation,
+                    (unsigned long long)ev->report.restored_seq);
+        add_flag(x, "fell-back", ev->report.fell_back);
+        add_str(x, "restored_why", ev->report.restored_why);
         add_str(x, "error", ev->report.error);
 }
 
@@ -192,17 +192,31 @@ static void add_plan(struct text *x, const struct core_event *ev)
                 add(x, " %u bytes=%zu", ev->timetable_piece.i, strlen(ev->timetable_piece.text));
         else if (ev->type == EV_TIMETABLE_SET)
                 add(x, " pieces=%u", ev->timetable_set.n);
+        else if (ev->type == EV_VERSION_SET)
+                add(x, " %s version=%s", ev->version_set.type, ev->version_set.version);
         else
                 add_class(x, ev);
 }
 
-static void add_boot(struct text *x, const struct core_event *ev)
+static void add_boot_done(struct text *x, const struct core_event *ev)
 {
         add_u64(x, "epoch", ev->boot.epoch);
         add(x, " tasks=%llu audit=%llu commands=%llu erased=%llu",
             (unsigned long long)ev->boot.task_number_max,
             (unsigned long long)ev->boot.audit_seq_max, (unsigned long long)ev->boot.command_id_max,
             (unsigned long long)ev->boot.generation_max);
+}
+
+static void add_boot(struct text *x, const struct core_event *ev)
+{
+        if (ev->type == EV_BOOT_WORKSPACE)
+                add_workspace(x, &ev->workspace_row);
+        else if (ev->type == EV_BOOT_TASK)
+                add_task(x, &ev->task_row);
+        else if (ev->type == EV_BOOT_SETTING)
+                add_setting(x, &ev->setting_row);
+        else
+                add_boot_done(x, ev);
 }
 
 static void add_launched(struct text *x, const struct core_event *ev)
@@ -240,20 +254,30 @@ static void add_salvaged(struct text *x, const struct core_event *ev)
         add_save(x, "found", &ev->salvaged.found);
 }
 
+static void add_hello(struct text *x, const struct core_event *ev)
+{
+        add(x, " %s nonce=%s", ev->hello.task, ev->hello.nonce);
+        add_u64(x, "gen", ev->hello.generation);
+}
+
+static void add_agent(struct text *x, const struct core_event *ev)
+{
+        if (ev->type == EV_AGENT_HELLO)
+                add_hello(x, ev);
+        else if (ev->type == EV_AGENT_REPORT)
+                add_report(x, ev);
+        else
+                add_agent_saved(x, ev);
+}
+
 static void add_event(struct text *x, const struct core_event *ev)
 {
         switch (ev->type) {
         case EV_BOOT_WORKSPACE:
-                add_workspace(x, &ev->workspace_row);
-                break;
         case EV_BOOT_TASK:
-                add_task(x, &ev->task_row);
-                break;
         case EV_BOOT_DONE:
-                add_boot(x, ev);
-                break;
         case EV_BOOT_SETTING:
-                add_setting(x, &ev->setting_row);
+                add_boot(x, ev);
                 break;
         case EV_TASK_SEEN:
                 add(x, " %s", ev->task_seen.task);
@@ -271,11 +295,16 @@ static void add_event(struct text *x, const struct core_event *ev)
         case EV_REQ_MODE:
                 add_mode(x, ev);
                 break;
+        case EV_REQ_RESTORE:
+                add(x, " %s", ev->req_restore.id);
+                add_save(x, "save", &ev->req_restore.save);
+                break;
         case EV_REQ_POOL:
         case EV_POOL_TARGET:
         case EV_CLASS_SET:
         case EV_TIMETABLE_PIECE:
         case EV_TIMETABLE_SET:
+        case EV_VERSION_SET:
                 add_plan(x, ev);
                 break;
         case EV_REQ_SHUTDOWN:
@@ -297,13 +326,9 @@ static void add_event(struct text *x, const struct core_event *ev)
                 add_salvaged(x, ev);
                 break;
         case EV_AGENT_HELLO:
-                add_hello(x, ev);
-                break;
         case EV_AGENT_REPORT:
-                add_report(x, ev);
-                break;
         case EV_AGENT_SAVED:
-                add_agent_saved(x, ev);
+                add_agent(x, ev);
                 break;
         case EV_INVENTORY_DONE:
                 add_flag(x, "certain", ev->inventory.certain);
@@ -417,6 +442,10 @@ static void add_effect(struct text *x, const struct core_effect *fx)
                     (unsigned long long)fx->salvage.generation,
                     (unsigned long long)fx->salvage.after_seq);
                 add_flag(x, "has-saves", fx->salvage.has_saves);
+                break;
+        case FX_PIN:
+                add(x, " %s %llu-%llu", fx->pin.workspace, (unsigned long long)fx->pin.generation,
+                    (unsigned long long)fx->pin.seq);
                 break;
         case FX_SWEEP:
                 add_sweep(x, fx);

@@ -22,8 +22,9 @@
 #define CORE_NONCE_SIZE 33    /* 16 bytes in hex */
 #define CORE_SHA256_SIZE 65   /* 32 bytes in hex */
 #define CORE_REASON_SIZE 160
-#define CORE_SOURCE_SIZE 24 /* "terminal"; a kind, a confidence */
-#define CORE_JOB_SIZE 32    /* what a job is called */
+#define CORE_SOURCE_SIZE 24  /* "terminal"; a kind, a confidence */
+#define CORE_JOB_SIZE 32     /* what a job is called */
+#define CORE_VERSION_SIZE 65 /* of an image: a tag, a digest cut short, a revision */
 #define CORE_TYPES_MAX 16
 
 enum task_state {
@@ -126,16 +127,27 @@ struct core_sizing {
         int64_t task_hour, day_max, month_max;
 };
 
+/* The idle limit, where it is learned: pool/idlelimit.h. Keeping costs sizing.task_hour. */
+struct core_adaptive {
+        bool on; /* false: limits.idle_ms, and nothing of the rest; true: in its place */
+        int64_t idle_ms_min, idle_ms_max;
+        int64_t value_of_time; /* millionths of a dollar: an hour of a student who waits */
+};
+
 struct core_type {
         char name[CORE_TYPE_SIZE];
         uint32_t pool_size; /* warm tasks to keep */
         struct core_sizing sizing;
-        int64_t warm_age_ms;       /* a warm task is replaced when it is older; 0: never */
-        uint32_t queue_max;        /* people who may wait; more are refused. 0: no limit */
-        struct idle_limits limits; /* after which it is stopped */
+        char version[CORE_VERSION_SIZE]; /* of its image; "": nobody says, or the provider does */
+        double refill_per_min;           /* launches that nobody waits for; 0: no limit */
+        int64_t warm_age_ms;             /* a warm task is replaced when it is older; 0: never */
+        uint32_t queue_max;              /* people who may wait; more are refused. 0: no limit */
+        struct idle_limits limits;       /* after which it is stopped */
+        struct core_adaptive adaptive;
         int64_t launch_timeout_ms; /* launch to warm */
         int64_t claim_timeout_ms;  /* claim to ready */
         int64_t stop_timeout_ms;   /* prepare-stop to saved, then attention */
+        int64_t unsaved_alarm_ms;  /* changes that are older and in no save are told; 0: never */
 };
 
 struct core_config {
@@ -151,5 +163,8 @@ struct core_config {
         uint32_t stops_per_min;    /* cap on what is stopped that nobody asked for */
         double launch_rate;        /* launches a second that the provider takes; 0: any number */
         double launch_burst;       /* and so many at once */
+        uint32_t save_parallel;    /* last saves under way at a time; 0: any number */
+        double stop_rate;          /* tasks a second that the provider is asked to end; 0: any */
+        double stop_burst;         /* and so many at once */
         uint32_t user_running_max; /* workspaces of one person that are not stopped; 0: no limit */
 };

@@ -124,6 +124,8 @@ void workspace_enter(struct core *c, struct workspace *w, enum ws_state state, c
         case WS_STATE_MAX:
                 break;
         }
+        if (task_of(c, w))
+                pace_account(c, task_of(c, w));
         workspace_arm(c, w);
 }
 
@@ -243,7 +245,18 @@ void workspace_task_resumed(struct core *c, struct workspace *w, struct task *t)
         audit_workspace(c, w, "resumed", "the stop was cancelled");
 }
 
-void workspace_stop(struct core *c, struct workspace *w, bool recheck, const char *reason)
+void workspace_begin_stop(struct core *c, struct workspace *w, bool recheck, const char *reason)
+{
+        struct task *t = task_of(c, w);
+
+        if (t && (t->row.state == TASK_CLAIMED || t->row.state == TASK_READY))
+                order_stop(c, w, t, recheck, reason);
+        pace_goes_on(c);
+        workspace_arm(c, w);
+}
+
+void workspace_stop(struct core *c, struct workspace *w, enum core_stop_kind kind,
+                    const char *reason)
 {
         struct task *t = task_of(c, w);
 
@@ -254,8 +267,9 @@ void workspace_stop(struct core *c, struct workspace *w, bool recheck, const cha
         case WS_RUNNING:
                 if (!t && w->row.state == WS_STARTING)
                         workspace_enter(c, w, WS_STOPPED, reason);
-                else if (t && (t->row.state == TASK_CLAIMED || t->row.state == TASK_READY))
-                        order_stop(c, w, t, recheck, reason);
+                else if (t && (t->row.state == TASK_CLAIMED || t->row.state == TASK_READY) &&
+                         pace_admit(c, w, kind, c->now, reason))
+                        workspace_begin_stop(c, w, false, reason);
                 break;
         case WS_SAVING:
                 if (t)
@@ -306,7 +320,8 @@ void workspace_task_declined(struct core *c, struct workspace *w, struct task *t
 
 void workspace_task_failed(struct core *c, struct workspace *w, struct task *t, const char *reason)
 {
-        (void)t;
+        if (t->saving)
+                pace_trouble(c, reason);
         if (w->row.state != WS_ATTENTION) {
                 workspace_enter(c, w, WS_ATTENTION, reason);
         } else if (strcmp(w->row.reason, reason) != 0) {
@@ -386,11 +401,13 @@ void workspace_salvaged(struct core *c, struct workspace *w, const struct core_e
 
 /* ---- time ---- */
 
-void workspace_arm(struct core *c, const struct workspace *w)
+void workspace_arm(struct core *c, struct workspace *w)
 {
         mono_t due = w->ask_at;
 
-        if (w->row.state == WS_RUNNING)
+        pace_check(c, w);
+        /* One that waits for its turn is looked at when that comes. */
+        if (w->row.state == WS_RUNNING && w->stop.kind == STOP_NONE)
                 due = mono_min(due, idle_due(c, w));
         if (w->save.active)
                 due = mono_min(due, w->save.ask_at);
@@ -441,7 +458,7 @@ static void drain_deadline(struct core *c, struct workspace *w)
         const struct mode *drain = modes_get(c, MODE_DRAIN, w->type);
 
         w->drain = false;
-        workspace_stop(c, w, false,
+        workspace_stop(c, w, STOP_ORDERED,
                        c->draining || !drain ? "the controller shuts down" : drain->wait);
 }
 
@@ -451,11 +468,14 @@ void workspace_deadline(struct core *c, struct workspace *w)
                 drain_deadline(c, w);
                 return;
         }
-        if (w->save.active && mono_due(w->save.ask_at, c->now))
+        if (w->save.active && mono_due(w->save.ask_at, c->now)) {
+                if (w->save.final && w->save.tries == 0)
+                        pace_trouble(c, "storage does not answer");
                 saves_verify(c, w);
+        }
         switch (w->row.state) {
         case WS_RUNNING:
-                if (mono_due(idle_due(c, w), c->now))
+                if (w->stop.kind == STOP_NONE && mono_due(idle_due(c, w), c->now))
                         idle_deadline(c, w);
                 break;
         case WS_ATTENTION:

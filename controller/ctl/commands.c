@@ -112,6 +112,35 @@ enum ctl_exit command_pool(const struct ctl *c)
         return show(c, "pool", NULL, show_pools);
 }
 
+enum ctl_exit command_saves(const struct ctl *c)
+{
+        return show(c, "saves", c->argument, show_saves);
+}
+
+enum ctl_exit command_restore(const struct ctl *c)
+{
+        AUTO_DOC *request = request_new("restore", c->argument);
+        AUTO_DOC *answer = NULL;
+        const struct doc *save;
+        enum ctl_exit r;
+
+        if (!c->at) {
+                fputs("wsctl restore: say to which save or time with --at; wsctl saves lists "
+                      "them\n",
+                      stderr);
+                return CTL_USAGE;
+        }
+        doc_set_str(request, "at", c->at);
+        r = ctl_ask(c, request, 0, &answer);
+        if (r != CTL_OK || ctl_print_json(c, answer))
+                return r;
+        save = doc_get(answer, "save");
+        printf("%s begins from the save %.0f-%.0f of %s when it is launched\n",
+               doc_str(answer, "id"), doc_num(save, "generation", 0), doc_num(save, "seq", 0),
+               doc_str(save, "at"));
+        return r;
+}
+
 enum ctl_exit command_tasks(const struct ctl *c)
 {
         return show(c, "tasks", NULL, show_tasks);

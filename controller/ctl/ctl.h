@@ -22,7 +22,7 @@ struct ctl {
         const char *type, *name, *tenant;
         const char *template, *listen, *run_dir, *user, *controllers;
         uint64_t wait_s, after, port, workers;
-        const char *reason, *if_match;
+        const char *reason, *at, *if_match;
         const char *preset, *prices, *launches, *svg, *csv, *arrival, *arch, *policy, *weekdays,
                 *title;
         uint64_t column;
@@ -32,7 +32,7 @@ struct ctl {
 #undef FIELD
         } plan; /* the fields of a plan, as text */
         bool ascii, print_prices;
-        bool json, follow, wait, has_wait, hard, off;
+        bool json, follow, wait, has_wait, hard, off, wide;
         /* arguments behind the command */
         const char *argument; /* NULL for none */
         const char *file;     /* a second one */
@@ -58,6 +58,7 @@ void show_pools(const struct ctl *c, const struct doc *answer);
 void show_why(const struct ctl *c, const struct doc *answer);
 void show_modes(const struct ctl *c, const struct doc *answer);
 void show_status(const struct ctl *c, const struct doc *answer);
+void show_saves(const struct ctl *c, const struct doc *answer);
 void show_events(const struct ctl *c, const struct doc *answer);
 
 /* commands.c */
@@ -75,9 +76,15 @@ enum ctl_exit command_pause(const struct ctl *c);
 enum ctl_exit command_maintenance(const struct ctl *c);
 enum ctl_exit command_drain(const struct ctl *c);
 enum ctl_exit command_shutdown(const struct ctl *c);
+enum ctl_exit command_saves(const struct ctl *c);
+enum ctl_exit command_restore(const struct ctl *c);
+/* export.c */
+enum ctl_exit command_export(const struct ctl *c);
 /* timetable.c */
 enum ctl_exit command_timetable(const struct ctl *c);
 /* plan.c */
 enum ctl_exit command_plan(const struct ctl *c);
+/* letters.c */
+enum ctl_exit command_dead_letters(const struct ctl *c);
 /* nginx.c */
 enum ctl_exit command_nginx_config(const struct ctl *c);

@@ -77,6 +77,17 @@ static const struct option_entry abandon_options[] = {
         {0},
 };
 
+static const struct option_entry restore_options[] = {
+        TEXT("at", at, "SAVE|TIME",
+             "a save, such as 3-7, or the newest at a time, such as \"2026-01-31 14:00\" (UTC)"),
+        {0},
+};
+
+static const struct option_entry pool_options[] = {
+        FLAG("wide", wide, "also who sizes them, idle limits, launch times, what was spent"),
+        {0},
+};
+
 static const struct option_entry events_options[] = {
         FLAG("follow", follow, "go on with what happens from now on"),
         NUMBER("after", after, UINT64_C(1) << 53, "N", "only events behind number N"),
@@ -137,7 +148,7 @@ static const struct command {
         enum ctl_exit (*run)(const struct ctl *c);
 } commands[] = {
         {"ps", NULL, "list the workspaces", no_options, command_ps},
-        {"pool", NULL, "show the warm pools", no_options, command_pool},
+        {"pool", NULL, "show the warm pools", pool_options, command_pool},
         {"tasks", NULL, "list the tasks", no_options, command_tasks},
         {"launch", "USER|WORKSPACE", "launch a user's workspace, or resume one by its id",
          launch_options, command_launch},
@@ -151,6 +162,11 @@ static const struct command {
         {"drain", NULL, "accept nothing new and keep no pool", hard_mode_options, command_drain},
         {"abandon", "WORKSPACE", "end the task of one in attention, unsaved", abandon_options,
          command_abandon},
+        {"saves", "WORKSPACE", "list what is saved of a workspace", no_options, command_saves},
+        {"restore", "WORKSPACE", "take a stopped workspace to another save", restore_options,
+         command_restore},
+        {"export", "WORKSPACE FILE", "a save as one archive (tar.zst)", restore_options,
+         command_export},
         {"shutdown", NULL, "save and stop everything, then end the controller", wait_options,
          command_shutdown},
         {"timetable", "[ACTION] [FILE]",
@@ -158,6 +174,8 @@ static const struct command {
          timetable_options, command_timetable},
         {"plan", "[FILE]", "what a pool would cost, and how long people would wait", plan_options,
          command_plan},
+        {"dead-letters", NULL, "notifications that could not be delivered", no_options,
+         command_dead_letters},
         {"nginx-config", NULL, "print the gateway's configuration", nginx_options,
          command_nginx_config},
 };

@@ -72,18 +72,45 @@ static void add_time(struct table *t, const char *iso)
 /* One that runs has no reason; what it is busy with has room there. */
 static void add_reason(struct table *t, const struct doc *w, const char *state)
 {
-        const struct doc *job = doc_get(w, "job");
-        char holds[32];
+        const struct doc *job = doc_get(w, "job"), *stop = doc_get(w, "stop");
+        const struct doc *restore = doc_get(w, "restore");
+        const struct doc *fell_back = doc_get(w, "fell_back");
+        double place = doc_num(stop, "place", 0);
+        char holds[32], eta[32], text[256];
 
-        if (strcmp(state, "running") != 0) {
+        age_text(doc_num(stop, "eta_s", -1), eta, sizeof(eta));
+        if (place > 0)
+                table_printf(t, "waits to be stopped: number %.0f%s%s: %s", place,
+                             eta[0] ? ", about " : "", eta, doc_str(stop, "why"));
+        else if (strcmp(state, "running") != 0) {
                 table_add(t, doc_str(w, "reason"),
                           strcmp(state, "attention") == 0 ? TABLE_BAD : TABLE_PLAIN);
+        } else if (doc_str(fell_back, "restored")[0]) {
+                (void)snprintf(text, sizeof(text),
+                               "the newest save is damaged, %s was restored: %s",
+                               doc_str(fell_back, "restored"), doc_str(fell_back, "why"));
+                table_add(t, text, TABLE_BAD);
         } else if (doc_str(job, "name")[0]) {
                 age_text(doc_num(job, "holds_s", 0), holds, sizeof(holds));
                 table_printf(t, "busy: %s, %s more at most", doc_str(job, "name"), holds);
+        } else if (doc_num(restore, "total_bytes", 0) > 0) {
+                table_printf(t, "restoring: %.0f of %.0f MB",
+                             doc_num(restore, "done_bytes", 0) / 1e6,
+                             doc_num(restore, "total_bytes", 0) / 1e6);
         } else {
                 table_add(t, "", TABLE_PLAIN);
         }
+}
+
+/* What is in no save for too long is marked, with colours and without. */
+static void add_unsaved(struct table *t, const struct doc *w)
+{
+        bool alarm = doc_true(w, "unsaved_alarm");
+        char age[32], text[40];
+
+        age_text(doc_num(w, "unsaved_s", -1), age, sizeof(age));
+        (void)snprintf(text, sizeof(text), "%s%s", age, alarm ? " !" : "");
+        table_add(t, text, alarm ? TABLE_BAD : TABLE_PLAIN);
 }
 
 static void add_workspace_row(struct table *t, const struct doc *w)
@@ -100,7 +127,7 @@ static void add_workspace_row(struct table *t, const struct doc *w)
         add_state(t, state);
         table_add(t, doc_str(w, "task"), TABLE_PLAIN);
         add_age(t, doc_num(w, "idle_s", -1));
-        add_age(t, doc_num(w, "unsaved_s", -1));
+        add_unsaved(t, w);
         add_time(t, doc_str(w, "since"));
         add_reason(t, w, state);
 }
@@ -158,20 +185,53 @@ static void add_next_change(struct table *t, const char *iso)
                 table_add(t, "-", TABLE_PLAIN);
 }
 
+/* "17 min (adaptive, …)" */
+static void idle_limit_text(const struct doc *o, char *dst, size_t size)
+{
+        const char *why = doc_str(o, "idle_why");
+        char text[32];
+
+        age_text(doc_num(o, "idle_s", -1), text, sizeof(text));
+        (void)snprintf(dst, size, "%s%s%s%s", text[0] ? text : "never", *why ? " (" : "", why,
+                       *why ? ")" : "");
+}
+
+static void add_wide(struct table *t, const struct doc *pool)
+{
+        double spent = doc_num(pool, "spent_today", -1);
+        char text[160];
+
+        table_add(t, doc_str(pool, "policy"), TABLE_PLAIN);
+        idle_limit_text(pool, text, sizeof(text));
+        table_add(t, text, TABLE_PLAIN);
+        age_text(doc_num(pool, "lead_s", -1), text, sizeof(text));
+        table_add(t, text[0] ? text : "-", TABLE_PLAIN);
+        if (spent >= 0)
+                table_printf(t, "%.2f", spent);
+        else
+                table_add(t, "-", TABLE_PLAIN);
+}
+
 void show_pools(const struct ctl *c, const struct doc *answer)
 {
-        static const char *const titles[] = {"TYPE",     "WARM",        "TARGET", "LAUNCHING",
+        static const char *const narrow[] = {"TYPE",     "WARM",        "TARGET", "LAUNCHING",
                                              "IN USE",   "WAITING",     "HITS",   "MISSES",
                                              "HIT RATE", "NEXT CHANGE", "WHY",    NULL};
+        static const char *const wide[] = {"TYPE",     "WARM",        "TARGET",      "LAUNCHING",
+                                           "IN USE",   "WAITING",     "HITS",        "MISSES",
+                                           "POLICY",   "IDLE LIMIT",  "LAUNCH TIME", "SPENT TODAY",
+                                           "HIT RATE", "NEXT CHANGE", "WHY",         NULL};
         static const char *const counts[] = {"warm",    "target", "launching", "claimed",
                                              "waiting", "hits",   "misses"};
-        AUTO_TABLE *t = table_new(titles, c->color);
+        AUTO_TABLE *t = table_new(c->wide ? wide : narrow, c->color);
 
         for (const struct doc *p = NULL; (p = doc_next(doc_get(answer, "pools"), p));) {
                 double paused = doc_num(p, "paused_s", -1);
                 table_add(t, doc_str(p, "workspace_type"), TABLE_PLAIN);
                 for (size_t i = 0; i < ARRAY_LEN(counts); i++)
                         table_printf(t, "%.0f", doc_num(p, counts[i], 0));
+                if (c->wide)
+                        add_wide(t, p);
                 add_hit_rate(t, doc_num(p, "hits", 0), doc_num(p, "misses", 0));
                 add_next_change(t, doc_str(p, "next_change"));
                 if (paused >= 0)
@@ -229,6 +289,8 @@ static void show_limits(const struct doc *limits)
                         continue;
                 printf("%s%s", before, names[i][1]);
                 print_age(" ", s, "");
+                if (i == 0 && doc_str(limits, "idle_why")[0])
+                        printf(" (%s)", doc_str(limits, "idle_why"));
                 before = ", ";
         }
         if (before[0] == ',')
@@ -315,11 +377,32 @@ static size_t print_modes(const struct doc *answer)
         return n;
 }
 
+/* "stops        32 of at most 32 are saved, 968 wait, about 4 min, 19.8 MB/s"; none: nothing. */
+static void print_stops(const struct doc *answer)
+{
+        const struct doc *s = doc_get(answer, "stops");
+        double under_way = doc_num(s, "under_way", 0), waiting = doc_num(s, "waiting", 0);
+        double parallel = doc_num(s, "parallel", 0), bytes_s = doc_num(s, "bytes_s", -1);
+        char most[40] = "", eta[32];
+
+        if (under_way + waiting == 0)
+                return;
+        if (parallel > 0)
+                (void)snprintf(most, sizeof(most), " of at most %.0f", parallel);
+        age_text(doc_num(s, "eta_s", -1), eta, sizeof(eta));
+        printf("%-12s %.0f%s %s saved, %.0f wait%s%s", "stops", under_way, most,
+               under_way == 1 ? "is" : "are", waiting, eta[0] ? ", about " : "", eta);
+        if (bytes_s >= 0)
+                printf(", %.1f MB/s", bytes_s / 1e6);
+        putchar('\n');
+}
+
 void show_modes(const struct ctl *c, const struct doc *answer)
 {
         (void)c;
         if (print_modes(answer) == 0)
                 puts("no mode is on");
+        print_stops(answer);
 }
 
 void show_status(const struct ctl *c, const struct doc *answer)
@@ -336,11 +419,55 @@ void show_status(const struct ctl *c, const struct doc *answer)
         if (doc_true(answer, "draining"))
                 printf("%-12s %s\n", "shutdown", "under way");
         (void)print_modes(answer);
+        print_stops(answer);
         show_counts("workspaces", doc_get(answer, "workspaces"));
         show_counts("tasks", doc_get(answer, "tasks"));
         show_counts("agents", doc_get(answer, "agents"));
         putchar('\n');
         show_pools(c, answer);
+}
+
+static void add_size(struct table *t, double bytes)
+{
+        static const char *const units[] = {"B", "KB", "MB", "GB", "TB"};
+        size_t i = 0;
+
+        for (; bytes >= 1000 && i + 1 < ARRAY_LEN(units); i++)
+                bytes /= 1000;
+        table_printf(t, bytes < 10 && i > 0 ? "%.1f %s" : "%.0f %s", bytes, units[i]);
+}
+
+static void add_marks(struct table *t, const struct doc *s)
+{
+        static const char *const names[] = {"head", "previous", "pinned", "aside"};
+        char text[64] = "";
+
+        for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+                if (!doc_true(s, names[i]))
+                        continue;
+                if (text[0])
+                        (void)strcat(text, ", ");
+                (void)strcat(text, names[i]);
+        }
+        table_add(t, text, doc_true(s, "head") ? TABLE_GOOD : TABLE_PLAIN);
+}
+
+void show_saves(const struct ctl *c, const struct doc *answer)
+{
+        static const char *const titles[] = {"SAVE", "TIME (UTC)", "AGE",   "ENTRIES",
+                                             "SIZE", "NEW",        "MARKS", NULL};
+        AUTO_TABLE *t = table_new(titles, c->color);
+
+        for (const struct doc *s = NULL; (s = doc_next(doc_get(answer, "saves"), s));) {
+                table_add(t, doc_str(s, "save"), TABLE_PLAIN);
+                add_time(t, doc_str(s, "at"));
+                add_age(t, doc_num(s, "age_s", -1));
+                table_printf(t, "%.0f", doc_num(s, "entries", 0));
+                add_size(t, doc_num(s, "bytes", 0));
+                add_size(t, doc_num(s, "new_bytes", 0));
+                add_marks(t, s);
+        }
+        table_print(t);
 }
 
 void show_events(const struct ctl *c, const struct doc *answer)

@@ -179,6 +179,12 @@ static void post_report(struct agents *a, struct agents_session *s, const struct
         ev.report.never_connected = m->never_connected;
         ev.report.disconnected_ms = m->disconnected_ms;
         ev.report.unknown = m->unknown;
+        ev.report.restore_done = m->restore_done;
+        ev.report.restore_total = m->restore_total;
+        ev.report.restored_generation = m->restored_generation;
+        ev.report.restored_seq = m->restored_seq;
+        ev.report.fell_back = m->fell_back;
+        STR_CUT(ev.report.restored_why, m->restored_why);
         STR_CUT(ev.report.job, m->job);
         STR_CUT(ev.report.person_by, m->person_by);
         STR_CUT(ev.report.confidence, m->confidence);

@@ -13,6 +13,7 @@
 #include "loop/loop.h"
 #include "shell.h"
 
+struct stored;
 struct timetables;
 
 struct http_config {
@@ -24,11 +25,12 @@ struct http_config {
         const char *public_scheme; /* "http" or "https": how browsers reach the gateway */
         const char *host_suffix;   /* "localhost:8080": what follows "<workspace>." in a browser */
         const struct keys *keys;
+        struct timetables *timetables; /* NULL: it has none */
         /* Told of each answer: for metrics. `waited`: for a workspace or the core's reply. Or NULL
          */
         void (*observed)(void *ctx, const char *path, int status, bool waited, int64_t us);
         void *observed_ctx;
-        struct timetables *timetables; /* NULL: it has none */
+        struct stored *stored; /* the saves; NULL: not told of */
         const char *web_dir; /* the page's files from here instead of the built-in ones, or NULL */
 };
 

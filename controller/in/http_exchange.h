@@ -84,6 +84,8 @@ struct http_response {
 
 struct http_site;
 
+enum http_stream { HTTP_STREAM_NONE, HTTP_STREAM_SSE, HTTP_STREAM_WS };
+
 struct http_exchange {
         struct http_request req;
         struct http_response res;
@@ -92,6 +94,8 @@ struct http_exchange {
         bool answered;
         bool close; /* do not keep the connection: the request was not read to its end */
         struct pending pending;
+        struct stored_question question;
+        struct stored_at at; /* of a restore */
         char request_id[65]; /* the client's (X-Request-Id), or made by take */
         char idempotency_key[HTTP_REPLAY_KEY_SIZE + 2]; /* as it was sent; "" was not */
         bool bad_key;                                   /* it was sent, and does not fit */
@@ -101,6 +105,17 @@ struct http_exchange {
         unsigned roles;             /* of that token (enum http_role) */
         bool action;                /* errors in the shape that a caller of /v1/actions expects */
         bool page; /* a browser's form, not a program: answer with redirects and pages */
+        /* a stream of events (http_stream.c) */
+        bool upgrade;           /* the client asks for a WebSocket */
+        char last_event_id[24]; /* as it was sent */
+        enum http_stream stream;
+        uint64_t stream_at;                  /* the last row that was given to it, or passed over */
+        char stream_workspace[CORE_ID_SIZE]; /* rows of this one only, or "" */
+        bool stream_runs;                    /* it has been given something to read once */
+        mono_t stream_said;
+        uint64_t token_version;
+        uint8_t token_digest[32];
+        struct http_exchange *stream_next;
         struct http_site *site;
         void *owner; /* of http_lws.c; NULL: its client has gone */
         struct http_exchange *next_;
@@ -132,13 +147,21 @@ struct http_site {
         uint64_t stopped;
         struct http_exchange *orphans; /* whose clients have gone */
         char gateway_key[KEYS_HEX];
+        struct loop_timer stream_timer;
+        struct http_exchange *streams;
+        unsigned n_streams;
         http_answer_fn on_answer;
+        http_answer_fn on_stream; /* a stream may have more to send */
         void *ctx;
 };
 
-/* 0, -EINVAL, -ENOMEM. `on_answer` is called once per taken exchange, maybe from within take. */
+/*
+ * 0, -EINVAL, -ENOMEM. `on_answer` is called once per taken exchange, maybe from within take; for
+ * one that became a stream `on_stream` follows whenever there may be more to send.
+ */
 NODISCARD int http_site_new(struct loop *l, struct shell *sh, const struct http_config *config,
-                            http_answer_fn on_answer, void *ctx, struct http_site **ret_site);
+                            http_answer_fn on_answer, http_answer_fn on_stream, void *ctx,
+                            struct http_site **ret_site);
 struct http_site *http_site_free(struct http_site *s);
 
 /* Check the exchange and route it. In a turn of the loop only. */
@@ -202,11 +225,27 @@ void http_api_tasks(struct http_exchange *x, const char *id);
 void http_api_events(struct http_exchange *x, const char *id);
 void http_api_healthz(struct http_exchange *x, const char *id);
 void http_api_readyz(struct http_exchange *x, const char *id);
+/* http_saves.c */
+void http_api_saves(struct http_exchange *x, const char *id);
+void http_api_restore(struct http_exchange *x, const char *id);
+/* http_stream.c */
+void http_stream_sse(struct http_exchange *x, const char *id);
+void http_stream_ws(struct http_exchange *x, const char *id);
+void http_streams_init(struct http_site *s);
+void http_streams_wake(struct http_site *s);
+/*
+ * What the client is to be sent next: several events of a text/event-stream, or one message of a
+ * WebSocket; nothing when there is nothing. < 0: end it.
+ */
+NODISCARD int http_stream_more(struct http_exchange *x, struct buf *out);
+/* Forget it; http_exchange_free does this. */
+void http_stream_end(struct http_exchange *x);
 /* http_actions.c */
 void http_action(struct http_exchange *x, const char *id);
 /* http_page.c */
 void http_page_index(struct http_exchange *x, const char *id);
 void http_page_script(struct http_exchange *x, const char *id);
+void http_page_openapi(struct http_exchange *x, const char *id);
 void http_page_style(struct http_exchange *x, const char *id);
 /* http_gateway.c */
 void http_gateway_resolve(struct http_exchange *x, const char *id);

@@ -13,6 +13,8 @@
 #include "base/str.h"
 #include "in/pages.h"
 
+#define MB UINT64_C(1000000)
+
 static const char access_name[] = "ws_access";
 
 /* The value of a cookie. true when it is there and fits. */
@@ -147,10 +149,28 @@ static enum view_error_id error_of(enum page_id page)
         return VIEW_ERROR_NOT_RUNNING;
 }
 
+#define DETAIL_SIZE CORE_REASON_SIZE
+
+/* What else there is to say: how far the files are, or what is wrong. */
+static void describe(const struct http_exchange *x, enum page_id page,
+                     const struct workspace_row *w, char ret_detail[static DETAIL_SIZE])
+{
+        const struct core *core = shell_core(x->site->shell);
+        const struct task_live *live = w && w->task[0] ? core_task_live(core, w->task) : NULL;
+
+        ret_detail[0] = 0;
+        if (w && page == PAGE_ATTENTION)
+                str_copy_cut(ret_detail, DETAIL_SIZE, w->reason);
+        else if (page == PAGE_STARTING && live && live->restore_total >= MB)
+                (void)snprintf(ret_detail, DETAIL_SIZE, "Restored %llu of %llu MB.",
+                               (unsigned long long)(live->restore_done / MB),
+                               (unsigned long long)(live->restore_total / MB));
+}
+
 /* A page for people, an error for programs. */
 static void answer_page(struct http_exchange *x, enum page_id page, const struct workspace_row *w)
 {
-        const char *detail = w && page == PAGE_ATTENTION ? w->reason : "";
+        char detail[DETAIL_SIZE];
         char nonce[PAGE_NONCE_SIZE];
         uint8_t random[16];
 
@@ -158,6 +178,7 @@ static void answer_page(struct http_exchange *x, enum page_id page, const struct
                 site_refuse(x, error_of(page), "%s", page_text(page));
                 return;
         }
+        describe(x, page, w, detail);
         random_bytes(random, sizeof(random));
         hex_encode(random, sizeof(random), nonce);
         if (page_render(page, w ? w->key.name : "", detail, nonce, &x->res.body) < 0) {
@@ -248,10 +269,14 @@ static bool answer_link(struct http_exchange *x, bool has_cookie)
 
 static void answer_status(struct http_exchange *x, enum page_id page, const struct workspace_row *w)
 {
+        char detail[DETAIL_SIZE];
+
+        describe(x, page, w, detail);
         x->res.retry_after_s = 1;
         http_answer_json(x, 200,
                          view_page_status(page_phase(page), w ? ws_state_name(w->state) : "",
-                                          page_text(page), w ? w->generation : 0, &x->res.body));
+                                          page_text(page), detail, w ? w->generation : 0,
+                                          &x->res.body));
 }
 
 /* Only the workspace's own page may resume it: other sites can post forms, too. */

@@ -1,7 +1,8 @@
 /*
- * The one file that knows libwebsockets. It parses requests into exchanges, queues them for the
- * loop's next turn (clocks are fresh there, and what handlers post is committed at its end), and
- * sends the answers. libwebsockets hosts the loop: the loop's epoll descriptor is one raw file.
+ * With http_lws_head.c the one that knows libwebsockets. It parses requests into exchanges, queues
+ * them for the loop's next turn (clocks are fresh there, and what handlers post is committed at its
+ * end), and sends the answers. libwebsockets hosts the loop: the loop's epoll descriptor is one raw
+ * file.
  */
 #include "in/http_exchange.h"
 
@@ -12,11 +13,13 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "in/http_lws.h"
 
 #define CONNECTIONS_MAX 512
 #define HEAD_MAX (20u * 1024)
@@ -24,6 +27,9 @@
 #define WRITE_TIMEOUT_S 30
 #define KEEPALIVE_S 75 /* longer than the gateway keeps its side: it must be the one who closes */
 #define SEND_MAX 16384
+/* A WebSocket that is silent is asked, and ended when it does not answer. */
+#define PING_S 20
+#define PONG_S 40
 /* Rounds of the library without a call of ours, after which a held connection is to blame. */
 #define IDLE_ROUNDS_MAX 1000
 /* Of a body that is too large this much is read away, so that the answer arrives. */
@@ -46,7 +52,9 @@ struct session {
         struct http_exchange *x;
         struct http *http;
         struct lws *wsi;
-        struct loop_fd gone; /* watches for the client's end while an answer is not there yet */
+        struct loop_fd gone; /* watches for the client's end while nothing is read of it */
+        bool over;           /* the client has gone */
+        bool held;           /* reading is held back: an answer is not there yet */
         size_t sent;
         bool head_sent;
         bool reading; /* the body */
@@ -54,119 +62,6 @@ struct session {
         bool queued;  /* in the inbox */
         bool counted;
 };
-
-static void copy_header(struct lws *wsi, enum lws_token_indexes h, char *dst, size_t size,
-                        bool *ret_bad)
-{
-        int len = lws_hdr_total_length(wsi, h);
-
-        if (len <= 0)
-                return;
-        if ((size_t)len >= size || lws_hdr_fragment_length(wsi, h, 1) > 0 ||
-            lws_hdr_copy(wsi, dst, (int)size, h) < 0) {
-                dst[0] = 0;
-                *ret_bad = true;
-        }
-}
-
-static void copy_custom(struct lws *wsi, const char *name, char *dst, size_t size, bool *ret_bad)
-{
-        int n_name = (int)strlen(name);
-        int len = lws_hdr_custom_length(wsi, name, n_name);
-
-        if (len <= 0)
-                return;
-        if ((size_t)len >= size || lws_hdr_custom_copy(wsi, dst, (int)size, name, n_name) < 0) {
-                dst[0] = 0;
-                *ret_bad = true;
-        }
-}
-
-static void read_params(struct lws *wsi, struct http_request *q)
-{
-        char text[sizeof(struct http_param)];
-        char *equals;
-        int n;
-
-        for (int i = 0; (n = lws_hdr_fragment_length(wsi, WSI_TOKEN_HTTP_URI_ARGS, i)) > 0; i++) {
-                struct http_param *p = &q->params[q->n_params];
-                if (q->n_params == HTTP_PARAMS_MAX || (size_t)n >= sizeof(text) ||
-                    lws_hdr_copy_fragment(wsi, text, (int)sizeof(text), WSI_TOKEN_HTTP_URI_ARGS,
-                                          i) < 0) {
-                        q->too_long = true;
-                        return;
-                }
-                equals = strchr(text, '=');
-                if (equals)
-                        *equals++ = 0;
-                if (STR_SET(p->name, text) < 0 || STR_SET(p->value, equals ? equals : "") < 0)
-                        q->too_long = true;
-                else
-                        q->n_params++;
-        }
-}
-
-static void read_line(struct lws *wsi, struct http_request *q)
-{
-        static const struct {
-                enum lws_token_indexes token;
-                enum http_method method;
-        } methods[] = {
-                {WSI_TOKEN_GET_URI, HTTP_GET},         {WSI_TOKEN_HEAD_URI, HTTP_HEAD},
-                {WSI_TOKEN_POST_URI, HTTP_POST},       {WSI_TOKEN_PUT_URI, HTTP_PUT},
-                {WSI_TOKEN_PATCH_URI, HTTP_PATCH},     {WSI_TOKEN_DELETE_URI, HTTP_DELETE},
-                {WSI_TOKEN_OPTIONS_URI, HTTP_OPTIONS},
-        };
-
-        q->method = HTTP_OTHER;
-        for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
-                if (lws_hdr_total_length(wsi, methods[i].token) <= 0)
-                        continue;
-                q->method = methods[i].method;
-                copy_header(wsi, methods[i].token, q->path, sizeof(q->path), &q->too_long);
-                break;
-        }
-}
-
-static void read_head(struct lws *wsi, struct http_request *q)
-{
-        bool *bad = &q->too_long;
-
-        read_line(wsi, q);
-        read_params(wsi, q);
-        q->transfer = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0;
-        q->has_length = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0;
-        copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, q->length, sizeof(q->length), bad);
-        copy_header(wsi, WSI_TOKEN_HOST, q->host, sizeof(q->host), bad);
-        copy_header(wsi, WSI_TOKEN_ORIGIN, q->origin, sizeof(q->origin), bad);
-        copy_header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, q->authorization, sizeof(q->authorization),
-                    bad);
-        copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, q->content_type, sizeof(q->content_type),
-                    bad);
-        copy_header(wsi, WSI_TOKEN_HTTP_ACCEPT, q->accept, sizeof(q->accept), bad);
-        copy_header(wsi, WSI_TOKEN_HTTP_IF_MATCH, q->if_match, sizeof(q->if_match), bad);
-        copy_custom(wsi, "prefer:", q->prefer, sizeof(q->prefer), bad);
-        copy_custom(wsi, "x-try-next:", q->try_next, sizeof(q->try_next), bad);
-        if (!str_starts(q->path, "/internal/"))
-                return;
-        copy_header(wsi, WSI_TOKEN_HTTP_COOKIE, q->cookie, sizeof(q->cookie), bad);
-        copy_custom(wsi, "sec-fetch-site:", q->site, sizeof(q->site), bad);
-        copy_custom(wsi, "x-gateway-key:", q->gateway_key, sizeof(q->gateway_key), bad);
-        copy_custom(wsi, "x-workspace:", q->workspace, sizeof(q->workspace), bad);
-        copy_custom(wsi, "x-original-method:", q->original_method, sizeof(q->original_method), bad);
-        copy_custom(wsi, "x-original-host:", q->original_host, sizeof(q->original_host), bad);
-        copy_custom(wsi, "x-original-uri:", q->original_uri, sizeof(q->original_uri), bad);
-}
-
-/* A request id that does not fit is not taken: the request gets one of ours. */
-static void read_ids(struct lws *wsi, struct http_exchange *x)
-{
-        bool bad = false;
-
-        copy_custom(wsi, "x-request-id:", x->request_id, sizeof(x->request_id), &bad);
-        copy_custom(wsi, "idempotency-key:", x->idempotency_key, sizeof(x->idempotency_key),
-                    &x->bad_key);
-}
 
 static void inbox_put(struct http *h, struct session *s)
 {
@@ -186,6 +81,8 @@ static void release_client(struct session *s)
         if (!s->gone.loop)
                 return;
         loop_fd_del(&s->gone);
+        if (!STEAL(s->held, false))
+                return;
         s->http->held--;
         (void)lws_rx_flow_control(s->wsi, 1);
 }
@@ -200,18 +97,26 @@ static void on_client_gone(void *ctx, uint32_t events)
 
         (void)events;
         release_client(s);
+        s->over = true; /* a stream that is just being written to takes timeouts back */
         lws_set_timeout(s->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+}
+
+static bool watch_client(struct http *h, struct session *s)
+{
+        if (s->gone.loop)
+                return false;
+        if (loop_fd_add(h->loop, &s->gone, lws_get_socket_fd(s->wsi), EPOLLRDHUP, on_client_gone,
+                        s) == 0)
+                return true;
+        log_warn("http client can not be watched", LOG_ERR(errno));
+        return false;
 }
 
 static void hold_client(struct http *h, struct session *s)
 {
-        if (s->gone.loop)
+        if (!watch_client(h, s))
                 return;
-        if (loop_fd_add(h->loop, &s->gone, lws_get_socket_fd(s->wsi), EPOLLRDHUP, on_client_gone,
-                        s) < 0) {
-                log_warn("http client can not be watched", LOG_ERR(errno));
-                return;
-        }
+        s->held = true;
         (void)lws_rx_flow_control(s->wsi, 0);
         h->held++;
 }
@@ -264,9 +169,17 @@ static void on_answer(void *ctx, struct http_exchange *x)
         lws_callback_on_writable(s->wsi);
 }
 
+static void on_stream(void *ctx, struct http_exchange *x)
+{
+        struct session *s = x->owner;
+
+        (void)ctx;
+        lws_callback_on_writable(s->wsi);
+}
+
 static void session_end(struct http *h, struct session *s)
 {
-        if (s->gone.loop)
+        if (STEAL(s->held, false))
                 h->held--;
         loop_fd_del(&s->gone);
         if (s->queued)
@@ -296,9 +209,9 @@ static int begin_request(struct http *h, struct lws *wsi, struct session *s)
         s->wsi = wsi;
         s->http = h;
         s->sent = 0;
+        s->over = false;
         s->head_sent = s->reading = false;
-        read_head(wsi, &s->x->req);
-        read_ids(wsi, s->x);
+        http_lws_head(wsi, s->x);
         body_method = s->x->req.method == HTTP_POST || s->x->req.method == HTTP_PUT ||
                       s->x->req.method == HTTP_PATCH;
         most = http_body_max(h->site, &s->x->req);
@@ -386,6 +299,7 @@ static int send_head(struct lws *wsi, struct session *s)
         if (lws_add_http_header_status(wsi, (unsigned)res->status, &o.at, o.end) != 0)
                 return -1;
         put_headers(&o, s->x);
+        bodyless = bodyless || s->x->stream != HTTP_STREAM_NONE;
         if (o.failed || (!bodyless &&
                          lws_add_http_header_content_length(wsi, res->body.len, &o.at, o.end) != 0))
                 return -1;
@@ -406,6 +320,45 @@ static int end_answer(struct http *h, struct lws *wsi, struct session *s)
         return lws_http_transaction_completed(wsi) ? -1 : 0;
 }
 
+/*
+ * A request behind a stream would never be answered, and the library goes round without rest over
+ * what it does not read: such a client is ended.
+ */
+static bool has_more(struct lws *wsi)
+{
+        char one;
+
+        return recv(lws_get_socket_fd(wsi), &one, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* What a stream has next. < 0 ends the connection. */
+static int send_more(struct lws *wsi, struct session *s)
+{
+        AUTO_BUF out = BUF_INIT(LWS_PRE + 4u * SEND_MAX);
+        bool is_ws = s->x->stream == HTTP_STREAM_WS;
+        static const char room[LWS_PRE];
+
+        if (buf_append(&out, room, LWS_PRE) < 0 || s->over || (!is_ws && has_more(wsi)))
+                return -1;
+        {
+                AUTO_BUF more = BUF_INIT(4u * SEND_MAX);
+
+                if (http_stream_more(s->x, &more) < 0 || buf_append(&out, more.data, more.len) < 0)
+                        return -1;
+        }
+        if (out.len == LWS_PRE) {
+                lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+                return 0;
+        }
+        lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, WRITE_TIMEOUT_S);
+        if (lws_write(wsi, out.data + LWS_PRE, out.len - LWS_PRE,
+                      is_ws ? LWS_WRITE_TEXT : LWS_WRITE_HTTP) < 0)
+                return -1;
+        /* Again when this is out: for more, or to forget the timeout. */
+        lws_callback_on_writable(wsi);
+        return 0;
+}
+
 static int send_some(struct http *h, struct lws *wsi, struct session *s)
 {
         unsigned char room[LWS_PRE + SEND_MAX];
@@ -417,11 +370,16 @@ static int send_some(struct http *h, struct lws *wsi, struct session *s)
                 hold_client(h, s);
         if (!s->x || !s->x->answered)
                 return 0;
+        if (s->head_sent && s->x->stream != HTTP_STREAM_NONE)
+                return send_more(wsi, s);
         lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, WRITE_TIMEOUT_S);
         if (!s->head_sent) {
                 if (send_head(wsi, s) < 0)
                         return -1;
-                if (s->x->req.method == HTTP_HEAD || s->x->res.body.len == 0)
+                if (s->x->stream != HTTP_STREAM_NONE)
+                        (void)watch_client(h, s);
+                if (s->x->req.method == HTTP_HEAD ||
+                    (s->x->res.body.len == 0 && s->x->stream == HTTP_STREAM_NONE))
                         return end_answer(h, wsi, s);
                 lws_callback_on_writable(wsi);
                 return 0;
@@ -439,6 +397,91 @@ static int send_some(struct http *h, struct lws *wsi, struct session *s)
         return 0;
 }
 
+/* ---- WebSocket ---- */
+
+/* The refusal of an upgrade, at once and whole: it is short. > 0 as the library wants it. */
+static int refuse_upgrade(struct lws *wsi, struct http_exchange *x)
+{
+        AUTO_BUF room = BUF_INIT(LWS_PRE + SEND_MAX);
+        static const char pre[LWS_PRE];
+        struct session once = {.x = x};
+        const struct buf *body = &x->res.body;
+
+        x->close = true;
+        if (!x->answered || send_head(wsi, &once) < 0 || buf_append(&room, pre, LWS_PRE) < 0 ||
+            buf_append(&room, body->data, body->len) < 0 ||
+            lws_write(wsi, room.data + LWS_PRE, body->len, LWS_WRITE_HTTP_FINAL) < 0)
+                return -1;
+        return 1;
+}
+
+/*
+ * A head that asks for a WebSocket. 0: it may. There is no session yet: the exchange waits at the
+ * connection for its own.
+ */
+static int check_upgrade(struct http *h, struct lws *wsi)
+{
+        struct http_exchange *x;
+        int r = -1;
+
+        if (http_exchange_new(NULL, &x) < 0)
+                return -1;
+        http_lws_head(wsi, x);
+        x->upgrade = true;
+        if (http_lws_protocols(wsi, &x->req)) {
+                http_site_take(h->site, x);
+                if (x->stream == HTTP_STREAM_WS) {
+                        http_exchange_free(lws_get_opaque_user_data(wsi));
+                        lws_set_opaque_user_data(wsi, x);
+                        return 0;
+                }
+                r = refuse_upgrade(wsi, x);
+        }
+        http_exchange_free(x);
+        return r;
+}
+
+static int begin_socket(struct http *h, struct lws *wsi, struct session *s)
+{
+        struct http_exchange *x = lws_get_opaque_user_data(wsi);
+
+        if (!x)
+                return -1;
+        lws_set_opaque_user_data(wsi, NULL);
+        *s = (struct session){
+                .x = x, .http = h, .wsi = wsi, .head_sent = true, .counted = s->counted};
+        x->owner = s;
+        if (!s->counted)
+                h->connections++;
+        s->counted = true;
+        lws_callback_on_writable(wsi);
+        return 0;
+}
+
+static int on_socket(struct http *h, struct lws *wsi, struct session *s, int reason)
+{
+        if (reason == LWS_CALLBACK_ESTABLISHED)
+                return begin_socket(h, wsi, s);
+        if (reason == LWS_CALLBACK_SERVER_WRITEABLE)
+                return s->x ? send_more(wsi, s) : -1;
+        if (reason == LWS_CALLBACK_CLOSED) {
+                session_end(h, s);
+                if (s->counted)
+                        h->connections--;
+                s->counted = false;
+                return 0;
+        }
+        /* A message: there is nothing that a client could say here. */
+        lws_close_reason(wsi, LWS_CLOSE_STATUS_POLICY_VIOLATION, NULL, 0);
+        return -1;
+}
+
+static bool is_socket_reason(int r)
+{
+        return r == LWS_CALLBACK_ESTABLISHED || r == LWS_CALLBACK_SERVER_WRITEABLE ||
+               r == LWS_CALLBACK_CLOSED || r == LWS_CALLBACK_RECEIVE;
+}
+
 static struct http *http_of(struct lws *wsi)
 {
         return lws_context_user(lws_get_context(wsi));
@@ -454,8 +497,14 @@ static int on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user
         http_of(wsi)->idle_rounds = 0;
         if (r == LWS_CALLBACK_FILTER_NETWORK_CONNECTION)
                 return http_of(wsi)->connections >= CONNECTIONS_MAX;
-        if (r == LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION || r == LWS_CALLBACK_HTTP_CONFIRM_UPGRADE)
-                return -1; /* no WebSocket, no h2c */
+        if (r == LWS_CALLBACK_HTTP_CONFIRM_UPGRADE) /* no h2c */
+                return in && strcmp(in, "websocket") == 0 ? check_upgrade(http_of(wsi), wsi) : -1;
+        if (r == LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION)
+                return lws_get_opaque_user_data(wsi) ? 0 : -1;
+        if (r == LWS_CALLBACK_WSI_DESTROY)
+                lws_set_opaque_user_data(wsi, http_exchange_free(lws_get_opaque_user_data(wsi)));
+        if (s && is_socket_reason(r))
+                return on_socket(http_of(wsi), wsi, s, r);
         if (!s)
                 return lws_callback_http_dummy(wsi, reason, user, in, len);
         if (r == LWS_CALLBACK_HTTP_BIND_PROTOCOL && !s->counted) {
@@ -501,6 +550,10 @@ static int on_loop(struct lws *wsi, enum lws_callback_reasons reason, void *user
 static const struct lws_protocols protocols[] = {
         {.name = "http", .callback = on_http, .per_session_data_size = sizeof(struct session)},
         {.name = "loop", .callback = on_loop},
+        {.name = WS_PROTOCOL,
+         .callback = on_http,
+         .per_session_data_size = sizeof(struct session),
+         .rx_buffer_size = 1024},
         {.name = NULL},
 };
 
@@ -515,6 +568,9 @@ static void on_lws_log(int level, const char *line)
         else
                 log_warn("libwebsockets", LOG_STR("text", text));
 }
+
+static const lws_retry_bo_t liveness = {.secs_since_valid_ping = PING_S,
+                                        .secs_since_valid_hangup = PONG_S};
 
 static int listen_on(struct http *h, const struct http_config *config)
 {
@@ -533,6 +589,7 @@ static int listen_on(struct http *h, const struct http_config *config)
                 .max_http_header_pool = CONNECTIONS_MAX,
                 .timeout_secs = READ_TIMEOUT_S,
                 .keepalive_timeout = KEEPALIVE_S,
+                .retry_and_idle_policy = &liveness,
                 .user = h,
         };
         lws_sock_file_fd_type fd = {.filefd = loop_fileno(h->loop)};
@@ -564,7 +621,8 @@ int http_new(struct loop *l, struct shell *sh, const struct http_config *config,
         h->inbox_src = LOOP_FD_NULL;
         lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
         h->inbox_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        r = h->inbox_fd < 0 ? -errno : http_site_new(l, sh, config, on_answer, h, &h->site);
+        r = h->inbox_fd < 0 ? -errno
+                            : http_site_new(l, sh, config, on_answer, on_stream, h, &h->site);
         if (r == 0)
                 r = loop_fd_add(l, &h->inbox_src, h->inbox_fd, EPOLLIN, on_inbox, h);
         if (r == 0)

@@ -50,3 +50,9 @@ void http_page_style(struct http_exchange *x, const char *id)
         (void)id;
         answer_file(x, "style.css", "text/css; charset=utf-8", web_style_css, web_style_css_len);
 }
+
+void http_page_openapi(struct http_exchange *x, const char *id)
+{
+        (void)id;
+        answer_file(x, "openapi.json", "application/json", web_openapi_json, web_openapi_json_len);
+}

@@ -26,6 +26,7 @@
 #define ACCESS_GATEWAY 0 /* the gateway's key, whatever the Host: check_access */
 #define BODY_NONE false
 #define BODY_JSON true
+#define BODY_TEXT false /* any, or none */
 
 static const struct route {
         enum http_method method;
@@ -58,6 +59,8 @@ struct http_exchange *http_exchange_free(struct http_exchange *x)
         if (!x)
                 return NULL;
         pending_cancel(&x->pending);
+        stored_cancel(&x->question);
+        http_stream_end(x);
         buf_deinit(&x->req.body);
         buf_deinit(&x->res.body);
         explicit_bzero(x, sizeof(*x));
@@ -108,10 +111,12 @@ static void on_change(void *ctx, const char *workspace, const char *task)
         (void)workspace;
         (void)task;
         (void)http_site_stopped(ctx);
+        http_streams_wake(ctx);
 }
 
 int http_site_new(struct loop *l, struct shell *sh, const struct http_config *config,
-                  http_answer_fn on_answer, void *ctx, struct http_site **ret_site)
+                  http_answer_fn on_answer, http_answer_fn on_stream, void *ctx,
+                  struct http_site **ret_site)
 {
         struct http_site *s;
         const char *colon;
@@ -129,6 +134,7 @@ int http_site_new(struct loop *l, struct shell *sh, const struct http_config *co
                 .config = *config,
                 .links = {config->public_scheme, config->host_suffix, config->keys},
                 .on_answer = on_answer,
+                .on_stream = on_stream,
                 .ctx = ctx,
                 .started = loop_utc(l),
         };
@@ -147,6 +153,7 @@ int http_site_new(struct loop *l, struct shell *sh, const struct http_config *co
                 http_site_free(s);
                 return r;
         }
+        http_streams_init(s);
         shell_watch(sh, on_change, s);
         *ret_site = s;
         return 0;
@@ -157,6 +164,7 @@ struct http_site *http_site_free(struct http_site *s)
         if (!s)
                 return NULL;
         free_orphans(s, true);
+        loop_timer_cancel(&s->stream_timer);
         s->replay = http_replay_free(s->replay);
         s->tokens = http_tokens_free(s->tokens);
         s->pendings = pending_set_free(s->pendings);
@@ -400,7 +408,7 @@ size_t http_body_max(const struct http_site *s, const struct http_request *q)
         bool timetable = q->method == HTTP_PUT && strcmp(q->path, TIMETABLE_PATH) == 0;
         const struct http_token *t = timetable ? token_of(s, q) : NULL;
 
-        return t && (t->roles & ACCESS_OPERATE) ? HTTP_TIMETABLE_MAX : HTTP_BODY_MAX;
+        return t && t->roles & HTTP_ROLE_OPERATE ? HTTP_TIMETABLE_MAX : HTTP_BODY_MAX;
 }
 
 /* 0 good; > 0 answered. */
@@ -489,6 +497,8 @@ static int check_token(struct http_exchange *x)
         }
         STR_CUT(x->actor, t->name);
         x->roles = t->roles;
+        x->token_version = http_tokens_version(x->site->tokens);
+        memcpy(x->token_digest, t->digest, sizeof(x->token_digest));
         return check_rate(x, t);
 }
 
@@ -502,7 +512,10 @@ static int check_access(struct http_exchange *x)
         }
         if (check_host(x) > 0)
                 return 1;
-        return str_starts(x->req.path, "/v1/") ? check_token(x) : 0;
+        /* What describes the API is no secret. */
+        if (!str_starts(x->req.path, "/v1/") || strcmp(x->req.path, "/v1/openapi.json") == 0)
+                return 0;
+        return check_token(x);
 }
 
 /* The token is right; is it good for this? */

@@ -25,6 +25,7 @@ struct ask {
         struct ops_message *message;
         struct view_command command;
         struct pending pending;
+        struct stored_question question;
         struct ask *next_, *prev_;
 };
 
@@ -55,6 +56,7 @@ static struct ask *ask_free(struct ask *a)
         if (!a)
                 return NULL;
         pending_cancel(&a->pending);
+        stored_cancel(&a->question);
         free(a->command.text);
         a->next_->prev_ = a->prev_;
         a->prev_->next_ = a->next_;
@@ -128,6 +130,7 @@ static int render_done(const struct ask *a, struct buf *out)
         case PENDING_ABANDON:
         case PENDING_RESTART:
         case PENDING_KEEP:
+        case PENDING_RESTORE:
                 if (w)
                         return view_workspace(&v, w, out);
                 break;
@@ -375,6 +378,131 @@ static void do_gateway(struct ask *a)
         answer(a, r, &out);
 }
 
+/* ---- saves ---- */
+
+/* The workspace, when the storage has answered. NULL: answered. */
+static const struct workspace_row *row_of(struct ask *a, int result)
+{
+        const char *id = a->pending.workspace;
+        const struct workspace_row *w = core_workspace(shell_core(a->ops->shell), id);
+        struct view_error e;
+
+        if (w && result == 0)
+                return w;
+        if (!w)
+                view_error_set(&e, VIEW_ERROR_UNKNOWN_WORKSPACE, "workspace %s is gone", id);
+        else if (result == -EBADMSG)
+                view_error_set(&e, VIEW_ERROR_NO_SAVE, "that save of %s is not whole", id);
+        else
+                view_error_set(&e, VIEW_ERROR_STORAGE_UNAVAILABLE,
+                               "the saves of %s can not be read: %s", id, strerror(-result));
+        answer_error(a, &e);
+        return NULL;
+}
+
+static void asked(struct ask *a, int r)
+{
+        struct view_error e;
+
+        if (r == 0)
+                return;
+        view_error_set(&e, r == -EAGAIN ? VIEW_ERROR_BUSY : VIEW_ERROR_STORAGE_UNAVAILABLE,
+                       "the storage is not asked: %s", strerror(-r));
+        answer_error(a, &e);
+}
+
+static void on_whole(void *ctx, int result, const struct stored_save *s, uint32_t n);
+
+/* Of all there are, the one that is meant is looked at. */
+static void on_listed(void *ctx, int result, const struct stored_save *saves, uint32_t n)
+{
+        struct ask *a = ctx;
+        const struct workspace_row *w = row_of(a, result);
+        const struct stored_save *s = w ? stored_pick(saves, n, &a->command.at, &w->head) : NULL;
+        struct view_error e;
+
+        if (!w)
+                return;
+        if (!s) {
+                view_error_set(&e, VIEW_ERROR_NO_SAVE, "workspace %s has no such save", w->id);
+                answer_error(a, &e);
+                return;
+        }
+        a->question = (struct stored_question){.fn = on_whole, .ctx = a};
+        asked(a, stored_ask_whole(a->ops->config.stored, w->id, s->save.generation, s->save.seq,
+                                  &a->question));
+}
+
+static void on_saves(void *ctx, int result, const struct stored_save *saves, uint32_t n)
+{
+        struct ask *a = ctx;
+        struct view v = view_of(a->ops);
+        const struct workspace_row *w = row_of(a, result);
+        AUTO_BUF out = BUF_INIT(VIEW_ANSWER_MAX);
+        int r;
+
+        if (!w)
+                return;
+        r = view_saves(&v, w, saves, n, &out);
+        answer(a, r, &out);
+}
+
+static void answer_export(struct ask *a, const struct workspace_row *w, const struct stored_save *s)
+{
+        struct view v = view_of(a->ops);
+        AUTO_BUF out = BUF_INIT(VIEW_ANSWER_MAX);
+        char grant[STORED_URL_SIZE];
+        int r;
+
+        r = stored_grant(a->ops->config.stored, w->id, s->save.generation, grant);
+        if (r == 0)
+                r = view_export(&v, w, s, grant, &out);
+        answer(a, r, &out);
+}
+
+static void on_whole(void *ctx, int result, const struct stored_save *s, uint32_t n)
+{
+        struct ask *a = ctx;
+        const struct workspace_row *w = row_of(a, result);
+
+        (void)n;
+        if (!w)
+                return;
+        if (strcmp(a->command.cmd, "export") == 0) {
+                answer_export(a, w, s);
+                return;
+        }
+        a->pending.save = &s->save;
+        park(a, PENDING_RESTORE, w->id);
+}
+
+static void ask_storage(struct ask *a, stored_list_fn fn)
+{
+        struct stored *stored = a->ops->config.stored;
+        const struct workspace_row *w = find_workspace(a);
+
+        if (!w)
+                return;
+        a->question = (struct stored_question){.fn = fn, .ctx = a};
+        STR_CUT(a->pending.workspace, w->id);
+        asked(a, stored ? stored_ask(stored, w->id, &a->question) : -ENOSYS);
+}
+
+static void do_saves(struct ask *a)
+{
+        ask_storage(a, on_saves);
+}
+
+static void do_restore(struct ask *a)
+{
+        ask_storage(a, on_listed);
+}
+
+static void do_export(struct ask *a)
+{
+        ask_storage(a, on_listed);
+}
+
 static const struct {
         const char *name;
         void (*fn)(struct ask *a);
@@ -386,6 +514,8 @@ static const struct {
         {"events", do_events},     {"gateway", do_gateway},
         {"shutdown", do_shutdown}, {"abandon", do_abandon},
         {"mode", do_mode},         {"timetable", do_timetable},
+        {"saves", do_saves},
+        {"restore", do_restore},   {"export", do_export},
 };
 
 static void run(struct ask *a, const char *text, size_t len)

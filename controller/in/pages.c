@@ -95,15 +95,17 @@ static const char style[] =
 
 /*
  * Ask once a second; open the workspace when it is ready, show the right page when the state is
- * another one. The first answer may come from the workspace itself: it says "phase":"ready".
+ * another one, and how far the files are. The first answer may come from the workspace itself: it
+ * says "phase":"ready".
  */
 static const char script[] =
         "(()=>{'use strict';const now=document.body.dataset.phase,t0=Date.now(),"
-        "w=document.getElementById('w');"
+        "w=document.getElementById('w'),d=document.getElementById('d');"
         "const look=async()=>{try{const r=await fetch('/_workspace/status',{cache:'no-store',"
         "credentials:'same-origin',headers:{Accept:'application/json'}});"
         "const j=await r.json();"
-        "if(j.phase!==now&&j.state!==now){location.reload();return}}catch(e){}"
+        "if(j.phase!==now&&j.state!==now){location.reload();return}"
+        "d.textContent=j.detail||''}catch(e){}"
         "setTimeout(look,1000)};"
         "if(w)setInterval(()=>{w.textContent='Waiting for '+Math.round((Date.now()-t0)/1000)+' s'},"
         "1000);setTimeout(look,1000)})();";
@@ -140,8 +142,8 @@ int page_render(enum page_id id, const char *name, const char *detail, const cha
                 r = buf_append_str(out, "<p class=d>Workspace: ");
         if (r == 0 && name[0])
                 r = page_escape(name, out);
-        if (r == 0 && detail[0])
-                r = buf_append_str(out, "<p class=d>");
+        if (r == 0 && (detail[0] || page_waits(id)))
+                r = buf_append_str(out, "<p id=d class=d>");
         if (r == 0 && detail[0])
                 r = page_escape(detail, out);
         if (r == 0)

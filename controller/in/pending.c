@@ -47,6 +47,7 @@ static bool goal_reached(const struct pending *p)
         case PENDING_ABANDON:
         case PENDING_KEEP:
         case PENDING_POOL:
+        case PENDING_RESTORE:
         case PENDING_MODE:
         case PENDING_TIMETABLE:
         case PENDING_SHUTDOWN:
@@ -239,6 +240,16 @@ static void post(struct pending_set *s, struct pending *p)
                 STR_CUT(ev.req_mode.reason, p->mode->reason);
                 STR_CUT(ev.req_mode.actor, p->actor);
                 break;
+        case PENDING_RESTORE:
+                ev.type = EV_REQ_RESTORE;
+                ev.req_restore.token = p->token;
+                ev.req_restore.save = *p->save;
+                STR_CUT(ev.req_restore.id, p->workspace);
+                STR_CUT(ev.req_restore.actor, p->actor);
+                break;
+        case PENDING_TIMETABLE:
+                timetables_put(p->timetables, p->text, p->text_len, p->token, p->actor);
+                return;
         case PENDING_POOL:
                 ev.type = EV_REQ_POOL;
                 ev.req_pool.token = p->token;
@@ -248,9 +259,6 @@ static void post(struct pending_set *s, struct pending *p)
                 STR_CUT(ev.req_pool.reason, p->pool->reason);
                 STR_CUT(ev.req_pool.actor, p->actor);
                 break;
-        case PENDING_TIMETABLE:
-                timetables_put(p->timetables, p->text, p->text_len, p->token, p->actor);
-                return;
         case PENDING_SHUTDOWN:
                 ev.type = EV_REQ_SHUTDOWN;
                 ev.req_plain.token = p->token;
@@ -290,6 +298,7 @@ int pending_start(struct pending_set *s, struct pending *p, struct view_error *r
         post(s, p);
         p->launch = NULL;
         p->mode = NULL;
+        p->save = NULL;
         p->pool = NULL;
         p->reason = NULL;
         p->text = NULL;

@@ -25,6 +25,7 @@ enum pending_kind {
         PENDING_KEEP,      /* goal: accepted */
         PENDING_POOL,      /* goal: accepted */
         PENDING_ABANDON,   /* goal: accepted */
+        PENDING_RESTORE,   /* goal: accepted */
         PENDING_MODE,      /* goal: accepted */
         PENDING_TIMETABLE, /* goal: accepted */
         PENDING_SHUTDOWN,  /* goal: accepted */
@@ -49,6 +50,7 @@ struct pending {
         const char *actor;
         const struct view_launch *launch;  /* for a launch by key; else NULL. Read in start only. */
         const struct view_mode *mode;      /* for MODE. Read in start only. */
+        const struct save_ref *save;       /* for RESTORE. Read in start only. */
         const struct view_pool_size *pool; /* for POOL. Read in start only. */
         uint64_t generation;               /* for RESTART: what it has before */
         const char *reason;                /* of an operator, or NULL. Read in start only. */

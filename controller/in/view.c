@@ -140,6 +140,11 @@ void view_error_reply(struct view_error *e, enum reply_status status, const char
                                "4 hours",
                                subject);
                 return;
+        case REPLY_NOT_STOPPED:
+                view_error_set(e, VIEW_ERROR_NOT_STOPPED,
+                               "workspace %s is not stopped: what runs would save over it",
+                               subject);
+                return;
         case REPLY_NOT_ATTENTION:
                 view_error_set(e, VIEW_ERROR_NOT_ATTENTION,
                                "workspace %s is not in attention: only what cannot save is ended "

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/macro.h"
 #include "core/core.h"
+#include "in/stored.h"
 #include "keys.h"
 #include "shell.h"
 
@@ -63,6 +64,9 @@ struct view_launch {
 NODISCARD int view_launch_parse(const char *text, size_t len, struct view_launch *ret_launch,
                                 struct view_error *ret_error);
 
+/* The course in a launch's labels, {"course":"cs101",…}, when it is a name; else "". */
+void view_course(const char *labels, char ret_course[static CORE_NAME_SIZE]);
+
 /* What the events of the first design ask for. */
 struct view_action {
         enum { VIEW_ACTION_LAUNCH, VIEW_ACTION_MONITOR, VIEW_ACTION_TERMINATE } kind;
@@ -73,8 +77,6 @@ struct view_action {
 /* {"action":"launch","user_id":42,"workspace_type":"vscode"}; user_id may be a number here. */
 NODISCARD int view_action_parse(const char *text, size_t len, struct view_action *ret_action,
                                 struct view_error *ret_error);
-/* The course in a launch's labels, {"course":"cs101",…}, when it is a name; else "". */
-void view_course(const char *labels, char ret_course[static CORE_NAME_SIZE]);
 
 /* An operator's mode (core/mode.def). */
 struct view_mode {
@@ -105,6 +107,10 @@ NODISCARD int view_reason_parse(const char *text, size_t len,
                                 char ret_reason[static CORE_REASON_SIZE],
                                 struct view_error *ret_error);
 
+/* Body of a restore: {"at":"3-7"}, a save or a time (stored_at_parse), which is needed. */
+NODISCARD int view_at_parse(const char *text, size_t len, struct stored_at *ret_at,
+                            struct view_error *ret_error);
+
 /* One request of the ops socket (OPS.md). */
 struct view_command {
         char cmd[24];
@@ -112,6 +118,7 @@ struct view_command {
         struct view_launch launch;     /* when cmd is "launch" */
         struct view_mode mode;         /* when cmd is "mode" */
         char reason[CORE_REASON_SIZE]; /* when cmd is "abandon" */
+        struct stored_at at;           /* when cmd is "restore" or "export" */
         char *text;                    /* when cmd is "timetable": malloc'd, NULL: not given */
         bool check;                    /* and whether it is only looked at */
         char if_match[48];             /* and "" or "*" or an etag */
@@ -161,6 +168,12 @@ NODISCARD int view_workspace(const struct view *v, const struct workspace_row *w
 NODISCARD int view_launched(const struct view *v, const struct workspace_row *w, int64_t waited_ms,
                             struct buf *out);
 NODISCARD int view_workspaces(const struct view *v, const struct view_filter *f, struct buf *out);
+/* `saves` newest first, as the storage has them. */
+NODISCARD int view_saves(const struct view *v, const struct workspace_row *w,
+                         const struct stored_save *saves, uint32_t n, struct buf *out);
+/* What an export needs: the save with length and hash of its manifest, where to read objects. */
+NODISCARD int view_export(const struct view *v, const struct workspace_row *w,
+                          const struct stored_save *save, const char *grant, struct buf *out);
 NODISCARD int view_tasks(const struct view *v, struct buf *out);
 NODISCARD int view_pools(const struct view *v, struct buf *out);
 /* {"modes":[{"mode","workspace_type","hard","why"}]}: those that are on. */
@@ -187,10 +200,15 @@ NODISCARD int view_action_error(const struct view_error *e, const char *instance
 /* What `wsctl nginx-config` needs. */
 NODISCARD int view_gateway(const char *controller, const char *host_suffix, const char *scheme,
                            const char *gateway_key, struct buf *out);
-/* {"phase","state","message","generation"}: what a waiting page polls; phase "ready" reloads it. */
+/*
+ * {"phase","state","message","detail","generation"}: what a waiting page polls; phase "ready"
+ * reloads it, a new detail is shown.
+ */
 NODISCARD int view_page_status(const char *phase, const char *state, const char *message,
-                               uint64_t generation, struct buf *out);
+                               const char *detail, uint64_t generation, struct buf *out);
 
+/* One row of the history, as in that list. */
+NODISCARD int view_event(const struct audit_row *row, struct buf *out);
 /* A list of events is made row by row, because the rows live in the shell. */
 struct view_events;
 struct view_events *view_events_new(void);

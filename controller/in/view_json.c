@@ -106,13 +106,29 @@ static int64_t unsaved_now(const struct view *v, const struct task_live *live)
                        : age_now(v, live, live->unsaved_age_ms);
 }
 
+/* What is being brought, before the app or beside it; null when nothing is. */
+static void add_restore(cJSON *obj, const struct task_live *live)
+{
+        cJSON *restore;
+
+        if (!live || live->restore_total == 0) {
+                cJSON_AddNullToObject(obj, "restore");
+                return;
+        }
+        restore = cJSON_AddObjectToObject(obj, "restore");
+        add_count(restore, "done_bytes", live->restore_done);
+        add_count(restore, "total_bytes", live->restore_total);
+}
+
 static void add_live(const struct view *v, cJSON *obj, const struct task_live *live)
 {
         add_str(obj, "phase", live && live->heard_at.us > 0 ? agent_phase_name(live->phase) : NULL);
         add_seconds(obj, "idle_s", live ? age_now(v, live, live->person_age_ms) : -1);
         add_seconds(obj, "unsaved_s", live ? unsaved_now(v, live) : -1);
+        cJSON_AddBoolToObject(obj, "unsaved_alarm", live && live->unsaved_alarm);
         add_seconds(obj, "heard_s", live ? age_now(v, live, 0) : -1);
         add_str(obj, "agent_error", live ? live->error : NULL);
+        add_restore(obj, live);
 }
 
 /* The job that wants it now: for how long, and how long jobs may hold it yet. */
@@ -132,6 +148,24 @@ static void add_job(const struct view *v, cJSON *obj, const struct workspace_row
         add_str(job, "name", live->job);
         add_seconds(job, "wants_s", idle.facts.busy_ms);
         add_seconds(job, "holds_s", MAX(holds_ms, 0));
+}
+
+/* An older save was restored, because the newest is damaged; else null. */
+static void add_fell_back(cJSON *obj, const struct task_live *live)
+{
+        char name[48];
+        cJSON *o;
+
+        if (!live || !live->fell_back) {
+                cJSON_AddNullToObject(obj, "fell_back");
+                return;
+        }
+        o = cJSON_AddObjectToObject(obj, "fell_back");
+        (void)snprintf(name, sizeof(name), "%llu-%llu",
+                       (unsigned long long)live->restored_generation,
+                       (unsigned long long)live->restored_seq);
+        add_str(o, "restored", name);
+        add_str(o, "why", live->restored_why);
 }
 
 static int64_t claim_to_ready_ms(const struct task_live *live)
@@ -174,6 +208,43 @@ static void add_place(cJSON *obj, uint32_t place)
                 cJSON_AddNullToObject(obj, "place");
 }
 
+/* Its turn to be stopped, while it waits for it or is being saved; else null. */
+static void add_stop(const struct view *v, cJSON *obj, const struct workspace_row *w)
+{
+        struct core_stop s;
+        cJSON *stop;
+
+        if (!core_stop(v->core, w->id, v->now, &s)) {
+                cJSON_AddNullToObject(obj, "stop");
+                return;
+        }
+        stop = cJSON_AddObjectToObject(obj, "stop");
+        add_str(stop, "kind", core_stop_kind_name(s.kind));
+        add_place(stop, s.place);
+        add_seconds(stop, "eta_s", s.eta_ms);
+        add_str(stop, "why", s.why);
+}
+
+/* All that are being saved for the last time, or wait for it. */
+static void add_stops(const struct view *v, cJSON *obj)
+{
+        cJSON *stops = cJSON_AddObjectToObject(obj, "stops");
+        struct core_stops s;
+
+        core_stops(v->core, v->now, &s);
+        add_count(stops, "parallel", s.parallel);
+        add_count(stops, "under_way", s.under_way);
+        add_count(stops, "waiting", s.waiting);
+        add_seconds(stops, "eta_s", s.eta_ms);
+        add_seconds(stops, "save_s", s.save_ms);
+        if (s.bytes_s < 0)
+                cJSON_AddNullToObject(stops, "bytes_s");
+        else
+                add_count(stops, "bytes_s", (uint64_t)s.bytes_s);
+        add_count(stops, "saved", s.saved);
+        add_count(stops, "bytes", s.bytes);
+}
+
 static cJSON *workspace_json(const struct view *v, const struct workspace_row *w)
 {
         const struct task_live *live = w->task[0] ? core_task_live(v->core, w->task) : NULL;
@@ -186,6 +257,7 @@ static cJSON *workspace_json(const struct view *v, const struct workspace_row *w
         add_str(o, "reason", w->reason);
         add_rule(o, "stop_rule", w->reason);
         add_place(o, core_place(v->core, w->id));
+        add_stop(v, o, w);
         add_str(o, "tenant", w->key.tenant);
         add_str(o, "user_id", w->key.user_id);
         add_str(o, "name", w->key.name);
@@ -195,6 +267,7 @@ static cJSON *workspace_json(const struct view *v, const struct workspace_row *w
         add_count(o, "generation", w->generation);
         add_live(v, o, live);
         add_job(v, o, w, live);
+        add_fell_back(o, live);
         add_seconds(o, "claim_to_ready_s", claim_to_ready_ms(live));
         add_time(o, "since", since(v, w));
         add_time(o, "created_at", w->created_at);
@@ -259,6 +332,7 @@ int view_workspaces(const struct view *v, const struct view_filter *f, struct bu
                 cJSON_AddItemToArray(list, workspace_json(v, w));
         }
         add_count(o, "total", n);
+        add_stops(v, o);
         return print_to(o, out);
 }
 
@@ -292,6 +366,11 @@ int view_tasks(const struct view *v, struct buf *out)
         return print_to(o, out);
 }
 
+static void add_limit(cJSON *obj, const char *key, int64_t ms)
+{
+        add_seconds(obj, key, ms > 0 ? ms : -1);
+}
+
 static void add_pools(const struct view *v, cJSON *o)
 {
         cJSON *list = cJSON_AddArrayToObject(o, "pools");
@@ -306,6 +385,7 @@ static void add_pools(const struct view *v, cJSON *o)
                 add_count(pool, "launching", p.launching);
                 add_count(pool, "claimed", p.claimed);
                 add_count(pool, "waiting", p.waiting);
+                add_count(pool, "outdated", p.outdated);
                 add_count(pool, "hits", p.hits);
                 add_count(pool, "misses", p.misses);
                 add_str(pool, "policy", p.policy);
@@ -314,6 +394,9 @@ static void add_pools(const struct view *v, cJSON *o)
                          p.next_change.us == INT64_MAX ? (utc_t){0} : p.next_change);
                 if (p.spent >= 0)
                         cJSON_AddNumberToObject(pool, "spent_today", (double)p.spent / 1e6);
+                add_limit(pool, "idle_s", p.idle_ms);
+                add_str(pool, "idle_why", p.idle_why);
+                add_seconds(pool, "lead_s", p.lead_ms > 0 ? p.lead_ms : -1);
                 add_seconds(pool, "paused_s", open ? mono_diff_ms(v->now, p.breaker_until) : -1);
                 cJSON_AddItemToArray(list, pool);
         }
@@ -352,6 +435,7 @@ int view_modes(const struct view *v, struct buf *out)
         AUTO_JSON *o = cJSON_CreateObject();
 
         add_modes(v, o);
+        add_stops(v, o);
         return print_to(o, out);
 }
 
@@ -421,17 +505,13 @@ static void describe_hold(const struct workspace_row *w, const struct core_idle 
                                idle->wait);
 }
 
-static void add_limit(cJSON *obj, const char *key, int64_t ms)
-{
-        add_seconds(obj, key, ms > 0 ? ms : -1);
-}
-
 /* As they apply: a limit that is not set is the idle limit's, or none. */
-static void add_limits(cJSON *o, const struct idle_limits *l)
+static void add_limits(cJSON *o, const struct idle_limits *l, const char *idle_why)
 {
         cJSON *limits = cJSON_AddObjectToObject(o, "limits");
 
         add_limit(limits, "idle_s", l->idle_ms);
+        add_str(limits, "idle_why", idle_why);
         add_limit(limits, "never_connected_s",
                   l->never_connected_ms ? l->never_connected_ms : l->idle_ms);
         add_limit(limits, "disconnected_s", l->disconnected_ms ? l->disconnected_ms : l->idle_ms);
@@ -531,7 +611,7 @@ int view_why(const struct view *v, const struct workspace_row *w, struct buf *ou
         add_browser(v, o, live);
         add_confidence(o, live);
         if (idle)
-                add_limits(o, &plan.limits);
+                add_limits(o, &plan.limits, plan.idle_why);
         else
                 cJSON_AddNullToObject(o, "limits");
         return print_to(o, out);
@@ -595,6 +675,7 @@ int view_status(const struct view *v, bool writable, const struct shell_lead *le
         add_counts(v, o);
         add_agents(v, o);
         add_modes(v, o);
+        add_stops(v, o);
         add_pools(v, o);
         return print_to(o, out);
 }
@@ -611,14 +692,15 @@ int view_gateway(const char *controller, const char *host_suffix, const char *sc
         return print_to(o, out);
 }
 
-int view_page_status(const char *phase, const char *state, const char *message, uint64_t generation,
-                     struct buf *out)
+int view_page_status(const char *phase, const char *state, const char *message, const char *detail,
+                     uint64_t generation, struct buf *out)
 {
         AUTO_JSON *o = cJSON_CreateObject();
 
         add_str(o, "phase", phase);
         add_str(o, "state", state);
         add_str(o, "message", message);
+        add_str(o, "detail", detail);
         add_count(o, "generation", generation);
         return print_to(o, out);
 }
@@ -641,12 +723,10 @@ static bool tells_stop(const struct audit_row *row)
                strcmp(row->what, "stopped") == 0;
 }
 
-int view_events_add(struct view_events *e, const struct audit_row *row)
+static cJSON *event_json(const struct audit_row *row)
 {
         cJSON *o = cJSON_CreateObject();
 
-        if (!o)
-                return -ENOMEM;
         add_count(o, "seq", row->seq);
         add_time(o, "at", row->at);
         add_str(o, "workspace", row->workspace);
@@ -655,6 +735,22 @@ int view_events_add(struct view_events *e, const struct audit_row *row)
         add_str(o, "what", row->what);
         add_str(o, "detail", row->detail);
         add_rule(o, "rule", tells_stop(row) ? row->detail : "");
+        return o;
+}
+
+int view_event(const struct audit_row *row, struct buf *out)
+{
+        AUTO_JSON *o = event_json(row);
+
+        return print_to(o, out);
+}
+
+int view_events_add(struct view_events *e, const struct audit_row *row)
+{
+        cJSON *o = event_json(row);
+
+        if (!o)
+                return -ENOMEM;
         cJSON_AddItemToArray((cJSON *)e, o);
         return 0;
 }

@@ -291,7 +291,30 @@ static int take_bool(const cJSON *obj, const char *field, bool *ret_value,
         return 0;
 }
 
-/* Why an operator does something: a line for people. */
+static size_t utf8_count(const char *text)
+{
+        size_t n = 0;
+
+        for (; *text; text++)
+                n += ((unsigned char)*text & 0xc0) != 0x80;
+        return n;
+}
+
+/* As many whole characters as there is room for. */
+static void copy_cut_utf8(char *dst, size_t size, const char *text)
+{
+        size_t len = strnlen(text, size - 1);
+
+        while (len > 0 && text[len] && ((unsigned char)text[len] & 0xc0) == 0x80)
+                len--;
+        memcpy(dst, text, len);
+        dst[len] = 0;
+}
+
+/*
+ * Why an operator does something: a line for people, counted in characters; of one that has many
+ * of several bytes the end may be missing.
+ */
 static int take_reason(const cJSON *obj, bool needed, char *dst, size_t size,
                        struct view_error *ret_error)
 {
@@ -300,11 +323,12 @@ static int take_reason(const cJSON *obj, bool needed, char *dst, size_t size,
 
         if (!item && !needed)
                 return 0;
-        if (!text || !*text || str_copy(dst, size, text) < 0) {
+        if (!text || !*text || utf8_count(text) > size - 1) {
                 view_error_set(ret_error, VIEW_ERROR_BAD_FIELD,
-                               "reason: must be a text of 1 to %zu bytes", size - 1);
+                               "reason: must be a text of 1 to %zu characters", size - 1);
                 return 1;
         }
+        copy_cut_utf8(dst, size, text);
         for (; *text; text++) {
                 if ((unsigned char)*text >= ' ' && *text != 0x7f)
                         continue;
@@ -432,6 +456,28 @@ static const char *text_of(const cJSON *obj, const char *field)
         return text ? text : "";
 }
 
+static int take_at(const cJSON *obj, bool needed, struct stored_at *ret_at,
+                   struct view_error *ret_error)
+{
+        const char *text = text_of(obj, "at");
+
+        if ((!needed || text[0]) && stored_at_parse(text, ret_at))
+                return 0;
+        view_error_set(ret_error, VIEW_ERROR_BAD_FIELD,
+                       "at: %s%.40s; name a save, such as 3-7, or a time in UTC, such as "
+                       "2026-01-31 14:00",
+                       text[0] ? "is neither a save nor a time: " : "is missing", text);
+        return 1;
+}
+
+int view_at_parse(const char *text, size_t len, struct stored_at *ret_at,
+                  struct view_error *ret_error)
+{
+        AUTO_JSON *obj = parse_object(text, len, ret_error);
+
+        return obj ? take_at(obj, true, ret_at, ret_error) : 1;
+}
+
 /* "text", "check", "if_match" of a timetable. */
 static int timetable_from(const cJSON *obj, struct view_command *c, struct view_error *ret_error)
 {
@@ -474,6 +520,8 @@ int view_command_parse(const char *text, size_t len, struct view_command *ret_co
                 r = mode_from(obj, text_of(obj, "mode"), &c.mode, ret_error);
         if (r == 0 && strcmp(c.cmd, "abandon") == 0)
                 r = take_reason(obj, true, c.reason, sizeof(c.reason), ret_error);
+        if (r == 0 && (strcmp(c.cmd, "restore") == 0 || strcmp(c.cmd, "export") == 0))
+                r = take_at(obj, c.cmd[0] == 'r', &c.at, ret_error);
         if (r == 0 && strcmp(c.cmd, "timetable") == 0)
                 r = timetable_from(obj, &c, ret_error);
         if (r != 0)

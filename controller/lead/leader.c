@@ -219,8 +219,11 @@ static void on_read_rows(void *ctx, int result)
 
 static void load(struct leader *d)
 {
-        struct store_visitor v = {
-                .ctx = d, .workspace = read_workspace, .task = read_task, .setting = read_setting};
+        struct store_visitor v = {.ctx = d,
+                                  .brief = true,
+                                  .workspace = read_workspace,
+                                  .task = read_task,
+                                  .setting = read_setting};
         int r = core_new(d->config.core, &d->reading);
 
         if (r == 0)

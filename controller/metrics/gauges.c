@@ -30,6 +30,17 @@ static void set_pool(struct metrics_watch *w, uint32_t i, const struct pool_view
         w->misses[i] = p->misses;
 }
 
+static void set_stops(struct metrics_watch *w)
+{
+        struct core_stops s;
+
+        core_stops(shell_core(w->shell), loop_now(w->loop), &s);
+        metrics_set(w->m, METRIC_STOPS_WAITING, 0, 0, s.waiting);
+        metrics_set(w->m, METRIC_STOPS_UNDER_WAY, 0, 0, s.under_way);
+        if (s.eta_ms >= 0)
+                metrics_set(w->m, METRIC_STOPS_ETA, 0, 0, (double)s.eta_ms / 1000);
+}
+
 static void set_pools(struct metrics_watch *w)
 {
         struct pool_view p;
@@ -123,6 +134,21 @@ static void clear_gauges(struct metrics_watch *w)
                 metrics_fill(w->m, summed[i], 0);
 }
 
+/* A controller that follows has rows only: what would be said of them, the one that leads says. */
+static void forget_gauges(struct metrics_watch *w)
+{
+        static const enum metric known[] = {
+                METRIC_POOL_TARGET,  METRIC_POOL_READY,   METRIC_POOL_LAUNCHING,
+                METRIC_POOL_CLAIMED, METRIC_POOL_WAITING, METRIC_BREAKER_OPEN,
+                METRIC_TASKS,        METRIC_PRESENCE,     METRIC_UNDECODED,
+                METRIC_COST_RATE,    METRIC_UNSAVED_MAX,  METRIC_HEARTBEAT_AGE_MAX,
+                METRIC_ACTIVE_USERS, METRIC_WORKSPACES};
+
+        for (size_t i = 0; i < ARRAY_LEN(known); i++)
+                metrics_fill(w->m, known[i], NAN);
+        w->integrated = MONO_NEVER;
+}
+
 /* Each task's time since the last look counts for what it is used for now. */
 static void set_task(struct metrics_watch *w, const struct task_row *t, double dt)
 {
@@ -152,8 +178,6 @@ static void set_tasks(struct metrics_watch *w)
         size_t pos = 0;
 
         w->integrated = now;
-        if (!shell_lead(w->shell)->leads)
-                dt = 0; /* who leads counts it */
         while ((t = core_next_task(shell_core(w->shell), &pos)))
                 set_task(w, t, dt);
 }
@@ -191,10 +215,15 @@ void metrics_watch_refresh(struct metrics_watch *w)
 {
         const struct core *core = shell_core(w->shell);
 
-        clear_gauges(w);
-        set_pools(w);
-        set_tasks(w);
         set_process(w);
+        if (shell_lead(w->shell)->leads) {
+                clear_gauges(w);
+                set_pools(w);
+                set_stops(w);
+                set_tasks(w);
+        } else {
+                forget_gauges(w);
+        }
         metrics_set(w->m, METRIC_LEADER, 0, 0, shell_lead(w->shell)->leads);
         metrics_set(w->m, METRIC_EPOCH, 0, 0, (double)shell_lead(w->shell)->epoch);
         metrics_set(w->m, METRIC_STORE_WRITABLE, 0, 0, shell_writable(w->shell));

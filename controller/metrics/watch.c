@@ -349,6 +349,8 @@ static void scan_one(struct metrics_watch *w, const struct workspace_row *row)
 
 static void scan_end(struct metrics_watch *w)
 {
+        if (!shell_lead(w->shell)->leads)
+                return scan_begin(w);
         for (uint32_t k = 0; k < ARRAY_LEN(windows_us); k++)
                 metrics_set(w->m, METRIC_ACTIVE_USERS, k, 0, w->active[k]);
         for (uint32_t k = 0; k < WS_STATE_MAX; k++)
@@ -422,6 +424,7 @@ int metrics_watch_new(struct loop *l, struct shell *s, const struct core_config 
                 metrics_watch_free(w);
                 return r;
         }
+        metrics_set(w->m, METRIC_NOTICES_WAITING, 0, 0, 0);
         shell_observe(s, &o);
         loop_timer_set_in(&w->tick, TICK_MS);
         loop_timer_set_in(&w->scan, SCAN_NEXT_MS);

@@ -104,6 +104,9 @@ static void effect_do(const struct storage *s, struct job *j)
                                       fx->salvage.after_seq, fx->salvage.has_saves, &j->found.save);
         else if (fx->type == FX_SWEEP)
                 sweep_do(s, j);
+        else if (fx->type == FX_PIN)
+                j->result = saves_pin(&s->objects, j->workspace, fx->pin.generation, fx->pin.seq,
+                                      true, j->reason);
         else
                 j->result = saves_erase(&s->objects, j->workspace, fx->erase.generation);
 }
@@ -240,6 +243,8 @@ static const char *job_name(const struct job *j)
                 return "verify";
         if (j->fx.type == FX_SALVAGE)
                 return "salvage";
+        if (j->fx.type == FX_PIN)
+                return "pin";
         return j->fx.type == FX_SWEEP ? "sweep" : "erase";
 }
 
@@ -265,7 +270,7 @@ static void job_report(struct storage *s, struct job *j)
                 post_salvaged(s, j);
         else if (j->fx.type == FX_ERASE && j->result == 0)
                 post_erased(s, j);
-        /* A failed ERASE and a SWEEP have no answer: the core asks again. */
+        /* A failed ERASE, a SWEEP and a PIN have no answer: the core asks again. */
         free(j->list);
         j->list = NULL;
 }
@@ -314,6 +319,8 @@ static bool same_job(const struct job *a, const struct job *b)
         if (x->type == FX_SALVAGE)
                 return x->salvage.generation == y->salvage.generation &&
                        x->salvage.after_seq == y->salvage.after_seq;
+        if (x->type == FX_PIN)
+                return x->pin.generation == y->pin.generation && x->pin.seq == y->pin.seq;
         if (x->type == FX_ERASE)
                 return x->erase.generation == y->erase.generation;
         return !a->running; /* a SWEEP that has not begun does what the later one says */
@@ -347,6 +354,8 @@ static const char *effect_workspace(const struct core_effect *fx)
                 return fx->verify.workspace;
         if (fx->type == FX_SALVAGE)
                 return fx->salvage.workspace;
+        if (fx->type == FX_PIN)
+                return fx->pin.workspace;
         return fx->type == FX_SWEEP ? fx->sweep.workspace : fx->erase.workspace;
 }
 
@@ -445,6 +454,11 @@ static int restore_add(struct blob_restore_request *q, const struct save_ref *sa
         return STR_SET(one->sha256, save->sha256);
 }
 
+static bool is_newer(const struct save_ref *a, const struct save_ref *b)
+{
+        return a->generation > b->generation || (a->generation == b->generation && a->seq > b->seq);
+}
+
 int storage_restore_request(void *storage, const char *workspace, uint64_t generation,
                             const struct save_ref *head, const struct save_ref *previous,
                             struct buf *ret_json)
@@ -457,7 +471,8 @@ int storage_restore_request(void *storage, const char *workspace, uint64_t gener
                 r = grants_set(storage, &g, workspace, &q.grants);
         if (r == 0)
                 r = restore_add(&q, head);
-        if (r == 0)
+        /* Not what an operator went back from, nor what is damaged: those are newer. */
+        if (r == 0 && !is_newer(previous, head))
                 r = restore_add(&q, previous);
         return r < 0 ? -EINVAL : blob_restore_request_encode(&q, ret_json);
 }
@@ -576,7 +591,7 @@ int storage_new(struct loop *l, struct shell *shell, const struct storage_config
                 struct storage **ret_storage)
 {
         static const enum core_effect_type handled[] = {FX_VERIFY_SAVE, FX_SALVAGE, FX_SWEEP,
-                                                        FX_ERASE};
+                                                        FX_PIN, FX_ERASE};
         struct storage *s = calloc(1, sizeof(*s));
         int r;
 

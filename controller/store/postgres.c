@@ -211,7 +211,10 @@ void postgres_ask_next(struct postgres *s)
                 s->now = s->waiting[0];
                 s->n_waiting--;
                 memmove(s->waiting, s->waiting + 1, s->n_waiting * sizeof(s->waiting[0]));
-                ask(s, s->now.ask, s->now.ask == ASK_LOAD ? pg_load : s->now.sql);
+                ask(s, s->now.ask,
+                    s->now.ask != ASK_LOAD ? s->now.sql
+                    : s->now.visitor.brief ? pg_load_brief
+                                           : pg_load);
         }
 }
 

@@ -220,17 +220,20 @@ int pg_audit(struct buf *b, const struct audit_row *row)
 /* ---- rows from cells ---- */
 
 /* SET TRANSACTION holds for the rest of the text, which is one transaction. */
-const char pg_load[] =
-        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;"
-        "SELECT id, tenant, user_id, name, type, labels, state, generation, task,"
-        " head_generation, head_seq, head_length, head_data_length, head_sha256, head_at,"
-        " previous_generation, previous_seq, previous_length, previous_data_length,"
-        " previous_sha256, previous_at, created_at, active_at, stopped_at, erase_at, reason,"
-        " wanted FROM workspace ORDER BY id;"
-        "SELECT id, type, state, generation, workspace, nonce, addr, launched_at, state_at,"
-        " reason, claimed_at FROM task ORDER BY id;"
-        "SELECT name, value FROM setting ORDER BY name;"
-        "SELECT name, value FROM counter";
+#define LOAD(settings)                                                                             \
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;"                               \
+        "SELECT id, tenant, user_id, name, type, labels, state, generation, task,"                 \
+        " head_generation, head_seq, head_length, head_data_length, head_sha256, head_at,"         \
+        " previous_generation, previous_seq, previous_length, previous_data_length,"               \
+        " previous_sha256, previous_at, created_at, active_at, stopped_at, erase_at, reason,"      \
+        " wanted FROM workspace ORDER BY id;"                                                      \
+        "SELECT id, type, state, generation, workspace, nonce, addr, launched_at, state_at,"       \
+        " reason, claimed_at FROM task ORDER BY id;"                                               \
+        "SELECT name, value FROM setting " settings "ORDER BY name;"                               \
+        "SELECT name, value FROM counter"
+
+const char pg_load[] = LOAD("");
+const char pg_load_brief[] = LOAD("WHERE name !~ '^((pool|course|timetable)[.]|timetable$)' ");
 
 struct cells {
         const char *const *v;

@@ -24,7 +24,7 @@ NODISCARD int pg_raise_counter(struct buf *b, const char *name, uint64_t value);
 NODISCARD int pg_quote(struct buf *b, const char *text);
 
 /* All rows in four answers: workspaces, tasks, settings, counters; as of one moment. */
-extern const char pg_load[];
+extern const char pg_load[], pg_load_brief[]; /* the second for store_visitor.brief */
 /* `SELECT … FROM audit`, with the columns that pg_read_audit reads. */
 #define PG_SELECT_AUDIT "SELECT seq, at, workspace, task, actor, what, detail FROM audit"
 

@@ -393,6 +393,13 @@ static void give_task(struct cursor *x, const void *to)
                 v->task(v->ctx, &row);
 }
 
+/* What store_visitor.brief leaves out. */
+static bool is_leaders(const char *name)
+{
+        return str_starts(name, "pool.") || str_starts(name, "course.") ||
+               str_starts(name, "timetable.") || strcmp(name, "timetable") == 0;
+}
+
 static void give_setting(struct cursor *x, const void *to)
 {
         const struct store_visitor *v = to;
@@ -400,7 +407,7 @@ static void give_setting(struct cursor *x, const void *to)
 
         GET_TEXT(x, row.name);
         GET_TEXT(x, row.value);
-        if (!x->bad && v->setting)
+        if (!x->bad && v->setting && !(v->brief && is_leaders(row.name)))
                 v->setting(v->ctx, &row);
 }
 

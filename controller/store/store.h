@@ -106,6 +106,11 @@ void store_lease_release(struct store *s);
 
 struct store_visitor {
         void *ctx;
+        /*
+         * Without the settings that only a leader needs: "pool.…", "course.…", "timetable" and
+         * "timetable.…", which are hundreds. For one who follows and reads again and again.
+         */
+        bool brief;
         void (*workspace)(void *ctx, const struct workspace_row *row);
         void (*task)(void *ctx, const struct task_row *row);
         void (*setting)(void *ctx, const struct setting_row *row);

@@ -427,6 +427,7 @@ static int read_restore_result(const cJSON *json, struct blob_restore_result *s)
         TRY(read_u64(json, "bytes", 0, &s->bytes));
         TRY(read_u64(json, "ms", 0, &s->ms));
         TRY(read_u64_optional(json, "left", &s->left));
+        TRY(read_u64_optional(json, "at_ms", &s->at_ms));
         return read_bool(json, "fell_back", &s->fell_back);
 }
 
@@ -452,6 +453,7 @@ int blob_restore_result_encode(const struct blob_restore_result *s, struct buf *
                 ok = add_u64(json, "generation", s->generation) && add_u64(json, "seq", s->seq) &&
                      add_u64(json, "files", s->files) && add_u64(json, "bytes", s->bytes) &&
                      add_u64(json, "ms", s->ms) && add_u64(json, "left", s->left) &&
+                     (s->at_ms == 0 || add_u64(json, "at_ms", s->at_ms)) &&
                      add_bool(json, "fell_back", s->fell_back);
         return print_object(json, ok, BLOB_REQUEST_MAX, b);
 }

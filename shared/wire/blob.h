@@ -187,6 +187,7 @@ struct blob_restore_result {
         uint64_t generation, seq;
         uint64_t files, bytes, ms;
         uint64_t left;  /* bytes of parts that `restore --rest` has to bring; 0: all is there */
+        uint64_t at_ms; /* of the save, ms since 1970 UTC; 0 not told */
         bool fell_back; /* an older save than the newest was restored; message says why */
         /* when not ok */
         char code[BLOB_CODE_SIZE];

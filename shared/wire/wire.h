@@ -152,6 +152,10 @@ struct wire_report {
         int64_t disconnected_ms; /* since the last one's connection closed; 0 connected or never */
         char confidence[WIRE_SOURCE_SIZE]; /* "none", "low", "high"; "" not told */
         uint64_t unknown; /* messages of the page whose name no presence rule has */
+        uint64_t restore_done, restore_total; /* bytes, while a restore is under way; total 0: no */
+        uint64_t restored_generation, restored_seq; /* of the save that was; 0 none or not told */
+        bool fell_back;                    /* it is not the newest, which could not be verified */
+        char restored_why[WIRE_TEXT_SIZE]; /* then: why */
         char error[WIRE_TEXT_SIZE];
 };
 

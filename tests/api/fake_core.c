@@ -107,8 +107,10 @@ bool core_idle(const struct core *c, const char *workspace, mono_t now, struct c
 {
         const struct workspace_row *w = core_workspace(c, workspace);
         const struct task_live *live = w ? core_task_live(c, w->task) : NULL;
-        struct core_idle p = {
-                .limits = {.idle_ms = 1800000, .job_ms = 7200000}, .wait = "", .heard = true};
+        struct core_idle p = {.limits = {.idle_ms = 1800000, .job_ms = 7200000},
+                              .wait = "",
+                              .heard = true,
+                              .idle_why = "adaptive, a test"};
 
         if (!w || w->state != WS_RUNNING || !live)
                 return false;
@@ -135,6 +137,10 @@ bool core_pool(const struct core *c, uint32_t i, struct pool_view *ret_view)
                                        .policy = "forecast",
                                        .next_change = {INT64_C(1800000000) * US_PER_S},
                                        .spent = 1250000,
+                                       .idle_ms = 900000,
+                                       .idle_why = "adaptive, idle_min; break-even 4 min, 9 gaps",
+                                       .lead_ms = 1500,
+                                       .limit = "",
                                        .reason = "the floor of 2",
                                        .breaker_until = MONO_NEVER};
         if (c->pool_set) {
@@ -161,6 +167,41 @@ uint32_t core_place(const struct core *c, const char *workspace)
         size_t i = index_of(c, workspace);
 
         return i < ROWS_MAX && str_starts(c->ws[i].key.user_id, "waits") ? 3 : 0;
+}
+
+/* Whoever's name begins with "stops" is seventh of those that wait to be stopped. */
+bool core_stop(const struct core *c, const char *workspace, mono_t now, struct core_stop *ret_stop)
+{
+        size_t i = index_of(c, workspace);
+
+        (void)now;
+        if (i >= ROWS_MAX || !str_starts(c->ws[i].key.user_id, "stops"))
+                return false;
+        *ret_stop = (struct core_stop){.kind = STOP_IDLE,
+                                       .place = 7,
+                                       .eta_ms = 90000,
+                                       .why = "as many are saved at once as storage bears"};
+        return true;
+}
+
+void core_stops(const struct core *c, mono_t now, struct core_stops *ret_stops)
+{
+        struct core_stop one;
+        bool any = false;
+
+        for (size_t i = 0; i < ROWS_MAX; i++)
+                any |= c->ws[i].id[0] && core_stop(c, c->ws[i].id, now, &one);
+        *ret_stops = (struct core_stops){.save_ms = -1, .bytes_s = -1};
+        if (!any)
+                return;
+        *ret_stops = (struct core_stops){.parallel = 32,
+                                         .under_way = 32,
+                                         .waiting = 968,
+                                         .eta_ms = 260000,
+                                         .save_ms = 8100,
+                                         .bytes_s = 19800000,
+                                         .saved = 5,
+                                         .bytes = 25000000};
 }
 
 /* It has no timetable: tests/timetable has. */
@@ -230,16 +271,19 @@ void shell_watch(struct shell *s, change_fn fn, void *ctx)
 
 const struct audit_row *shell_audit_after(const struct shell *s, uint64_t after_seq)
 {
-        return after_seq < s->n_audit ? &s->audit[after_seq] : NULL;
+        uint64_t oldest = s->n_audit > EVENTS_MAX ? s->n_audit - EVENTS_MAX + 1 : 1;
+        uint64_t seq = MAX(after_seq + 1, oldest);
+
+        return seq <= s->n_audit ? &s->audit[seq % EVENTS_MAX] : NULL;
 }
 
 static void audit(struct shell *s, const char *ws, const char *actor, const char *what)
 {
         struct audit_row *a;
 
-        if (s->n_audit == EVENTS_MAX)
-                return;
-        a = &s->audit[s->n_audit++];
+        s->n_audit++;
+        a = &s->audit[s->n_audit % EVENTS_MAX];
+        memset(a, 0, sizeof(*a));
         a->seq = s->n_audit;
         a->at = loop_utc(s->loop);
         STR_CUT(a->workspace, ws);
@@ -333,7 +377,7 @@ static void launch(struct shell *s, const struct core_event *ev)
                 }
                 if (c->ws[i].state != WS_RUNNING) {
                         audit(s, ev->launch.id, ev->launch.actor, "launch");
-                        STR_CUT(s->audit[s->n_audit - 1].detail, ev->launch.course);
+                        STR_CUT(s->audit[s->n_audit % EVENTS_MAX].detail, ev->launch.course);
                         set_state(s, i, WS_STARTING);
                 }
         }
@@ -516,6 +560,9 @@ static bool evidence_on(struct shell *s, size_t i, const char *verb, const char 
 
         if (strcmp(verb, "unknown") == 0)
                 return num_parse_u64(word, 0, 1000000, &live->unknown) == 0;
+        if (strcmp(verb, "restore") == 0)
+                return rest && num_parse_u64(word, 0, UINT32_MAX, &live->restore_done) == 0 &&
+                       num_parse_u64(rest, 0, UINT32_MAX, &live->restore_total) == 0;
         if (strcmp(verb, "confidence") == 0) {
                 STR_CUT(live->confidence, word);
                 return true;
@@ -551,8 +598,8 @@ static bool command_on(struct shell *s, size_t i, const char *verb, const char *
                 s->core.tasks[i].state = task;
         } else if (strcmp(verb, "stopping") == 0 || strcmp(verb, "stopped") == 0) {
                 audit(s, s->core.ws[i].id, "core", verb);
-                (void)snprintf(s->audit[s->n_audit - 1].detail, CORE_REASON_SIZE, "%s %s", word,
-                               rest ? rest : "");
+                (void)snprintf(s->audit[s->n_audit % EVENTS_MAX].detail, CORE_REASON_SIZE, "%s %s",
+                               word, rest ? rest : "");
         } else if (strcmp(verb, "addr") == 0) {
                 STR_CUT(s->core.tasks[i].addr, word);
         } else {
@@ -587,7 +634,7 @@ bool fake_command(struct shell *s, char *line)
         else if (strcmp(verb, "drain") == 0)
                 s->core.draining = on;
         else if (strcmp(verb, "event") == 0)
-                audit(s, "", "core", one);
+                audit(s, "", "core", one), s->changed = true;
         else
                 return false;
         return true;

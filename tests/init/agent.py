@@ -7,8 +7,8 @@ here = os.path.dirname(os.path.abspath(__file__))
 HEAD = struct.Struct("=IIIiIIIII")
 # init/control.h
 START, STOP, RESTORE, SAVE, HOLD, SAVED = 1, 2, 3, 4, 5, 6
-STATE, EXITED, STOPPED, RESTORE_DONE, SAVE_DONE, TERMINATING, REFUSED = range(64, 71)
-PRIME, FINAL, HELD = 1, 2, 4
+STATE, EXITED, STOPPED, RESTORE_DONE, SAVE_DONE, TERMINATING, REFUSED, PROGRESS = range(64, 72)
+PRIME, FINAL, HELD, REST = 1, 2, 4, 8
 NONE, RUNNING, BACKOFF, STOPPING = range(4)
 STUDENT, LINK, GATE = 70000, 70001, 70002
 SECRET = "5ec2e7" * 10
@@ -20,14 +20,14 @@ class Message:
     def __init__(self, data):
         (self.type, self.id, self.flags, self.status, self.count, self.app_state, self.primed,
          self.busy, length) = HEAD.unpack_from(data)
-        self.blob = data[HEAD.size:].decode()
+        self.blob = data[HEAD.size:].decode("latin-1")
         need(len(data) == HEAD.size + length, f"length {length} in {len(data)} bytes")
 
 
 class Agent:
     """wsagent init in a folder of its own, and the test's end of its control channel."""
 
-    def __init__(self, bin_dir, prefix, app, split=True, profile=None, term_grace="30s"):
+    def __init__(self, bin_dir, prefix, app, split=True, profile=None, term_grace="30s", real=False):
         self.dir = tempfile.mkdtemp(prefix="ws-init-")
         os.chmod(self.dir, 0o755)
         self.test = os.path.join(self.dir, "test")
@@ -44,6 +44,7 @@ class Agent:
                                            "defaults": {".config/app.json": {"a": 1}}},
                    "health": {"path": "/"}, "stop_grace": "2s", "kill_grace": "500ms"}
         content.update(profile or {})
+        self.app_profile = content
         path = os.path.join(self.dir, "profile.json")
         with open(path, "w") as f:
             json.dump(content, f)
@@ -56,6 +57,8 @@ class Agent:
                    WS_TEST_DIR=self.test, WS_TEST_SOCKET=self.test + "/socket",
                    WS_TASK_ID="t-1", WS_TASK_SECRET=SECRET, WS_CONTROLLER="tcp://x",
                    WS_TERM_GRACE=term_grace, WS_LOG_LEVEL="debug", AWS_SECRET="no")
+        if real:
+            env["WS_TEST_REAL"] = "1"
         self.split = split and prefix == [] or split and "--user" not in prefix
         self.split = self.split and os.geteuid() == 0
         if self.split:
@@ -150,6 +153,16 @@ class Agent:
         """Returns when init has read all that was sent to it."""
         self.send(4711)
         self.expect(REFUSED, count=4711)
+
+    def go(self, role):
+        open(f"{self.test}/{role}.go", "w").close()
+
+    def runs(self, role):
+        """The requests of all runs of a role so far."""
+        try:
+            return open(f"{self.test}/{role}.runs").read().split("\n")[:-1]
+        except FileNotFoundError:
+            return []
 
     def terminate(self):
         os.kill(self.pid, signal.SIGTERM)
@@ -345,7 +358,9 @@ def check_jobs(make):
         a.expect(REFUSED, id=3, count=SAVE)
         a.send(SAVE, 4, blob=b"background")
         a.expect(SAVE_DONE, id=4, status=0, flags=0, blob="result of background")
-        need(a.seen("save")["argv"] == ["save"], "arguments")
+        seen = a.seen("save")
+        need(seen["argv"] == ["save"], "arguments")
+        need(seen["nice"] == 10 and seen["disk"] == 3, f"nice {seen['nice']}, disk {seen['disk']}")
         a.mode("save", "fail")
         a.send(SAVE, 5, blob=b"bad")
         a.expect(SAVE_DONE, id=5, status=1, blob="result of bad")
@@ -363,7 +378,94 @@ def check_jobs(make):
         a.mode("save", "ok")
         a.send(SAVE, 10, FINAL, b"last")
         a.expect(SAVE_DONE, id=10, flags=FINAL)
-        need(a.seen("save")["argv"] == ["save", "--final"], "arguments")
+        seen = a.seen("save")
+        need(seen["argv"] == ["save", "--final"], "arguments")
+        need(seen["nice"] == 0 and seen["disk"] != 3, "the last save stands back")
+
+
+def check_rest(make):
+    with make(APP + WAIT) as a:
+        a.accept()
+        a.send(RESTORE, 1, REST, b"x")
+        a.expect(REFUSED, id=1, count=RESTORE, flags=REST)  # there is no app beside it
+        a.send(START, 2, PRIME)
+        a.expect(STATE, id=2)
+        a.send(RESTORE, 3, REST, b"x")
+        a.expect(REFUSED, id=3, flags=REST)  # nor is this the student's
+        a.send(STOP, 4)
+        a.expect(STOPPED, id=4)
+        a.start(5)
+        a.mode("rest", "hold")
+        a.send(RESTORE, 6, REST, b"the rest")
+        seen = a.seen("rest")
+        need(seen["argv"] == ["restore", "--rest"] and seen["request"] == "the rest", "arguments")
+        need(seen["nice"] == 10 and seen["disk"] == 3, f"nice {seen['nice']}, disk {seen['disk']}")
+        a.send(RESTORE, 7, REST, b"x")
+        a.expect(REFUSED, id=7, flags=REST, busy=8 | 16)
+        a.send(SAVE, 8, blob=b"beside it")
+        a.expect(SAVE_DONE, id=8, status=0)
+        need(a.seen("save")["beside_rest"], "the save was not beside it")
+        a.link.send(b"die")
+        need(a.accept().busy == 8 | 16, "the next link is not told of it")
+        a.go("rest")
+        a.expect(RESTORE_DONE, id=6, flags=REST, status=0, blob="result of the rest")
+        a.send(RESTORE, 9, REST, b"again")
+        wait_for(lambda: len(a.runs("rest")) == 2, "the second run")
+        os.kill(wait_for(lambda: [p for p in children_of(a.pid) if "--rest" in
+                                  open(f"/proc/{p}/cmdline").read()], "its process")[0],
+                signal.SIGKILL)
+        a.expect(RESTORE_DONE, id=9, flags=REST, status=128 + signal.SIGKILL, app_state=RUNNING)
+
+
+def check_rest_stop(make, how):
+    """The rest is ended before the last save begins, whether it likes that or not."""
+    with make(APP + WAIT) as a:
+        a.accept()
+        a.start()
+        a.mode("rest", "stubborn" if how == "deaf" else "hold")
+        a.send(HOLD, 0, blob=b"held request")
+        a.send(RESTORE, 2, REST, b"the rest")
+        a.seen("rest")
+        if how == "SIGTERM":
+            a.terminate()
+        else:
+            a.send(STOP, 3)
+        a.expect_both(RESTORE_DONE, STOPPED)
+        if how != "SIGTERM":
+            a.send(SAVE, 4, FINAL, b"last")
+        a.expect(SAVE_DONE, status=0)
+        need(not a.seen("save")["beside_rest"], "the last save ran beside it")
+        need(a.seen("save")["request"] == ("held request" if how == "SIGTERM" else "last"), "request")
+        if how != "SIGTERM":
+            a.send(RESTORE, 5, REST, b"x")
+            a.expect(REFUSED, id=5, flags=REST)
+            return
+        a.send(SAVED)
+        a.wait_exit(0)
+
+
+def check_progress(make):
+    with make(APP + WAIT) as a:
+        a.accept()
+        a.mode("restore", "progress")
+        a.send(RESTORE, 1, blob=b"first")
+        seen = []
+        start = time.monotonic()
+
+        def take():
+            m = a.receive()
+            if m.type == PROGRESS:
+                need(m.id == 1 and m.flags == 0, "progress of what?")
+                seen.append(struct.unpack("=QQ", m.blob.encode("latin-1")))
+            return m
+        take()
+        need(seen and seen[0][1] == 1000, f"no progress: {seen}")
+        a.go("restore")
+        m = take()
+        while m.type == PROGRESS:
+            m = take()
+        need(m.type == RESTORE_DONE and m.blob == "result of first", f"{m.type} {m.blob[:40]!r}")
+        need(seen == sorted(seen) and len(seen) <= 2 + time.monotonic() - start, f"{seen}")
 
 
 def check_unread(make):
@@ -394,7 +496,7 @@ def check_malformed(make):
 
 
 def check_term(make, case):
-    with make(APP + WAIT) as a:
+    with make(APP + WAIT, term_grace="3s" if case == "save fails" else "30s") as a:
         a.accept()
         a.start()
         if case != "nothing held":
@@ -432,6 +534,7 @@ def check_term(make, case):
         need(m.blob == "result of held request", m.blob)
         if case == "save fails":
             a.wait_exit(75)
+            need(len(a.runs("save")) > 1, "tried once only")
             return
         start = time.monotonic()
         a.send(SAVED)
@@ -466,6 +569,41 @@ def check_term_retry(make):
         a.mode("save", "ok")
         a.send(HOLD, 0, blob=b"second")
         a.expect(SAVE_DONE, status=0, blob="result of second")
+        a.send(SAVED)
+        a.wait_exit(0)
+
+
+def check_term_alone(make):
+    """link is dead and the storage fails at first: the same request again, within the grace."""
+    with make(APP + WAIT) as a:
+        a.accept()
+        a.start()
+        a.send(HOLD, 0, blob=b"held request")
+        a.settle()
+        a.mode("save", "fail2")
+        a.link.send(b"die")
+        os.kill(a.pid, signal.SIGTERM)
+        a.wait_exit(0)
+        need(a.runs("save") == ["held request"] * 3, f"requests {a.runs('save')}")
+
+
+def check_term_share(make):
+    """Processes that are deaf to SIGTERM have half of the grace, and the save has the other."""
+    with make("exec $HOME/../init_child stubborn", term_grace="4s",
+              profile={"stop_grace": "60s", "kill_grace": "60s"}) as a:
+        a.accept()
+        a.send(START, 1)
+        a.expect(STATE, id=1)
+        wait_for(lambda: any(status_of(p).get("SigIgn", "0")[-1] in "3bf7" for p in
+                             student_pids(a)), "the stubborn app")
+        a.send(HOLD, 0, blob=b"held request")
+        a.settle()
+        start = time.monotonic()
+        a.terminate()
+        a.expect(STOPPED)
+        a.expect(SAVE_DONE, status=0, flags=FINAL | HELD)
+        took = time.monotonic() - start
+        need(took < 3, f"the save came after {took:.2f} s of 4")
         a.send(SAVED)
         a.wait_exit(0)
 
@@ -535,6 +673,8 @@ def check_all(report, bin_dir, prefix):
                      ("stop: SIGKILL after the deadline", check_stop_kills),
                      ("stop: a process in SIGSTOP ends by itself", check_stop_stopped),
                      ("save and restore: request, result, refusals, bounds", check_jobs),
+                     ("the rest of a restore: beside app and saves, low priority", check_rest),
+                     ("progress of a restore: newest only, the result whole", check_progress),
                      ("answers wait for the next link, behind the state", check_unread),
                      ("malformed orders do no harm", check_malformed)):
         report.check("init: " + name, lambda f=fn: f(make))
@@ -544,6 +684,11 @@ def check_all(report, bin_dir, prefix):
     report.check("init: SIGTERM: during a restore nothing is saved",
                  lambda: check_term_restore(make))
     report.check("init: SIGTERM: another request, another try", lambda: check_term_retry(make))
+    report.check("init: SIGTERM: link is dead, another try", lambda: check_term_alone(make))
+    report.check("init: SIGTERM: the save has its share of the grace", lambda: check_term_share(make))
+    for how in ("stop", "deaf", "SIGTERM"):
+        report.check(f"init: the rest of a restore is ended before the last save: {how}",
+                     lambda h=how: check_rest_stop(make, h))
     report.check("init: one user for all: stop waits", lambda: check_stop_waits(shared))
     report.check("init: one user for all: app", lambda: check_app(shared))
 

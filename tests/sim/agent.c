@@ -67,18 +67,39 @@ void agent_claim(struct sim *s, struct body *b, const struct note *n)
         b->generation = n->generation;
         STR_CUT(b->workspace, n->id);
         b->claim_head = n->ref;
+        b->claim_previous = n->ref2;
         b->now = (struct told){.person_ms = s->now_ms, .browser = BROWSER_NEVER};
         if (b->phase == AGENT_WARM)
                 begin_claim(s, b);
 }
 
-/* The files of the newest committed save, or none. */
+/* Is the newest damaged, and is there one before it that is not? */
+static bool falls_back(struct sim *s, struct body *b)
+{
+        struct object *o = b->claim_head.seq ? storage_find(s, b->workspace, &b->claim_head) : NULL;
+        const struct object *before =
+                b->claim_previous.seq ? storage_find(s, b->workspace, &b->claim_previous) : NULL;
+
+        if (!o || !before || before->damaged)
+                return false;
+        o->damaged |= sim_fault(s, FAULT_RESTORE_DAMAGED);
+        return o->damaged;
+}
+
+/* The files of the newest committed save that can be restored, or none. */
 static void files_in_place(struct sim *s, struct body *b)
 {
-        const struct object *o =
-                b->claim_head.seq ? storage_find(s, b->workspace, &b->claim_head) : NULL;
+        const struct save_ref *from = &b->claim_head;
+        const struct object *o;
 
-        check_restored(s, b, &b->claim_head);
+        b->fell_back = falls_back(s, b);
+        if (b->fell_back)
+                from = &b->claim_previous;
+        o = from->seq ? storage_find(s, b->workspace, from) : NULL;
+        if (b->fell_back)
+                check_fell_back(s, b);
+        else
+                check_restored(s, b, from);
         b->restored = true;
         b->base = b->content = b->committed = o ? o->content : (struct content){0};
         if (b->stop_wanted)

@@ -52,6 +52,8 @@ void agent_report(struct sim *s, struct body *b)
         n->flag = b->declined;
         n->flag2 = b->content.hash != b->committed.hash;
         n->told = b->now;
+        n->kind = b->fell_back;
+        n->ref = b->fell_back ? b->claim_previous : b->claim_head;
 }
 
 void agent_tell(struct sim *s, struct body *b)

@@ -33,6 +33,7 @@ struct task_truth *check_task(struct sim *s, const char *task)
 static void check_limits(struct sim *s, const struct body *b, const struct audit_row *row,
                          enum idle_rule rule)
 {
+        const struct core_adaptive *a = &s->config.types[type_of(s, b->type)].adaptive;
         const struct idle_limits *l = &s->config.types[type_of(s, b->type)].limits;
         const struct truth *t = check_truth(s, row->workspace);
         int64_t person_ms = MAX(b->told.person_ms, t->requested_ms);
@@ -41,7 +42,7 @@ static void check_limits(struct sim *s, const struct body *b, const struct audit
         int64_t limit_ms = 0;
 
         if (rule == IDLE_RULE_IDLE)
-                limit_ms = l->idle_ms;
+                limit_ms = a->on ? a->idle_ms_min : l->idle_ms;
         else if (rule == IDLE_RULE_NEVER_CONNECTED && b->told.browser == BROWSER_NEVER)
                 limit_ms = l->never_connected_ms;
         else if (rule == IDLE_RULE_DISCONNECTED && b->told.browser == BROWSER_LEFT &&
@@ -194,6 +195,8 @@ void check_step(struct sim *s, int ctl, const struct core_effect *fx, size_t n)
                         sim_broken(s, INV_TOKEN, "%s was refused", fx[i].launch_task.task);
         }
         check_people_first(s, ctl, fx, n);
+        check_stops(s, ctl, fx, n);
+        check_budget(s, ctl, fx, n);
 }
 
 /* What is given up in attention is given up; everything else is not. */
@@ -204,6 +207,15 @@ void check_abandon(struct sim *s, int ctl, const char *workspace)
 
         if (b && row->state == WS_ATTENTION && s->ctl[ctl].epoch == s->store.epoch)
                 b->abandoned = true;
+}
+
+/* An operator goes back to an older save: what came after it is given up. */
+void check_restore(struct sim *s, int ctl, const struct note *n)
+{
+        const struct workspace_row *row = core_workspace(s->ctl[ctl].core, n->id);
+
+        if (row && row->state == WS_STOPPED && s->ctl[ctl].epoch == s->store.epoch)
+                check_truth(s, n->id)->back = n->ref;
 }
 
 /* A launch that is accepted is evidence of a person, and during a stop a wish. */
@@ -251,6 +263,12 @@ static bool given_up(const struct sim *s, const char *workspace, uint64_t genera
         return false;
 }
 
+/* It holds what it has restored, an older save, and nothing of its own. */
+static bool only_restored(const struct body *b)
+{
+        return b->fell_back && b->content.hash == b->base.hash;
+}
+
 /* A new task is given to a workspace. */
 static void check_claim(struct sim *s, const struct truth *t, const struct workspace_row *old,
                         const struct workspace_row *row)
@@ -265,12 +283,12 @@ static void check_claim(struct sim *s, const struct truth *t, const struct works
                     strcmp(b->workspace, row->id) != 0 || strcmp(b->id, row->task) == 0 ||
                     b->generation != t->generation)
                         continue;
-                if (b->content.hash != t->head.hash || b->phase == AGENT_READY ||
-                    b->phase == AGENT_APP_STARTING)
+                if ((b->content.hash != t->head.hash && !only_restored(b)) ||
+                    b->phase == AGENT_READY || b->phase == AGENT_APP_STARTING)
                         sim_broken(s, INV_ONE_TASK, "%s is given %s while %s lives (%s)", row->id,
                                    row->task, b->id, agent_phase_name(b->phase));
         }
-        for (size_t i = 0; old && i < SIM_OBJECTS; i++) {
+        for (size_t i = 0; old && !t->went_back && i < SIM_OBJECTS; i++) {
                 const struct object *o = &s->objects[i];
 
                 if (o->used && !o->bad && !o->absent && o->ref.generation == old->generation &&
@@ -287,13 +305,27 @@ static void check_head(struct sim *s, struct truth *t, const struct save_ref *ol
 {
         const struct save_ref *head = &row->head;
         const struct object *o = storage_find(s, row->id, head);
+        const struct object *before = old->seq ? storage_find(s, row->id, old) : NULL;
 
+        if (before && before->damaged && head->generation != row->generation && o) {
+                t->head = o->content; /* an older one was restored */
+                return;
+        }
+        if (o && t->back.seq && head->seq == t->back.seq &&
+            head->generation == t->back.generation && row->state == WS_STOPPED) {
+                t->head = o->content;
+                t->acknowledged = MIN(t->acknowledged, o->content.length);
+                t->back.seq = 0;
+                t->went_back = true;
+                return;
+        }
         if (newer(old, head) || (!newer(head, old) && strcmp(head->sha256, old->sha256) != 0))
                 sim_broken(s, INV_HEAD_FORWARD, "%s: %llu-%llu after %llu-%llu", row->id,
                            (unsigned long long)head->generation, (unsigned long long)head->seq,
                            (unsigned long long)old->generation, (unsigned long long)old->seq);
         if (!newer(head, old))
                 return;
+        t->went_back = false;
         if (!o || o->bad || o->absent)
                 sim_broken(s, INV_HEAD_STORED, "%s: %llu-%llu", row->id,
                            (unsigned long long)head->generation, (unsigned long long)head->seq);
@@ -301,8 +333,9 @@ static void check_head(struct sim *s, struct truth *t, const struct save_ref *ol
                 sim_broken(s, INV_OLD_SAVE, "%s: %llu-%llu in generation %llu", row->id,
                            (unsigned long long)head->generation, (unsigned long long)head->seq,
                            (unsigned long long)row->generation);
-        if (old->generation != head->generation ? o->base.hash != t->head.hash
-                                                : o->content.length < t->head.length)
+        if (!(before && before->damaged) &&
+            (old->generation != head->generation ? o->base.hash != t->head.hash
+                                                 : o->content.length < t->head.length))
                 sim_broken(s, INV_ONE_HISTORY, "%s: %llu-%llu does not follow %llu-%llu", row->id,
                            (unsigned long long)head->generation, (unsigned long long)head->seq,
                            (unsigned long long)old->generation, (unsigned long long)old->seq);
@@ -321,6 +354,7 @@ void check_put_workspace(struct sim *s, const struct workspace_row *old,
         static const struct save_ref none;
         struct truth *t = check_truth(s, row->id);
 
+        check_stop_put(t, row);
         check_head(s, t, old ? &old->head : &none, row);
         if (row->task[0] && (!old || strcmp(old->task, row->task) != 0))
                 check_claim(s, t, old, row);
@@ -422,7 +456,7 @@ static void check_act_ack(struct sim *s, const struct core_effect *fx)
                            (unsigned long long)ref.generation, (unsigned long long)ref.seq);
 }
 
-static void check_act_reply(struct sim *s, const struct core_effect *fx)
+static void check_act_reply(struct sim *s, int ctl, const struct core_effect *fx)
 {
         struct truth *t;
 
@@ -431,6 +465,8 @@ static void check_act_reply(struct sim *s, const struct core_effect *fx)
         t = check_truth(s, fx->reply.workspace);
         if (!t->ever)
                 sim_broken(s, INV_TELL_LAST, "%s is not stored", t->id);
+        if (s->ctl[ctl].epoch == s->store.epoch) /* else another leads already */
+                check_stop_replied(s, t, fx->reply.token);
         if (fx->reply.token == t->wish_token) {
                 const struct workspace_row *row = store_workspace(s, t->id);
 
@@ -477,7 +513,7 @@ void check_act(struct sim *s, int ctl, const struct core_effect *fx)
                 check_act_ack(s, fx);
                 break;
         case FX_REPLY:
-                check_act_reply(s, fx);
+                check_act_reply(s, ctl, fx);
                 break;
         case FX_ERASE:
                 row = store_workspace(s, fx->erase.workspace);
@@ -498,7 +534,7 @@ void check_end(struct sim *s, const struct body *b)
         if (!b->alive || !b->restored || b->disowned || !row || row->generation != b->generation)
                 return;
         t = check_truth(s, b->workspace);
-        if (b->content.hash != t->head.hash && !b->abandoned)
+        if (b->content.hash != t->head.hash && !b->abandoned && !only_restored(b))
                 sim_broken(s, INV_END_WITH_WORK, "%s of %s in %s, %llu writes, %llu committed",
                            b->id, row->id, agent_phase_name(b->phase),
                            (unsigned long long)b->content.length,
@@ -526,6 +562,33 @@ void check_restored(struct sim *s, struct body *b, const struct save_ref *head)
                 sim_broken(s, INV_ACKNOWLEDGED, "%s: %llu writes of %llu", row->id,
                            (unsigned long long)(o ? o->content.length : 0),
                            (unsigned long long)t->acknowledged);
+}
+
+void check_fell_back(struct sim *s, const struct body *b)
+{
+        const struct object *o = storage_find(s, b->workspace, &b->claim_previous);
+        struct truth *t;
+
+        if (b->disowned)
+                return;
+        t = check_truth(s, b->workspace);
+        t->acknowledged = MIN(t->acknowledged, o->content.length);
+}
+
+void check_told_fell_back(struct sim *s, int ctl, const struct note *n)
+{
+        const struct core *core = s->ctl[ctl].core;
+        const struct task_row *t = core ? core_task(core, n->id) : NULL;
+        const struct workspace_row *w = t ? core_workspace(core, t->workspace) : NULL;
+
+        if (!n->kind || !w || t->generation != n->generation || strcmp(w->task, t->id) != 0 ||
+            (t->state != TASK_CLAIMED && t->state != TASK_READY && t->state != TASK_STOPPING) ||
+            w->head.generation == t->generation)
+                return;
+        if (w->head.generation != n->ref.generation || w->head.seq != n->ref.seq)
+                sim_broken(s, INV_FELL_BACK, "%s: %llu-%llu, restored is %llu-%llu", w->id,
+                           (unsigned long long)w->head.generation, (unsigned long long)w->head.seq,
+                           (unsigned long long)n->ref.generation, (unsigned long long)n->ref.seq);
 }
 
 /* What the leader's core knows now of a person, as it reckons: from the moment it hears of it. */

@@ -2,6 +2,7 @@
  * The shell around a core, as controller/shell.c does it, with a lease: lead, boot, step, commit,
  * carry out. It dies and freezes between any two effects.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -301,11 +302,16 @@ static void boot(struct sim *s, int ctl)
 {
         struct controller *c = &s->ctl[ctl];
 
+        /* In some seeds every third leader has another image. */
+        if (s->seed / 128 % 2)
+                (void)snprintf(s->config.types[0].version, CORE_VERSION_SIZE, "v%llu",
+                               (unsigned long long)s->result.takeovers / 3);
         if (core_new(&s->config, &c->core) < 0)
                 abort();
         c->role = ROLE_BOOTING;
         s->result.takeovers++;
         check_boot(s);
+        check_stops_boot(s, ctl);
         edge_boot(s, ctl);
 }
 

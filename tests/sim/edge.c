@@ -65,6 +65,8 @@ static void out_welcome(struct sim *s, int ctl, const struct core_effect *fx)
         STR_CUT(n->id, fx->welcome.workspace);
         if (row)
                 n->ref = row->head;
+        if (row)
+                n->ref2 = row->previous;
 }
 
 static void out_command(struct sim *s, int ctl, const struct core_effect *fx)
@@ -85,6 +87,7 @@ static void out_command(struct sim *s, int ctl, const struct core_effect *fx)
         n->flag = fx->command.recheck;
         n->ms = fx->command.recheck_ms;
         n->ref = fx->command.head;
+        n->ref2 = fx->command.previous;
         STR_CUT(n->id, fx->command.workspace);
 }
 
@@ -113,6 +116,11 @@ static void out_storage(struct sim *s, int ctl, const struct core_effect *fx)
                         n->generation = fx->salvage.generation;
                         n->number = fx->salvage.after_seq;
                 }
+        } else if (fx->type == FX_PIN) {
+                n = to_service(s, ctl, W_ASK_PIN, fx->pin.workspace);
+                if (n)
+                        n->ref = (struct save_ref){.generation = fx->pin.generation,
+                                                   .seq = fx->pin.seq};
         } else if (fx->type == FX_SWEEP) {
                 n = to_service(s, ctl, W_ASK_SWEEP, fx->sweep.workspace);
                 if (n) {
@@ -167,6 +175,7 @@ void edge_carry_out(struct sim *s, int ctl, const struct core_effect *fx)
         case FX_VERIFY_SAVE:
         case FX_SALVAGE:
         case FX_SWEEP:
+        case FX_PIN:
         case FX_ERASE:
                 out_storage(s, ctl, fx);
                 break;
@@ -272,7 +281,11 @@ static void in_report(struct sim *s, const struct note *n, struct body *b)
         if (n->told.browser == BROWSER_LEFT)
                 ev->report.disconnected_ms = MAX(sent_ms - n->told.left_ms, 1);
         ev->report.busy_ms = MAX(n->told.busy_ms - sent_ms, 0);
+        ev->report.fell_back = n->kind;
+        ev->report.restored_generation = n->ref.generation;
+        ev->report.restored_seq = n->ref.seq;
         controller_post(s, n->ctl, ev);
+        check_told_fell_back(s, n->ctl, n);
 }
 
 static void in_saved(struct sim *s, const struct note *n)
@@ -385,6 +398,16 @@ static struct core_event *mode_event(struct sim *s, const struct note *n)
         return ev;
 }
 
+static struct core_event *restore_event(struct sim *s, const struct note *n)
+{
+        struct core_event *ev = event(s, EV_REQ_RESTORE);
+
+        STR_CUT(ev->req_restore.id, n->id);
+        STR_CUT(ev->req_restore.actor, "op");
+        ev->req_restore.save = n->ref;
+        return ev;
+}
+
 static void in_request(struct sim *s, const struct note *n)
 {
         struct controller *c = &s->ctl[n->ctl];
@@ -403,16 +426,22 @@ static void in_request(struct sim *s, const struct note *n)
                 ev = launch_event(s, n);
         else if (n->kind == EV_REQ_MODE)
                 ev = mode_event(s, n);
+        else if (n->kind == EV_REQ_RESTORE)
+                ev = restore_event(s, n);
         else if (n->kind == EV_REQ_SHUTDOWN)
                 ev = event(s, EV_REQ_SHUTDOWN);
         else
                 ev = workspace_event(s, n);
         if (n->kind == EV_REQ_MODE && c->epoch == s->store.epoch)
                 operator_posted(s, ev);
+        if (n->kind == EV_REQ_RESTORE)
+                check_restore(s, n->ctl, n);
         if (n->kind == EV_REQ_ABANDON)
                 check_abandon(s, n->ctl, n->id);
         row = n->person >= 0 ? core_workspace(c->core, s->people[n->person].workspace) : NULL;
         was_stopped = !row || row->state == WS_STOPPED;
+        if (n->person >= 0)
+                check_stop_asked(check_truth(s, s->people[n->person].workspace), n);
         controller_post(s, n->ctl, ev);
         check_request(s, n->ctl, n, was_stopped);
 }

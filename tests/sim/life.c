@@ -112,9 +112,18 @@ static void draw_sizing(struct sim *s, struct core_type *t)
         if (s->seed / 2 % 5 == 0) {
                 t->sizing.task_hour = 1000000;
                 t->sizing.day_max = 500000 * (int64_t)(s->seed / 10 % 8 + 1);
+                if (s->seed / 1024 % 2)
+                        t->sizing.month_max = STEAL(t->sizing.day_max, 0);
         }
         if (s->seed / 2 % 7 == 0)
                 t->warm_age_ms = 100 * SIM_S;
+        if (s->seed / 32 % 2 == 0)
+                return;
+        t->sizing.task_hour = 1000000;
+        t->adaptive.on = true;
+        t->adaptive.idle_ms_min = t->limits.idle_ms / 2;
+        t->adaptive.idle_ms_max = t->limits.idle_ms;
+        t->adaptive.value_of_time = 1000000 * (int64_t)(s->seed / 64 % 8);
 }
 
 static void draw_config(struct sim *s)
@@ -146,6 +155,11 @@ static void draw_config(struct sim *s)
         for (uint32_t i = 0; i < c->n_types; i++)
                 c->types[i].queue_max = (uint32_t)sim_below(s, 4);
         c->stops_per_min = (uint32_t)between(s, 1, SIM_STOPS_PER_MIN);
+        c->save_parallel = (uint32_t)(s->seed / 3 % 4);
+        if (s->seed / 2 % 5 == 3) {
+                c->stop_rate = 0.2;
+                c->stop_burst = 2;
+        }
 }
 
 static void draw_timing(struct sim *s)
@@ -268,6 +282,7 @@ static void dispatch(struct sim *s, struct note *n)
         case W_ASK_VERIFY:
         case W_ASK_SALVAGE:
         case W_ASK_SWEEP:
+        case W_ASK_PIN:
         case W_ASK_ERASE:
                 storage_note(s, n);
                 break;

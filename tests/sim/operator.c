@@ -79,6 +79,20 @@ static void abandon(struct sim *s)
                 s->people[sim_below(s, (uint64_t)s->n_people)].workspace);
 }
 
+/* The one before the head: no sweep that is on its way removes it. */
+static void restore_at(struct sim *s)
+{
+        const char *id = s->people[sim_below(s, (uint64_t)s->n_people)].workspace;
+        const struct workspace_row *row = store_workspace(s, id);
+        struct note *n;
+
+        if (!row || row->state != WS_STOPPED || row->previous.seq == 0)
+                return;
+        n = request(s, EV_REQ_RESTORE);
+        STR_CUT(n->id, id);
+        n->ref = row->previous;
+}
+
 /* After the storm: all that is set is taken back. */
 static void tidy_up(struct sim *s)
 {
@@ -107,4 +121,6 @@ void operator_act(struct sim *s)
                 switch_mode(s);
         else if (sim_fault(s, FAULT_ABANDONS))
                 abandon(s);
+        else if (sim_fault(s, FAULT_RESTORES_AT))
+                restore_at(s);
 }

@@ -10,7 +10,7 @@
  *   agent.c      what an agent hears and does; agent_save.c: its saves; agent_talk.c: what it says
  *   person.c     what people want and do; operator.c: what operators do
  *   settled.c    what must hold in the end
- *   check.c      the invariants
+ *   check.c      the invariants; check_stops.c: of stops in their turn
  *   life.c       one seed: draw, storm, heal, settle
  */
 #pragma once
@@ -23,7 +23,7 @@
 
 #define SIM_WORKSPACES 5
 #define SIM_TASKS 12
-#define SIM_LEARNED 256 /* setting rows of what a pool has learned, at most */
+#define SIM_LEARNED 260 /* setting rows of what a pool and its idle limit have learned, at most */
 #define SIM_BODIES 96
 #define SIM_CONTROLLERS 2
 #define SIM_NOTES 2048
@@ -61,6 +61,7 @@ enum what {
         W_ASK_VERIFY, /* to the storage */
         W_ASK_SALVAGE,
         W_ASK_SWEEP,
+        W_ASK_PIN,
         W_ASK_ERASE,
         W_WELCOME, /* to an agent */
         W_REFUSE,
@@ -111,9 +112,12 @@ struct note {
         struct save_ref ref, ref2;
 };
 
-/* A save in the storage. `bad`: a check refuses it; `absent`: it is not there at all. */
+/*
+ * A save in the storage. `bad`: a check refuses it; `absent`: it is not there at all; `damaged`: it
+ * was committed, and cannot be restored any more.
+ */
 struct object {
-        bool used, bad, absent;
+        bool used, bad, absent, damaged, pinned;
         char workspace[CORE_ID_SIZE];
         struct save_ref ref;
         struct content content, base;
@@ -158,7 +162,8 @@ struct body {
         struct out outs[SIM_OUTS];
         int n_outs;
         int64_t save_at_ms;
-        struct save_ref claim_head;
+        struct save_ref claim_head, claim_previous;
+        bool fell_back; /* claim_previous was restored */
         /* the student's files */
         struct content content, base, committed;
         /* presence */
@@ -166,6 +171,13 @@ struct body {
         int64_t claimed_ms;    /* by the core, as committed */
         bool reported_connected;
         int64_t reported_ms; /* evidence up to here is in an answered report */
+};
+
+/* How it waited to be stopped, after the last step. */
+struct stop_seen {
+        enum core_stop_kind kind;
+        mono_t since;
+        int64_t room_ms; /* since then it is the next, and there is room */
 };
 
 /* What is true of a workspace, told by the store. */
@@ -181,6 +193,11 @@ struct truth {
         uint64_t wait_order[SIM_CONTROLLERS]; /* 0: does not wait */
         enum ws_state state;
         bool ever;
+        struct stop_seen stop[SIM_CONTROLLERS];
+        struct save_ref back; /* that an operator takes it to; seq 0: none */
+        bool went_back;       /* its head is one */
+        uint64_t stop_token;
+        bool stop_promised; /* a stop was accepted, and has not begun */
 };
 
 enum person_mood { MOOD_STORM, MOOD_PRESENT, MOOD_ABSENT };
@@ -197,6 +214,14 @@ struct person {
 };
 
 enum role { ROLE_DOWN, ROLE_FOLLOWER, ROLE_BOOTING, ROLE_LEADER };
+
+/* What a type has cost while a controller led, in millionths of a dollar. */
+struct spending {
+        int64_t at_ms;
+        uint32_t tasks;
+        int32_t day, month;
+        double day_spent, month_spent;
+};
 
 /* A shell with its core. `fill` is what steps decide, `batch` what is being committed, then carried
  * out. */
@@ -228,6 +253,10 @@ struct controller {
         /* the cap on stops, counted beside the core */
         int64_t stops_ms[2 * SIM_STOPS_PER_MIN];
         unsigned stops;
+        double ends; /* tasks that the provider may be asked to end, counted beside the core */
+        int64_t ends_ms, stepped_ms;
+        bool late;
+        struct spending spending[CORE_TYPES_MAX];
         unsigned stuck; /* deadlines at one time */
         int64_t stuck_ms;
         bool drained;
@@ -236,7 +265,8 @@ struct controller {
 struct store {
         struct workspace_row workspaces[SIM_WORKSPACES];
         struct task_row tasks[SIM_TASKS + 4];
-        struct setting_row settings[MODE_MAX * (CORE_TYPES_MAX + 1) + 2 * SIM_LEARNED];
+        struct setting_row
+                settings[MODE_MAX * (CORE_TYPES_MAX + 1) + 2 * SIM_LEARNED + SIM_WORKSPACES];
         uint64_t task_number, audit_seq, command_id, generation;
         uint64_t epoch;
         int holder;
@@ -429,11 +459,26 @@ void check_put_task(struct sim *s, const struct task_row *row);
 void check_act(struct sim *s, int ctl, const struct core_effect *fx);
 void check_end(struct sim *s, const struct body *b);
 void check_restored(struct sim *s, struct body *b, const struct save_ref *head);
+/* An older one, because the newest is damaged: what is lost is lost. */
+void check_fell_back(struct sim *s, const struct body *b);
+/* This controller's core was told so. */
+void check_told_fell_back(struct sim *s, int ctl, const struct note *n);
 void check_told(struct sim *s, int ctl, struct body *b, const struct note *n);
+/* ---- check_stops.c ---- */
+
+void check_stops(struct sim *s, int ctl, const struct core_effect *fx, size_t n);
+void check_stop_asked(struct truth *t, const struct note *n);
+void check_stop_replied(struct sim *s, struct truth *t, uint64_t token);
+void check_stop_put(struct truth *t, const struct workspace_row *row);
+void check_stops_boot(struct sim *s, int ctl);
+
+/* After a step: nothing is launched for a pool beyond its budget. */
+void check_budget(struct sim *s, int ctl, const struct core_effect *fx, size_t n);
 /* A controller begins to lead: what it cannot know is not held against it. */
 void check_boot(struct sim *s);
 void check_batch(struct sim *s);
 /* A request was given to this controller's core. */
+void check_restore(struct sim *s, int ctl, const struct note *n);
 void check_abandon(struct sim *s, int ctl, const char *workspace);
 void check_request(struct sim *s, int ctl, const struct note *n, bool was_stopped);
 /* While healing: NULL when all is as it should be, else the rule that does not hold yet. */

@@ -101,7 +101,8 @@ static void sweep(struct sim *s, const struct note *n)
         for (size_t i = 0; i < SIM_OBJECTS; i++) {
                 struct object *o = &s->objects[i];
 
-                if (!o->used || strcmp(o->workspace, n->id) != 0 || !newer(&before, &o->ref))
+                if (!o->used || o->pinned || strcmp(o->workspace, n->id) != 0 ||
+                    !newer(&before, &o->ref))
                         continue;
                 if ((o->ref.generation == n->ref.generation && o->ref.seq == n->ref.seq) ||
                     (o->ref.generation == n->ref2.generation && o->ref.seq == n->ref2.seq))
@@ -109,6 +110,14 @@ static void sweep(struct sim *s, const struct note *n)
                 o->used = false;
         }
         check_heads(s, n->id);
+}
+
+static void pin(struct sim *s, const struct note *n)
+{
+        struct object *o = storage_find(s, n->id, &n->ref);
+
+        if (o)
+                o->pinned = true;
 }
 
 static void erase(struct sim *s, const struct note *n)
@@ -132,6 +141,8 @@ void storage_note(struct sim *s, const struct note *n)
                 salvage(s, n);
         else if (n->what == W_ASK_SWEEP)
                 sweep(s, n);
+        else if (n->what == W_ASK_PIN)
+                pin(s, n);
         else
                 erase(s, n);
 }

@@ -163,6 +163,27 @@ static void test_limits(void)
         remove_rows(&R);
 }
 
+/* Who follows is spared what only a leader needs. */
+static void test_brief(void)
+{
+        static const char *const names[] = {"course.t.1", "pause",       "pause.timetable",
+                                            "pool",       "pool.t.1",    "poolside",
+                                            "timetable",  "timetable.0", "timetables"};
+        static const char *const brief[] = {"pause", "pause.timetable", "pool", "poolside",
+                                            "timetables"};
+
+        rig_lead(&R, url);
+        for (size_t i = 0; i < ARRAY_LEN(names); i++)
+                CHECK_INT(rig_set(&R, names[i], "1"), 0);
+        CHECK_INT(rig_load_brief(&R), 0);
+        CHECK_INT(R.n_settings, ARRAY_LEN(brief));
+        for (size_t i = 0; i < ARRAY_LEN(brief); i++)
+                CHECK_STR(R.settings[i].name, brief[i]);
+        CHECK_INT(rig_load(&R), 0);
+        CHECK_INT(R.n_settings, ARRAY_LEN(names));
+        remove_rows(&R);
+}
+
 /* A byte that is no UTF-8 may change, but neither the batch nor the rest of the text is lost. */
 static void test_not_utf8(void)
 {
@@ -392,6 +413,7 @@ void contract_run(const char *store_url)
 {
         url = store_url;
         RUN(test_limits);
+        RUN(test_brief);
         RUN(test_not_utf8);
         RUN(test_order);
         RUN(test_atomic);

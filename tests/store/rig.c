@@ -170,9 +170,10 @@ static void forget(struct rig *r)
         r->n_workspaces = r->n_tasks = r->n_settings = r->n_audits = r->n_counters = 0;
 }
 
-int rig_load(struct rig *r)
+static int load(struct rig *r, bool brief)
 {
         struct store_visitor v = {.ctx = r,
+                                  .brief = brief,
                                   .workspace = on_workspace,
                                   .task = on_task,
                                   .setting = on_setting,
@@ -185,6 +186,16 @@ int rig_load(struct rig *r)
         if (result < 0)
                 fprintf(stderr, "    %s\n", store_error(r->store));
         return result;
+}
+
+int rig_load(struct rig *r)
+{
+        return load(r, false);
+}
+
+int rig_load_brief(struct rig *r)
+{
+        return load(r, true);
 }
 
 int rig_after(struct rig *r, uint64_t seq, const char *workspace, uint32_t limit)

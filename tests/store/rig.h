@@ -60,6 +60,7 @@ const struct store_lease *rig_take(struct rig *r);
 /* store_commit, waited for. */
 int rig_commit(struct rig *r);
 int rig_load(struct rig *r);
+int rig_load_brief(struct rig *r); /* store_visitor.brief */
 int rig_after(struct rig *r, uint64_t seq, const char *workspace, uint32_t limit);
 int rig_newest(struct rig *r, const char *workspace, uint32_t limit);
 int rig_prune(struct rig *r, int64_t before_us);

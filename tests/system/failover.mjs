@@ -12,6 +12,7 @@
 //   store   the database is stopped for longer than the lease (60 s with --full) and started again
 // Printed: the time from the fault to the first workspace that a student gets after it. Afterwards:
 //  - the student's page and process go on, in the same task, and no committed save is lost
+//  - the timetable of the API is the one that was given
 //  - the history names one lead after the other, and nobody acted with an older one
 //  - no agent obeyed an older lead, no workspace has two tasks, no process is left over
 import { spawn } from 'node:child_process';
@@ -59,6 +60,7 @@ class Pair extends World {
     await Promise.all(this.sides.map((s) => this.run(s)));
     await this.leads(20);
     this.token = fs.readFileSync(path.join(this.state, 'api.token'), 'utf8').trim();
+    await this.giveTimetable();
     await this.startNginx();
   }
 
@@ -87,7 +89,24 @@ pool = ${this.pool}
 profile = ${this.profile}
 bind = ${this.codeServer}:/run/ws/dist
 pool = 0
+
+[type course]
+profile = ${this.light}/profile.json
+bind = ${this.light}:/run/ws/dist
+pool_policy = forecast
+pool_min = 0
+pool_min_quiet = 0
 `);
+  }
+
+  // A class in three days, given to the API: it is kept in the store, and whoever leads has it.
+  async giveTimetable() {
+    const start = new Date(Date.now() + 3 * 864e5).toISOString().replace(/\.\d+/, '');
+    const body = JSON.stringify({ classes: [{ id: 'cs101-1', course: 'cs101', workspace_type: 'course', start, students: 30 }] });
+    const r = await request(this.http, { method: 'PUT', path: '/v1/timetable', host: `127.0.0.1:${this.http}`, timeout: 10000, body,
+      headers: { Authorization: `Bearer ${this.token}`, 'If-Match': '*' } });
+    check(r.status === 200, `the timetable is not taken: ${r.text}`);
+    this.timetable = JSON.parse(r.text);
   }
 
   startStorage() {
@@ -245,6 +264,9 @@ async function checkAll(world, student, before) {
   world.seen = [...(world.seen ?? []), ...rows.filter((r) => !world.seen?.some((x) => x.seq === r.seq))];
   leadsOf(world.seen);
   for (const t of aliveTasks(world)) checkAgentLog(fs.readFileSync(path.join(world.taskDir(t), 'agent.log'), 'utf8'), t);
+  const table = (await world.api('GET', '/v1/timetable')).json;
+  check(table.etag === world.timetable.etag && table.classes.length === 1 && table.classes[0].state === 'covered',
+    `the timetable became ${JSON.stringify(table)}`);
   const epochs = await Promise.all(world.sides.map((s) => world.epochOf(s)));
   check(epochs.filter(Boolean).length === 1, `leaders: ${epochs}`);
 }

@@ -36,8 +36,8 @@ BANNED = {
 FOREIGN = {
     r"nng/": [r"agent/link/nng\.c", r"controller/in/agents[a-z_]*\.c", r"controller/in/ops[a-z_]*\.c",
               r"controller/ctl/[a-z_]+\.c"],
-    r"libwebsockets\.h": [r"controller/in/http_lws\.c"],
-    r"curl/": [r"agent/save/transfer\.c", r"controller/out/s3_http\.c", r"controller/ctl/[a-z_]+\.c"],
+    r"libwebsockets\.h": [r"controller/in/http_lws[a-z_]*\.c"],
+    r"curl/": [r"agent/save/transfer\.c", r"controller/out/(s3_http|notify_send)\.c", r"controller/ctl/[a-z_]+\.c"],
     r"sqlite3\.h": [r"controller/store/sqlite[a-z_]*\.c", r"agent/save/sqlite_copy\.c"],
     r"libpq-fe\.h": [r"controller/store/postgres\.c"],
     r"archive(_entry)?\.h": [r"agent/save/archive[a-z_]*\.c"],
@@ -73,7 +73,9 @@ LAYERS = {
     "controller/lead": ["base/", "loop/", "core/", "store/store.h", "shell.h", "lead/"],
     "controller/in": ["base/", "loop/", "crypto/", "http/", "wire/", "core/", "store/store.h", "shell.h",
                       "keys.h", "timetables.h", "in/", "web/"],
-    "controller/out": ["base/", "loop/", "crypto/", "http/", "snapshot/", "wire/", "core/", "shell.h", "keys.h", "out/"],
+    "controller/metrics": ["base/", "loop/", "crypto/", "http/", "core/", "shell.h", "metrics/"],
+    "controller/out": ["base/", "loop/", "crypto/", "http/", "snapshot/", "wire/", "core/", "shell.h", "keys.h", "out/",
+                       "metrics/metrics.h", "metrics/slots.h", "metrics/metric.def", "metrics/label.def"],
 }
 
 

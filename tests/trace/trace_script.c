@@ -196,6 +196,15 @@ static bool on_target(const struct words *w, struct core_event *ev)
         return true;
 }
 
+/* version code 2.1 */
+static bool on_version(const struct words *w, struct core_event *ev)
+{
+        ev->type = EV_VERSION_SET;
+        STR_CUT(ev->version_set.type, word(w, 1));
+        STR_CUT(ev->version_set.version, word(w, 2));
+        return true;
+}
+
 static bool on_notice(const struct words *w, struct core_event *ev)
 {
         ev->type = EV_TASK_NOTICE;
@@ -268,6 +277,8 @@ static bool on_hello(const struct words *w, struct core_event *ev)
 /* The nonce is "n" unless it is given. */
 static bool on_report(const struct words *w, struct core_event *ev)
 {
+        struct save_ref restored = {0};
+
         ev->type = EV_AGENT_REPORT;
         ev->report.conn = 1;
         STR_CUT(ev->report.task, word(w, 1));
@@ -277,6 +288,11 @@ static bool on_report(const struct words *w, struct core_event *ev)
         ev->report.generation = (uint64_t)number(w, "gen", 0);
         ev->report.acted_id = (uint64_t)number(w, "acted", 0);
         ev->report.declined = flag(w, "declined");
+        save_of(w, "restored", &restored);
+        ev->report.restored_generation = restored.generation;
+        ev->report.restored_seq = restored.seq;
+        ev->report.fell_back = flag(w, "fell-back");
+        value(w, "restored_why", ev->report.restored_why, sizeof(ev->report.restored_why));
         ev->report.person_age_ms = number(w, "person", -1);
         ev->report.unsaved_age_ms = number(w, "unsaved", -1);
         ev->report.busy_ms = number(w, "busy", 0);
@@ -312,6 +328,20 @@ static bool on_verified(const struct words *w, struct core_event *ev)
         return true;
 }
 
+/* restore ws-a save=1-2 */
+static bool on_restore(const struct words *w, struct core_event *ev)
+{
+        struct save_ref *save = &ev->req_restore.save;
+
+        ev->type = EV_REQ_RESTORE;
+        ev->req_restore.token = 1;
+        STR_CUT(ev->req_restore.id, word(w, 1));
+        STR_CUT(ev->req_restore.actor, "operator");
+        save_of(w, "save", save);
+        hash_of(save->generation, save->seq, save->sha256, sizeof(save->sha256));
+        return true;
+}
+
 static bool on_salvaged(const struct words *w, struct core_event *ev)
 {
         struct save_ref *found = &ev->salvaged.found;
@@ -343,14 +373,15 @@ bool script_event(const char *line, struct core_event *ret_event)
                 const char *name;
                 bool (*fn)(const struct words *, struct core_event *);
         } table[] = {
-                {"launch", on_launch},       {"stop", on_request},      {"delete", on_request},
-                {"erased", on_request},      {"shutdown", on_shutdown}, {"seen", on_seen},
-                {"inventory", on_inventory}, {"launched", on_launched}, {"ended", on_ended},
-                {"hello", on_hello},         {"report", on_report},     {"saved", on_saved},
-                {"verified", on_verified},   {"salvaged", on_salvaged}, {"pause", on_mode},
-                {"maintenance", on_mode},    {"drain", on_mode},        {"notice", on_notice},
-                {"abandon", on_request},     {"target", on_target},     {"keep", on_request},
-                {"restart-it", on_request},  {"size", on_size},         {"class", on_class},
+                {"launch", on_launch},       {"stop", on_request},       {"delete", on_request},
+                {"erased", on_request},      {"shutdown", on_shutdown},  {"seen", on_seen},
+                {"inventory", on_inventory}, {"launched", on_launched},  {"ended", on_ended},
+                {"hello", on_hello},         {"report", on_report},      {"saved", on_saved},
+                {"verified", on_verified},   {"salvaged", on_salvaged},  {"pause", on_mode},
+                {"maintenance", on_mode},    {"drain", on_mode},         {"notice", on_notice},
+                {"abandon", on_request},     {"target", on_target},      {"version", on_version},
+                {"keep", on_request},        {"restart-it", on_request}, {"size", on_size},
+                {"class", on_class},         {"restore", on_restore},
         };
         struct words w;
 
@@ -393,19 +424,27 @@ bool script_setting(const char *line, struct core_config *config)
         t->sizing.task_hour = (int64_t)number(&w, "task_price", (uint64_t)t->sizing.task_hour);
         t->sizing.day_max = (int64_t)number(&w, "budget_day", (uint64_t)t->sizing.day_max);
         config->launch_rate = (double)number(&w, "launch_rate", (uint64_t)config->launch_rate);
+        config->save_parallel = (uint32_t)number(&w, "save_parallel", config->save_parallel);
+        config->stop_rate = (double)number(&w, "stop_rate", (int64_t)config->stop_rate);
+        config->stop_burst = (double)number(&w, "stop_burst", (int64_t)config->stop_burst);
         config->launch_burst = (double)number(&w, "launch_burst", (uint64_t)config->launch_burst);
+        t->adaptive.on |= flag(&w, "adaptive");
+        t->adaptive.value_of_time = number(&w, "value_of_time", t->adaptive.value_of_time);
         if (flag(&w, "second_type")) {
                 config->types[1] = config->types[0];
                 STR_CUT(config->types[1].name, "lab");
                 config->n_types = 2;
         }
         return setting_ms(&w, "idle", &t->limits.idle_ms) &&
+               setting_ms(&w, "idle_min", &t->adaptive.idle_ms_min) &&
+               setting_ms(&w, "idle_max", &t->adaptive.idle_ms_max) &&
                setting_ms(&w, "never_connected", &t->limits.never_connected_ms) &&
                setting_ms(&w, "disconnected", &t->limits.disconnected_ms) &&
                setting_ms(&w, "job", &t->limits.job_ms) &&
                setting_ms(&w, "lifetime", &t->limits.lifetime_ms) &&
                setting_ms(&w, "warm_age", &t->warm_age_ms) &&
                setting_ms(&w, "quiet", &config->quiet_ms) &&
+               setting_ms(&w, "unsaved_alarm", &t->unsaved_alarm_ms) &&
                setting_ms(&w, "stop_timeout", &t->stop_timeout_ms) &&
                setting_ms(&w, "erase", &config->erase_delay_ms);
 }

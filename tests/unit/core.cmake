@@ -107,3 +107,8 @@ set_tests_properties(unit/ical_oracle_planted PROPERTIES
 ws_test(test_core_day LABEL unit SOURCES ${here}/test_core_day.c ${here}/sizing_world.c
         USES controller_core controller_pool ws_base)
 target_compile_definitions(test_core_day PRIVATE TEST_DATA="${here}/data")
+ws_test(test_core_pace LABEL unit SOURCES ${here}/test_core_pace.c ${here}/core_fixture.c
+        USES controller_core ws_base)
+ws_test(test_stored LABEL unit SOURCES ${here}/test_stored.c USES controller_view ws_base)
+ws_test(test_core_adaptive LABEL unit SOURCES ${here}/test_core_adaptive.c
+        USES controller_core controller_pool ws_base)

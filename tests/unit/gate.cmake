@@ -13,3 +13,23 @@ set_tests_properties(unit/test_http_planted PROPERTIES
 
 ws_test(test_gate_door LABEL unit SOURCES test_gate_door.c
         USES agent_door agent_headers ws_http ws_base)
+
+# What the editor shows of the gate's notices; and one that shows them at each look, which must be
+# noticed.
+find_program(NODE node)
+if(NODE)
+        set(extension ${CMAKE_SOURCE_DIR}/images/code-server/extension/extension.js)
+        set(planted ${CMAKE_CURRENT_BINARY_DIR}/extension_planted.js)
+        file(READ ${extension} text)
+        string(REPLACE "if (!before.includes(text)) " "" text "${text}")
+        file(GENERATE OUTPUT ${planted} CONTENT "${text}")
+        add_test(NAME unit/notice_extension
+                COMMAND ${NODE} ${CMAKE_CURRENT_LIST_DIR}/notice_extension)
+        add_test(NAME unit/notice_extension_planted
+                COMMAND ${NODE} ${CMAKE_CURRENT_LIST_DIR}/notice_extension ${planted})
+        set_tests_properties(unit/notice_extension unit/notice_extension_planted
+                PROPERTIES LABELS unit TIMEOUT 60)
+        set_tests_properties(unit/notice_extension_planted PROPERTIES WILL_FAIL ON)
+else()
+        message(STATUS "unit/notice_extension is left out: there is no node")
+endif()

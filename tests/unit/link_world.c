@@ -63,209 +63,6 @@ void world_give(struct world *w, const struct state_event *ev)
         after(w);
 }
 
-/* ---- init ---- */
-
-void world_tell(struct world *w, uint32_t type, int32_t status, uint32_t flags, uint32_t count,
-                const char *blob)
-{
-        struct control_msg m = {
-                .type = type,
-                .status = status,
-                .flags = flags,
-                .count = count,
-                .app_state = w->app,
-                .app_primed = w->app_primed,
-                .busy = (uint32_t)(w->save_runs ? 1 : 0) | (uint32_t)(w->restore_runs ? 2 : 0) |
-                        (uint32_t)(w->terminating ? 4 : 0) | (uint32_t)(w->student_ran ? 8 : 0),
-                .len = (uint32_t)strlen(blob),
-        };
-
-        world_give(w, &(struct state_event){
-                              .type = STATE_CONTROL, .control.msg = &m, .control.blob = blob});
-}
-
-static uint64_t seq_of(const char *request)
-{
-        const char *at = strstr(request, "\"seq\":");
-        unsigned long long seq = 0;
-
-        CHECK(at && sscanf(at, "\"seq\":%llu", &seq) == 1);
-        return seq;
-}
-
-static void start_app(struct world *w, uint32_t flags)
-{
-        bool prime = (flags & CONTROL_PRIME) != 0;
-
-        world_note(w, "app-start%s\n", prime ? " prime" : "");
-        CHECK(w->app == CONTROL_APP_NONE);
-        CHECK(!w->restore_runs && !(w->save_runs && w->save_is_final));
-        /* The student's app never sees a home that is not complete. */
-        CHECK(prime || w->home_complete);
-        w->app = CONTROL_APP_RUNNING;
-        w->app_primed = prime;
-        w->student_ran = w->student_ran || !prime;
-        w->starts++;
-        world_later(w, 0, WORLD_APP_STARTED, 0);
-}
-
-static void start_save(struct world *w, uint32_t flags, const char *request)
-{
-        bool final = (flags & CONTROL_FINAL) != 0;
-        uint64_t seq = seq_of(request);
-
-        world_note(w, "save %llu%s\n", (unsigned long long)seq, final ? " final" : "");
-        CHECK(!w->save_runs && !w->terminating);
-        CHECK(w->home_complete);
-        /* The last save sees a home that nobody writes to. */
-        CHECK(!final || w->app == CONTROL_APP_NONE);
-        /* One request, one save; and never the one that init may use by itself. */
-        CHECK(seq > w->uploaded_seq);
-        CHECK(seq != w->held_seq);
-        w->save_runs = true;
-        w->save_is_final = final;
-        w->save_seq = seq;
-        w->saves++;
-        w->finals += final;
-        world_later(w, w->save_ms, WORLD_SAVED, 0);
-}
-
-static void take_order(struct world *w, const struct state_action *a)
-{
-        switch ((enum control_type)a->control.type) {
-        case CONTROL_APP_START:
-                start_app(w, a->control.flags);
-                return;
-        case CONTROL_APP_STOP:
-                world_note(w, "app-stop\n");
-                w->stops++;
-                if (w->app != CONTROL_APP_STOPPING)
-                        world_later(w, w->stop_ms, WORLD_APP_STOPPED, 0);
-                w->app = CONTROL_APP_STOPPING;
-                return;
-        case CONTROL_RESTORE:
-                world_note(w, "restore\n");
-                CHECK(a->control.blob && !w->restore_runs);
-                /* Never over files that the student has worked on. */
-                CHECK(!w->student_ran);
-                w->restore_runs = true;
-                w->home_complete = false;
-                world_later(w, w->restore_ms, WORLD_RESTORED, 0);
-                return;
-        case CONTROL_SAVE:
-                start_save(w, a->control.flags, a->control.blob);
-                return;
-        case CONTROL_HOLD:
-                CHECK(w->home_complete);
-                w->held_seq = a->control.blob ? seq_of(a->control.blob) : 0;
-                CHECK(w->held_seq == 0 || w->held_seq > w->uploaded_seq);
-                CHECK(!w->save_runs || w->held_seq != w->save_seq);
-                if (w->held_seq > 0 && w->held_failed)
-                        world_later(w, 0, WORLD_HELD, 0);
-                return;
-        case CONTROL_SAVED:
-                world_note(w, "saved\n");
-                w->saved_told++;
-                return;
-        case CONTROL_STATE:
-        case CONTROL_APP_EXITED:
-        case CONTROL_APP_STOPPED:
-        case CONTROL_RESTORE_DONE:
-        case CONTROL_SAVE_DONE:
-        case CONTROL_TERMINATING:
-        case CONTROL_REFUSED:
-                break;
-        }
-        CHECK(!"an order");
-}
-
-static void end_restore(struct world *w)
-{
-        char blob[512];
-
-        w->restore_runs = false;
-        if (w->restore_error)
-                snprintf(blob, sizeof(blob),
-                         "{\"ok\":false,\"code\":\"%s\",\"message\":\"planned\"}",
-                         w->restore_error);
-        else
-                snprintf(blob, sizeof(blob),
-                         "{\"ok\":true,\"seq\":0,\"generation\":0,\"files\":0,\"bytes\":0,"
-                         "\"ms\":1,\"fell_back\":false}");
-        w->home_complete = !w->restore_error;
-        world_tell(w, CONTROL_RESTORE_DONE, w->restore_error ? 1 : 0, 0, 0, blob);
-}
-
-/* The code that a save ends with, or NULL. */
-static const char *save_fault(const struct world *w)
-{
-        mono_t granted = w->granted_at[w->save_seq % WORLD_GRANTS_MAX];
-
-        if (w->save_error)
-                return w->save_error;
-        if (w->save_unchanged && w->committed_seq > 0)
-                return NULL;
-        if (w->save_seq <= w->taken_seq)
-                return BLOB_CODE_EXISTS;
-        if (w->url_ttl_ms > 0 && mono_diff_ms(granted, w->now) >= w->url_ttl_ms)
-                return BLOB_CODE_REFUSED;
-        return NULL;
-}
-
-static void end_save(struct world *w, uint32_t flags)
-{
-        char blob[768];
-        const char *error = save_fault(w);
-
-        w->save_runs = false;
-        if (w->save_is_final)
-                flags |= CONTROL_FINAL;
-        if (error && w->save_errors_left > 0 && --w->save_errors_left == 0)
-                w->save_error = NULL;
-        if (error) {
-                snprintf(blob, sizeof(blob),
-                         "{\"ok\":false,\"seq\":%llu,\"code\":\"%s\",\"message\":\"planned\","
-                         "\"retry\":true}",
-                         (unsigned long long)w->save_seq, error);
-        } else if (w->save_unchanged && w->committed_seq > 0) {
-                snprintf(blob, sizeof(blob),
-                         "{\"ok\":true,\"seq\":%llu,\"final\":%s,\"unchanged\":true,"
-                         "\"length\":0,\"sha256\":\"\",\"data_length\":0,\"files\":1,\"ms\":1}",
-                         (unsigned long long)w->save_seq, flags & CONTROL_FINAL ? "true" : "false");
-        } else {
-                w->uploaded_seq = w->save_seq;
-                snprintf(blob, sizeof(blob),
-                         "{\"ok\":true,\"seq\":%llu,\"final\":%s,\"unchanged\":false,"
-                         "\"length\":100,\"sha256\":\"%064d\",\"data_length\":5000,\"files\":3,"
-                         "\"ms\":1}",
-                         (unsigned long long)w->save_seq, flags & CONTROL_FINAL ? "true" : "false",
-                         7);
-        }
-        world_tell(w, CONTROL_SAVE_DONE, error ? 1 : 0, flags, 0, blob);
-}
-
-static void save_held(struct world *w)
-{
-        if (w->held_seq == 0)
-                return;
-        w->save_runs = w->save_is_final = true;
-        w->save_seq = w->held_seq;
-        w->held_seq = 0;
-        w->held_failed = save_fault(w) != NULL;
-        w->held_saves++;
-        world_later(w, w->save_ms, WORLD_SAVED, 1);
-}
-
-static void end_stop(struct world *w)
-{
-        w->app = CONTROL_APP_NONE;
-        if (!w->terminating) {
-                world_tell(w, CONTROL_APP_STOPPED, 0, 0, 0, "");
-                return;
-        }
-        save_held(w);
-}
-
 /* ---- gate and sense ---- */
 
 void world_channel(struct world *w, const struct channel_msg *m)
@@ -279,6 +76,7 @@ static void take_channel(struct world *w, const struct channel_msg *m)
         case CHANNEL_GATE_CONFIG:
                 world_note(w, "config %s%s%s\n", m->u.config.phase, *m->u.config.message ? " " : "",
                            m->u.config.message);
+                STR_CUT(w->message, m->u.config.message);
                 CHECK(*m->u.config.key && m->u.config.generation == w->generation);
                 return;
         case CHANNEL_GATE_PROBE:
@@ -297,6 +95,9 @@ static void take_channel(struct world *w, const struct channel_msg *m)
                 CHECK((m->u.notice.stop_in_ms >= 0) == (m->u.notice.rule[0] != '\0'));
                 world_note(w, "notice %lld %s\n", (long long)m->u.notice.stop_in_ms,
                            m->u.notice.rule);
+                return;
+        case CHANNEL_GATE_TELL:
+                memcpy(w->notices, m->u.tell.text, sizeof(w->notices));
                 return;
         case CHANNEL_SENSE_BEGIN:
                 world_note(w, "sense\n");
@@ -374,7 +175,9 @@ static void fill_claim(struct world *w, struct wire_claim *c)
         STR_CUT(c->host, "ws-a.localhost:8080");
         memset(c->gate_key, 'a', sizeof(c->gate_key) - 1);
         c->idle_ms = 1800000;
-        STR_CUT(c->restore, "{\"restore\":1}");
+        snprintf(c->restore, sizeof(c->restore), "{\"restore\":%llu}",
+                 (unsigned long long)++w->restore_requests);
+        w->restore_given_at = w->now;
         grant(w, c->saves, &c->n_saves, 0);
 }
 
@@ -522,7 +325,7 @@ static void after(struct world *w)
         w->fx.n = 0;
         for (size_t i = 0; i < mine.n; i++) {
                 if (mine.v[i].type == STATE_ACT_CONTROL)
-                        take_order(w, &mine.v[i]);
+                        world_take_order(w, &mine.v[i]);
                 else if (mine.v[i].type == STATE_ACT_DIAL)
                         world_dial(w, mine.v[i].url);
                 else if (mine.v[i].type == STATE_ACT_HANG_UP)
@@ -549,16 +352,22 @@ static void happen(struct world *w, enum world_thing what, int64_t value)
                         world_channel(w, &m);
                 return;
         case WORLD_APP_STOPPED:
-                end_stop(w);
+                world_end_stop(w);
                 return;
         case WORLD_RESTORED:
-                end_restore(w);
+                world_end_restore(w);
+                return;
+        case WORLD_REST_DONE:
+                world_end_rest(w, value);
+                return;
+        case WORLD_PROGRESS:
+                world_tell_progress(w, value);
                 return;
         case WORLD_SAVED:
-                end_save(w, value ? CONTROL_HELD : 0);
+                world_end_save(w, value ? CONTROL_HELD : 0);
                 return;
         case WORLD_HELD:
-                save_held(w);
+                world_save_held(w);
                 return;
         case WORLD_CHANGE:
                 if (w->app == CONTROL_APP_RUNNING && !w->app_primed)
@@ -667,6 +476,7 @@ void world_prepare(struct world *w)
         w->stop_ms = 4000;
         w->restore_ms = 700;
         w->save_ms = 500;
+        w->rest_ms = 3000;
         w->reachable = true;
         w->seed = 12345;
 }
@@ -730,13 +540,14 @@ void world_sigterm(struct world *w)
         if (w->app != CONTROL_APP_STOPPING)
                 world_later(w, w->stop_ms, WORLD_APP_STOPPED, 0);
         w->app = CONTROL_APP_STOPPING;
+        world_kill_rest(w);
 }
 
 void world_restart_init(struct world *w)
 {
         memset(w->pending, 0, sizeof(w->pending));
         w->app = CONTROL_APP_NONE;
-        w->app_primed = w->restore_runs = w->save_runs = false;
+        w->app_primed = w->restore_runs = w->rest_runs = w->save_runs = false;
         w->held_seq = 0;
 }
 
@@ -773,7 +584,7 @@ void world_to(struct world *w, enum wire_phase phase)
                 return;
         world_run(w, 30000);
         if (phase == WIRE_PHASE_SAVE_FAILED) {
-                w->save_error = "network";
+                w->save_error = "disk-full";
                 w->save_errors_left = 1;
         }
         world_command(w, WIRE_VERB_PREPARE_STOP);

@@ -16,6 +16,8 @@ enum world_thing {
         WORLD_APP_UP, /* the gate's answer; value: probe id */
         WORLD_APP_STOPPED,
         WORLD_RESTORED,
+        WORLD_REST_DONE, /* value: of which run */
+        WORLD_PROGRESS,  /* of the restore; value: bytes done */
         WORLD_SAVED,
         WORLD_HELD,    /* init makes the last save by itself */
         WORLD_CHANGE,  /* sense tells a change in the workspace, again every value ms */
@@ -56,8 +58,13 @@ struct world {
         /* init */
         enum control_app_state app;
         bool app_primed, save_runs, restore_runs, terminating;
-        bool home_complete; /* restored, or nothing to restore */
-        bool student_ran;   /* the student's app ran on the home */
+        bool home_complete; /* the essentials are there, or there was nothing to restore */
+        bool rest_runs;
+        uint64_t rests_expired; /* runs whose request had expired */
+        uint64_t rests;         /* runs of the rest */
+        uint64_t rest_left;     /* bytes that are still to bring */
+        uint64_t rest_request;  /* which one the last run was given */
+        bool student_ran;       /* the student's app ran on the home */
         bool save_is_final;
         bool held_failed; /* init waits for another request */
         uint64_t save_seq, held_seq;
@@ -70,6 +77,14 @@ struct world {
         const char *save_error; /* code of every save from now on; NULL: they succeed */
         int save_errors_left;   /* so many, then they succeed; 0: no end */
         const char *restore_error;
+        const char *fell_back; /* why; NULL: it does not */
+        uint64_t later_bytes;  /* what a restore leaves */
+        uint64_t rest_step;    /* what one run of the rest brings; 0: all */
+        int64_t rest_ms;
+        const char *rest_error;   /* code */
+        int64_t restore_ttl_ms;   /* how long a restore request can be used; 0: for ever */
+        uint64_t save_unreadable; /* files that saves lack */
+        const char *save_message; /* of saves that succeed, or fail */
         bool save_unchanged;
         int64_t url_ttl_ms; /* how long a request can be used; 0: for ever */
         uint64_t taken_seq; /* requests up to this one were used before */
@@ -105,7 +120,11 @@ struct world {
         bool reachable;
         bool claimed;
         uint64_t generation, granted_seq, committed_seq;
-        mono_t granted_at[WORLD_GRANTS_MAX]; /* by seq */
+        mono_t granted_at[WORLD_GRANTS_MAX];            /* by seq */
+        uint64_t restore_requests;                      /* so many were given, numbered */
+        mono_t restore_given_at;                        /* the last one */
+        char notices[STATE_NOTICE_MAX][WIRE_TEXT_SIZE]; /* as the gate was told last */
+        char message[WIRE_TEXT_SIZE];
         bool final_committed;
         struct wire_command command; /* given while its id is above what the agent has seen */
         uint64_t last_command;

@@ -14,6 +14,18 @@ void world_tell(struct world *w, uint32_t type, int32_t status, uint32_t flags, 
 void world_prepare(struct world *w);
 void world_boot_link(struct world *w);
 
+/* ---- link_world_init.c ---- */
+void world_take_order(struct world *w, const struct state_action *a);
+void world_end_restore(struct world *w);
+/* run < 0: it was killed. */
+void world_end_rest(struct world *w, int64_t run);
+/* With the app: what it has brought so far stays. */
+void world_kill_rest(struct world *w);
+void world_tell_progress(struct world *w, int64_t done);
+void world_end_save(struct world *w, uint32_t flags);
+void world_save_held(struct world *w);
+void world_end_stop(struct world *w);
+
 /* ---- link_world_hosts.c ---- */
 /* A follower's answer to w->msg. */
 void world_refuse(struct world *w, enum state_line line);

@@ -250,6 +250,14 @@ void sizing_run_until(struct sizing_world *w, int64_t s, int64_t every_s)
         pass(w, end_us);
 }
 
+void sizing_version(struct sizing_world *w, const char *version)
+{
+        struct core_event ev = {.type = EV_VERSION_SET, .version_set = {.type = "code"}};
+
+        STR_CUT(ev.version_set.version, version);
+        sizing_give(w, ev);
+}
+
 void sizing_close(struct sizing_world *w)
 {
         w->core = core_free(w->core);

@@ -16,10 +16,10 @@ struct sizing_world {
         struct core_config config; /* set before sizing_open */
         int64_t utc_s;             /* at the start */
         int64_t lead_s;
-        int64_t claim_s;        /* from a claim to ready */
-        bool own_machines;      /* of the provider */
         const char *courses[8]; /* of those who come, in turn; NULL: not said */
         uint32_t n_courses;
+        int64_t claim_s;   /* from a claim to ready */
+        bool own_machines; /* of the provider */
         /* What happened. */
         struct core *core;
         int64_t now_us;
@@ -51,4 +51,6 @@ void sizing_class(struct sizing_world *w, const char *id, const char *course, in
                   uint32_t roster);
 /* Any event, now. */
 void sizing_give(struct sizing_world *w, struct core_event ev);
+/* The image of "code" is of this version now. */
+void sizing_version(struct sizing_world *w, const char *version);
 void sizing_close(struct sizing_world *w);

@@ -33,6 +33,12 @@ static void test_enrol_and_report(void)
         m->report.never_connected = true;
         m->report.disconnected_ms = 17;
         m->report.unknown = 5;
+        m->report.restore_done = 120;
+        m->report.restore_total = 300;
+        m->report.restored_generation = 2;
+        m->report.restored_seq = 9;
+        m->report.fell_back = true;
+        STR_CUT(m->report.restored_why, "2-10 is damaged");
         STR_CUT(m->report.job, "make");
         STR_CUT(m->report.person_by, "typed");
         STR_CUT(m->report.confidence, "low");
@@ -54,6 +60,12 @@ static void test_enrol_and_report(void)
         CHECK(ev->report.never_connected);
         CHECK_INT(ev->report.disconnected_ms, 17);
         CHECK_INT((long long)ev->report.unknown, 5);
+        CHECK_INT(ev->report.restore_done, 120);
+        CHECK_INT(ev->report.restore_total, 300);
+        CHECK_INT(ev->report.restored_generation, 2);
+        CHECK_INT(ev->report.restored_seq, 9);
+        CHECK(ev->report.fell_back);
+        CHECK_STR(ev->report.restored_why, "2-10 is damaged");
         CHECK_STR(ev->report.job, "make");
         CHECK_STR(ev->report.person_by, "typed");
         CHECK_STR(ev->report.confidence, "low");

@@ -157,6 +157,7 @@ static void test_restore_result(void)
                                         .bytes = 4,
                                         .ms = 5,
                                         .left = 6,
+                                        .at_ms = 7,
                                         .fell_back = true,
                                         .message = "why"};
         struct blob_restore_result back;

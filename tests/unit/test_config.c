@@ -139,6 +139,45 @@ static void test_limits(void)
         expect_limits("idle=3h\n", NULL);         /* the default of job was overtaken: no mistake */
         expect_limits("idle=3h\njob=2h\n", NULL); /* and so --print-config can be read again */
         expect_limits("lifetime=1m\n", NULL);
+        expect_limits("idle_policy=sometimes\n",
+                      "idle_policy: \"sometimes\" is not valid; give fixed "
+                      "or adaptive");
+        expect_limits("idle_policy=adaptive\n", "task_price is 0");
+        expect_limits("idle_policy=adaptive\ntask_price=0.02\nidle_min=61m\n",
+                      "c.conf:5: idle_min of [type a] is \"61m\", but idle_max is \"1h\"");
+        expect_limits("idle_policy=adaptive\ntask_price=0.02\njob=50m\n",
+                      "job: \"50m\" is not longer than idle_max");
+        expect_limits("idle_policy=adaptive\ntask_price=0.02\n", NULL);
+}
+
+static void test_adaptive(void)
+{
+        char text[256];
+        struct config *c = NULL;
+        struct core_config core;
+
+        (void)snprintf(text, sizeof(text),
+                       "[type a]\nprofile=%s\nidle_policy=adaptive\ntask_price=0.02\nidle_min=5m\n"
+                       "value_of_time=3.5\n[type b]\nprofile=%s\n",
+                       profile, profile);
+        write_file(file, text);
+        CHECK_INT(load(&c, no_env, ARGS("--config", file)), 0);
+        config_core(c, &core);
+        CHECK(core.types[0].adaptive.on && !core.types[1].adaptive.on);
+        CHECK_INT(core.types[0].adaptive.idle_ms_min, 5 * 60000);
+        CHECK_INT(core.types[0].adaptive.idle_ms_max, 60 * 60000);
+        CHECK_INT(core.types[0].adaptive.value_of_time, 3500000);
+        CHECK_INT(core.types[0].limits.idle_ms, 60 * 60000);
+        CHECK_INT(core.types[1].limits.idle_ms, 30 * 60000);
+        c = config_free(c);
+        (void)snprintf(text, sizeof(text),
+                       "[type a]\nprofile=%s\nversion=2026-11\npool_refill_rate=30\n", profile);
+        write_file(file, text);
+        CHECK_INT(load(&c, no_env, ARGS("--config", file)), 0);
+        config_core(c, &core);
+        CHECK_STR(core.types[0].version, "2026-11");
+        CHECK(core.types[0].refill_per_min > 29.9 && core.types[0].refill_per_min < 30.1);
+        c = config_free(c);
 }
 
 static void test_addr(void)
@@ -319,6 +358,7 @@ int main(void)
         write_file(profile, "{}");
         RUN(test_sources);
         RUN(test_limits);
+        RUN(test_adaptive);
         RUN(test_addr);
         RUN(test_actions);
         RUN(test_errors);

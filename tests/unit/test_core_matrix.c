@@ -234,6 +234,10 @@ static const struct {
         {"REQ_STOP", REQUEST(STOP)},
         {"REQ_DELETE", REQUEST(DELETE)},
         {"REQ_ABANDON", REQUEST(ABANDON)},
+        {"REQ_RESTORE",
+         {.type = EV_REQ_RESTORE,
+          .req_restore =
+                  {.token = 1, .id = WS, .actor = "op", .save = {.generation = 2, .seq = 4}}}},
         {"REQ_STOP again",
          {.type = EV_REQ_STOP,
           .req_workspace = {.id = WS, .token = 1, .actor = "api", .again = true}}},
@@ -251,6 +255,7 @@ static const struct {
         {"TIMETABLE_PIECE",
          {.type = EV_TIMETABLE_PIECE, .timetable_piece = {.i = 0, .text = "{}"}}},
         {"TIMETABLE_SET", {.type = EV_TIMETABLE_SET, .timetable_set = {.token = 1, .n = 1}}},
+        {"VERSION_SET", {.type = EV_VERSION_SET, .version_set = {"code", "2"}}},
         {"REQ_SHUTDOWN", {.type = EV_REQ_SHUTDOWN, .req_plain = {.token = 1}}},
         {"TASK_LAUNCHED ok", LAUNCHED(.ok = true)},
         {"TASK_LAUNCHED broken", LAUNCHED(.failure = LAUNCH_BROKEN), .sure = true},

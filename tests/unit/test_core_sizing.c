@@ -199,6 +199,87 @@ static void test_replaces(void)
         }
 }
 
+/* Another image: one after the other, the new one first, whatever the policy. */
+static void test_new_version(void)
+{
+        for (int forecast = 0; forecast <= 1; forecast++) {
+                sizing_defaults(&w);
+                w.config.types[0].sizing.forecast = forecast;
+                w.config.types[0].sizing.floor = 5;
+                w.config.types[0].pool_size = 5;
+                STR_CUT(w.config.types[0].version, "1");
+                least_warm = UINT32_MAX;
+                w.look = keeps_warm;
+                sizing_open(&w);
+                sizing_run_until(&w, 10 * MIN_S, 0);
+                CHECK_INT(w.launches, 5);
+                CHECK_INT(w.pool.outdated, 0);
+                w.in_flight_max = 0;
+                sizing_version(&w, "2");
+                CHECK_INT(w.pool.outdated, 5);
+                CHECK(strstr(w.pool.reason, "replacing 5 old"));
+                sizing_version(&w, "2"); /* the same again is no other */
+                sizing_run_until(&w, 30 * MIN_S, 0);
+                CHECK_INT(w.launches, 10);
+                CHECK_INT(w.stops, 5);
+                CHECK_INT(w.pool.outdated, 0);
+                CHECK_INT(w.pool.warm, 5);
+                CHECK_INT(least_warm, 5);
+                CHECK_INT(w.in_flight_max, 1);
+                CHECK(!strstr(w.pool.reason, "replacing"));
+                sizing_close(&w);
+        }
+}
+
+/* What was launched before a restart is of the version that was configured then. */
+static void test_version_through_restart(void)
+{
+        sizing_defaults(&w);
+        STR_CUT(w.config.types[0].version, "1");
+        sizing_open(&w);
+        CHECK_INT(w.n_put, 1);
+        CHECK_STR(w.rows[0].name, "version.code");
+        CHECK_STR(w.rows[0].value, "0 1");
+        sizing_reopen(&w, 600);
+        CHECK_INT(w.n_put, 1);
+        STR_CUT(w.config.types[0].version, "2");
+        sizing_reopen(&w, 1200);
+        CHECK_INT(w.n_put, 2);
+        CHECK_STR(w.rows[0].value, "0 2"); /* this world's task numbers begin anew */
+        STR_CUT(w.config.types[0].version, "");
+        sizing_reopen(&w, 1800);
+        CHECK_INT(w.n_put, 2);
+        sizing_close(&w);
+}
+
+/* So many a minute, and as many at once; whoever waits is not kept waiting for it. */
+static void test_refill_rate(void)
+{
+        sizing_defaults(&w);
+        w.config.types[0].sizing.forecast = false;
+        w.config.types[0].pool_size = 12;
+        w.config.types[0].refill_per_min = 3;
+        w.own_machines = true;
+        sizing_open(&w);
+        CHECK_INT(w.launches, 3);
+        CHECK(strstr(w.pool.reason, "above pool_refill_rate"));
+        sizing_run_until(&w, 61, 0);
+        CHECK_INT(w.launches, 6);
+        sizing_run_until(&w, 10 * MIN_S, 0);
+        CHECK_INT(w.pool.warm, 12);
+        CHECK(!strstr(w.pool.reason, "refill"));
+        sizing_close(&w);
+        w.config.types[0].pool_size = 1;
+        sizing_defaults(&w);
+        w.config.types[0].sizing.forecast = false;
+        w.config.types[0].pool_size = 0;
+        w.config.types[0].refill_per_min = 1;
+        sizing_open(&w);
+        sizing_run_until(&w, 30, 1);
+        CHECK(w.launches >= 29);
+        sizing_close(&w);
+}
+
 /* Forty come from 10:00 on within 10 minutes, and the same again at 14:00. */
 static void a_class(bool known)
 {
@@ -358,6 +439,9 @@ int main(void)
         RUN(test_launch_rate);
         RUN(test_claim_first);
         RUN(test_replaces);
+        RUN(test_new_version);
+        RUN(test_version_through_restart);
+        RUN(test_refill_rate);
         RUN(test_two_classes);
         RUN(test_class_short);
         RUN(test_remembers);

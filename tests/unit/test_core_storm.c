@@ -169,7 +169,7 @@ static void garbage(uint64_t seed)
                 bytes[sizeof(ev) - 1] = 0;
                 /* A name may lie where these have a bool, which can be 0 or 1 only. */
                 if (ev.type == EV_INVENTORY_DONE)
-                        ev.inventory.certain = world_random(w) % 2;
+                        ev.inventory.certain = ev.inventory.own_machines = world_random(w) % 2;
                 if (ev.type == EV_REQ_MODE) {
                         ev.req_mode.on = world_random(w) % 2;
                         ev.req_mode.hard = world_random(w) % 2;

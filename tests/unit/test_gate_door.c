@@ -21,7 +21,8 @@ static_assert(offsetof(struct channel_msg, u.evidence.notes) == 40, "notes");
 static_assert(sizeof(struct channel_note) == 16, "note");
 static_assert(offsetof(struct channel_msg, u.notice.rule) == 16, "rule");
 static_assert(CHANNEL_NOTES_MAX == 24, "notes");
-static_assert(CHANNEL_GATE_NOTICE == 4 && CHANNEL_GATE_EVIDENCE == 35, "numbers");
+static_assert(CHANNEL_GATE_NOTICE == 4 && CHANNEL_GATE_TELL == 5 && CHANNEL_GATE_EVIDENCE == 35,
+              "numbers");
 
 static const struct door_rules up = {
         .configured = true,
@@ -270,15 +271,19 @@ static void test_pages(void)
         CHECK(strstr((char *)out.data,
                      "{\"phase\":\"restoring\",\"text\":\"Your files are being put "
                      "in place.\",\"message\":\"<b>\\\"5 & \\u000a'\\\\\","
-                     "\"generation\":7,\"ready\":false,"
+                     "\"generation\":7,\"ready\":false,\"notices\":[],"
                      "\"stop_in_s\":null,\"stop_rule\":null,\"warn_s\":300}\n"));
         buf_clear(&out);
         s.stop_in_s = 0;
         s.stop_rule = "id\"le";
+        s.notices[0] = "";
+        s.notices[1] = "not \"saved\"";
         CHECK_INT(page_write_status(&out, &s, json), 0);
         check_answer(&out, 200, false, true, "application/json;");
-        CHECK(strstr((char *)out.data,
-                     "\"stop_in_s\":0,\"stop_rule\":\"id\\\"le\",\"warn_s\":300}\n"));
+        CHECK(strstr(
+                (char *)out.data,
+                "\"notices\":[\"not "
+                "\\\"saved\\\"\"],\"stop_in_s\":0,\"stop_rule\":\"id\\\"le\",\"warn_s\":300}\n"));
         buf_clear(&out);
         CHECK_INT(page_write_done(&out, json), 0);
         CHECK(strstr((char *)out.data, "HTTP/1.1 204 No Content\r\n") == (char *)out.data);

@@ -200,6 +200,35 @@ static void a_failed_last_save_waits_for_another_order(void)
         CHECK_INT(w.saved_told, 1);
 }
 
+/* A storage that is slow at the end of a class is nobody's alert. */
+static void a_last_save_has_patience_with_the_storage(void)
+{
+        world_to(&w, WIRE_PHASE_READY);
+        w.save_error = BLOB_CODE_NETWORK;
+        world_command(&w, WIRE_VERB_PREPARE_STOP);
+        world_run(&w, 45000);
+        CHECK_INT(w.report.phase, WIRE_PHASE_SAVING);
+        CHECK_STR(w.report.error, "the last save failed: planned");
+        CHECK(w.finals >= 5 && w.finals <= 8);
+        w.save_error = NULL;
+        world_until(&w, WIRE_PHASE_SAVED, 20000);
+        CHECK(w.final_committed);
+        CHECK_INT(w.uploaded_seq, 1); /* with one request all along */
+        /* but not for ever, and with a new order from the beginning */
+        world_to(&w, WIRE_PHASE_READY);
+        w.save_error = BLOB_CODE_NETWORK;
+        world_command(&w, WIRE_VERB_PREPARE_STOP);
+        world_until(&w, WIRE_PHASE_SAVE_FAILED, 100000);
+        world_command(&w, WIRE_VERB_PREPARE_STOP);
+        world_run(&w, 45000);
+        CHECK_INT(w.report.phase, WIRE_PHASE_SAVING);
+        /* Who comes back in between goes on. */
+        world_command(&w, WIRE_VERB_RESUME);
+        world_until(&w, WIRE_PHASE_READY, 20000);
+        world_run(&w, 60000);
+        CHECK_INT(w.s.phase, WIRE_PHASE_READY);
+}
+
 static void a_refused_commit_is_a_failure(void)
 {
         world_to(&w, WIRE_PHASE_READY);
@@ -568,7 +597,11 @@ static void random_lives(void)
                 static const enum wire_verb verbs[] = {WIRE_VERB_PREPARE_STOP, WIRE_VERB_SAVE_NOW,
                                                        WIRE_VERB_RESUME};
 
-                world_to(&w, WIRE_PHASE_READY);
+                world_to(&w, WIRE_PHASE_WARM);
+                w.later_bytes = seed % 3 * 1000000;
+                w.rest_step = 100000;
+                world_command(&w, WIRE_VERB_CLAIM);
+                world_until(&w, WIRE_PHASE_READY, 20000);
                 world_file_stream(&w, 900);
                 w.idle_ms = 20000;
                 for (int i = 0; i < 60; i++) {
@@ -617,6 +650,7 @@ int main(void)
         RUN(a_failed_save_is_shown_and_retried);
         RUN(used_up_requests_are_skipped);
         RUN(a_failed_last_save_waits_for_another_order);
+        RUN(a_last_save_has_patience_with_the_storage);
         RUN(a_refused_commit_is_a_failure);
         RUN(a_pending_commit_is_asked_again);
         RUN(resume_at_every_moment_of_a_stop);

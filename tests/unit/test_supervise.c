@@ -115,9 +115,30 @@ static void hurry_shortens_a_stop_under_way(void)
         struct app_sup a = app_running(false);
 
         (void)app_sup_step(&a, APP_EV_STOP, 0, T(0));
-        app_sup_hurry(&a, 9000, T(1000));
+        app_sup_hurry(&a, 4500, T(1000));
         CHECK_INT(app_sup_step(&a, APP_EV_TICK, 0, T(4000)), APP_ACT_TERM_REST);
         CHECK_INT(app_sup_step(&a, APP_EV_TICK, 0, T(5500)), APP_ACT_KILL_REST);
+        /* Not even what nobody can kill takes what is the save's. */
+        CHECK_INT(app_sup_step(&a, APP_EV_TICK, 0, T(6999)), APP_ACT_KILL_REST);
+        CHECK_INT(app_sup_step(&a, APP_EV_TICK, 0, T(7000)),
+                  APP_ACT_GAVE_UP | APP_ACT_TELL_STOPPED);
+        /* Nor when SIGTERM comes while that is waited for. */
+        a = app_running(false);
+        (void)app_sup_step(&a, APP_EV_STOP, 0, T(0));
+        (void)app_sup_step(&a, APP_EV_EXITED, 0, T(0));
+        CHECK_INT(app_sup_step(&a, APP_EV_TICK, 0, T(5000)), APP_ACT_KILL_REST);
+        app_sup_hurry(&a, 900, T(5000));
+        CHECK_INT(app_sup_step(&a, APP_EV_TICK, 0, T(5300)),
+                  APP_ACT_GAVE_UP | APP_ACT_TELL_STOPPED);
+}
+
+static void the_last_save_has_its_share_of_the_grace(void)
+{
+        CHECK_INT(term_app_ms(120000, 0), 60000);     /* never more than half */
+        CHECK_INT(term_app_ms(120000, 30000), 60000); /* which is enough here */
+        CHECK_INT(term_app_ms(120000, 60000), 28000); /* one and a half times what they take */
+        CHECK_INT(term_app_ms(120000, 600000), 15000);
+        CHECK_INT(term_app_ms(10000, 3000), 3500);
 }
 
 static void end_without_anything_to_save(void)
@@ -170,6 +191,28 @@ static void end_reports_a_failed_save(void)
         f.held = false;
         CHECK_INT(term_sup_step(&t, &f, T(3)), TERM_ACT_NONE);
         CHECK_INT(term_sup_step(&t, &f, T(3 + TERM_WAIT_MS)), TERM_ACT_EXIT);
+        CHECK_INT(t.code, TERM_EXIT_UNSAVED);
+}
+
+static void end_tries_the_same_request_when_there_is_no_other(void)
+{
+        struct term_sup t = {0};
+        struct term_facts f = {.app_gone = true, .held = true, .worked = true};
+        int64_t now = 0;
+
+        term_sup_begin(&t, T(10000));
+        CHECK_INT(term_sup_step(&t, &f, T(now)), TERM_ACT_SAVE);
+        f = (struct term_facts){.app_gone = true, .kept = true, .worked = true};
+        /* Each fails after a second; link, dead or without another, says nothing. */
+        for (int i = 0; i < 3; i++) {
+                now += 1000;
+                CHECK_INT(term_sup_step(&t, &f, T(now)), TERM_ACT_NONE);
+                now += TERM_WAIT_MS;
+                CHECK_INT(term_sup_step(&t, &f, T(now - 1)), TERM_ACT_NONE);
+                CHECK_INT(term_sup_step(&t, &f, T(now)), TERM_ACT_SAVE);
+        }
+        /* Not beyond the grace. */
+        CHECK_INT(term_sup_step(&t, &f, T(10000)), TERM_ACT_EXIT);
         CHECK_INT(t.code, TERM_EXIT_UNSAVED);
 }
 
@@ -250,7 +293,9 @@ int main(void)
         RUN(hurry_shortens_a_stop_under_way);
         RUN(end_without_anything_to_save);
         RUN(end_saves_with_the_held_request);
+        RUN(the_last_save_has_its_share_of_the_grace);
         RUN(end_reports_a_failed_save);
+        RUN(end_tries_the_same_request_when_there_is_no_other);
         RUN(end_after_a_final_save);
         RUN(end_when_all_comes_at_once);
         return 0;

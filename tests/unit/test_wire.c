@@ -155,6 +155,19 @@ static void fill_report_unseen(void)
         STR_CUT(msg.report.confidence, "low");
 }
 
+static void fill_report_restore(void)
+{
+        fill(WIRE_REPORT);
+        msg.report.phase = WIRE_PHASE_RESTORING;
+        msg.report.n_signals = 0;
+        msg.report.restore_done = 120000000;
+        msg.report.restore_total = 300000000;
+        msg.report.restored_generation = 6;
+        msg.report.restored_seq = 9;
+        msg.report.fell_back = true;
+        STR_CUT(msg.report.restored_why, "6-11 is damaged");
+}
+
 static void fill_ok_stop(void)
 {
         fill(WIRE_OK);
@@ -207,6 +220,7 @@ static const struct {
 } later[] = {
         {"report-presence", fill_report_presence},
         {"report-unseen", fill_report_unseen},
+        {"report-restore", fill_report_restore},
         {"ok-stop", fill_ok_stop},
         {"ok-due", fill_ok_due},
         {"welcome-epoch", fill_welcome_epoch},
@@ -245,6 +259,15 @@ static void test_later_roundtrip(struct buf *a)
         encode(a);
         CHECK_INT(wire_decode(a->data, a->len, &got, why), 0);
         CHECK(got.report.never_connected);
+        fill_report_restore();
+        encode(a);
+        CHECK_INT(wire_decode(a->data, a->len, &got, why), 0);
+        CHECK_INT(got.report.restore_done, 120000000);
+        CHECK_INT(got.report.restore_total, 300000000);
+        CHECK_INT(got.report.restored_generation, 6);
+        CHECK_INT(got.report.restored_seq, 9);
+        CHECK(got.report.fell_back);
+        CHECK_STR(got.report.restored_why, "6-11 is damaged");
         fill_ok_stop();
         encode(a);
         CHECK_INT(wire_decode(a->data, a->len, &got, why), 0);

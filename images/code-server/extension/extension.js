@@ -1,4 +1,4 @@
-// Warns of the stop of an idle workspace. It asks the gate on its Unix socket, so that asking is no
+// Warns of the stop of an idle workspace, and says what happened to the files. It asks the gate on its Unix socket, so that asking is no
 // traffic of the page and no evidence of a person; only a pressed "Keep working" is.
 'use strict';
 
@@ -14,6 +14,7 @@ const KEPT_S = 15; // so long the new time may need from the controller to here
 const ANSWER_MS = 5000;
 const ANSWER_MAX = 65536;
 const KEEP = 'Keep working';
+const TOLD = 'workspaces.told';
 
 // One exchange on the socket; the parsed JSON, or null where there is none.
 function ask(socketPath, method, path) {
@@ -51,8 +52,9 @@ function inWords(seconds) {
 }
 
 class Notice {
-  constructor(socketPath) {
+  constructor(socketPath, memento) {
     this.socketPath = socketPath;
+    this.memento = memento; // outlives a reload of the page
     this.stopAt = null; // on Date's clock, in ms
     this.shown = 0; // messages in this approach of the stop: 0, 1, 2
     this.failures = 0;
@@ -83,6 +85,7 @@ class Notice {
       const state = await ask(this.socketPath, 'GET', '/_workspace/status');
       this.failures = 0;
       next = this.take(state);
+      this.tell(state);
     } catch {
       // The gate is being started again, or this is no workspace of ours. What is not known is not shown.
       this.failures++;
@@ -137,6 +140,17 @@ class Notice {
     this.shown = 0;
   }
 
+  // Each sentence once, however often it is said; again when it had been taken back meanwhile.
+  tell(state) {
+    if (this.gone || !state || !Array.isArray(state.notices)) return;
+    const texts = state.notices.filter((t) => typeof t === 'string' && t);
+    const told = this.memento.get(TOLD, {});
+    const before = told.generation === state.generation && Array.isArray(told.texts) ? told.texts : [];
+    if (told.generation === state.generation && texts.join('\n') === before.join('\n')) return;
+    this.memento.update(TOLD, { generation: state.generation, texts });
+    for (const text of texts) if (!before.includes(text)) vscode.window.showWarningMessage(text);
+  }
+
   async warn(left) {
     const text = `Nobody seems to be working here: in ${inWords(left)} your work is saved and this workspace is stopped.`;
     if (await vscode.window.showWarningMessage(text, KEEP) === KEEP) await this.keep();
@@ -159,7 +173,7 @@ class Notice {
 exports.activate = (context) => {
   const socketPath = process.env.WS_NOTICE_SOCKET;
   if (!socketPath) return;
-  const notice = new Notice(socketPath);
+  const notice = new Notice(socketPath, context.globalState);
   context.subscriptions.push(notice, vscode.commands.registerCommand('workspaces.keepWorking', () => notice.keep()));
   vscode.commands.executeCommand('setContext', 'workspaces.notice', true);
 };

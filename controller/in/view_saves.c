@@ -1,0 +1,103 @@
+/* The saves of a workspace as JSON: for people who look for one to go back to, and for an export.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/str.h"
+#include "in/view.h"
+#include "wire/json.h"
+
+static int print_to(const cJSON *json, struct buf *out)
+{
+        char *text = json ? cJSON_PrintUnformatted(json) : NULL;
+        int r;
+
+        if (!text)
+                return -ENOMEM;
+        r = buf_append_str(out, text);
+        cJSON_free(text);
+        return r;
+}
+
+static bool same(const struct save_ref *a, const struct save_ref *b)
+{
+        return a->seq && a->generation == b->generation && a->seq == b->seq;
+}
+
+static bool newer(const struct save_ref *a, const struct save_ref *b)
+{
+        return a->generation > b->generation || (a->generation == b->generation && a->seq > b->seq);
+}
+
+static void add_name(cJSON *o, const char *key, uint64_t generation, uint64_t seq)
+{
+        char name[48];
+
+        (void)snprintf(name, sizeof(name), "%llu-%llu", (unsigned long long)generation,
+                       (unsigned long long)seq);
+        if (seq)
+                cJSON_AddStringToObject(o, key, name);
+        else
+                cJSON_AddNullToObject(o, key);
+}
+
+static void add_time(cJSON *o, utc_t at)
+{
+        time_t s = (time_t)(at.us / US_PER_S);
+        struct tm tm;
+        char text[32] = "";
+
+        if (gmtime_r(&s, &tm))
+                (void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+        cJSON_AddStringToObject(o, "at", text);
+}
+
+static cJSON *save_json(const struct view *v, const struct workspace_row *w,
+                        const struct stored_save *s)
+{
+        cJSON *o = cJSON_CreateObject();
+
+        add_name(o, "save", s->save.generation, s->save.seq);
+        cJSON_AddNumberToObject(o, "generation", (double)s->save.generation);
+        cJSON_AddNumberToObject(o, "seq", (double)s->save.seq);
+        add_time(o, s->save.at);
+        cJSON_AddNumberToObject(o, "age_s",
+                                (double)MAX(v->utc.us - s->save.at.us, 0) / (double)US_PER_S);
+        cJSON_AddNumberToObject(o, "entries", (double)s->entries);
+        cJSON_AddNumberToObject(o, "bytes", (double)s->bytes);
+        cJSON_AddNumberToObject(o, "new_bytes", (double)s->save.data_length);
+        add_name(o, "parent", s->parent_generation, s->parent_seq);
+        cJSON_AddBoolToObject(o, "head", same(&w->head, &s->save));
+        cJSON_AddBoolToObject(o, "previous", same(&w->previous, &s->save));
+        cJSON_AddBoolToObject(o, "pinned", s->pinned);
+        /* Newer than the head: it was never committed, or the workspace was taken back. */
+        cJSON_AddBoolToObject(o, "aside", newer(&s->save, &w->head));
+        return o;
+}
+
+int view_saves(const struct view *v, const struct workspace_row *w, const struct stored_save *saves,
+               uint32_t n, struct buf *out)
+{
+        AUTO_JSON *o = cJSON_CreateObject();
+        cJSON *list;
+
+        cJSON_AddStringToObject(o, "id", w->id);
+        list = cJSON_AddArrayToObject(o, "saves");
+        for (uint32_t i = 0; i < n; i++)
+                cJSON_AddItemToArray(list, save_json(v, w, &saves[i]));
+        return print_to(o, out);
+}
+
+int view_export(const struct view *v, const struct workspace_row *w, const struct stored_save *save,
+                const char *grant, struct buf *out)
+{
+        AUTO_JSON *o = cJSON_CreateObject();
+
+        cJSON_AddStringToObject(o, "id", w->id);
+        cJSON_AddItemToObject(o, "save", save_json(v, w, save));
+        cJSON_AddNumberToObject(o, "length", (double)save->save.length);
+        cJSON_AddStringToObject(o, "sha256", save->save.sha256);
+        cJSON_AddStringToObject(o, "grant", grant);
+        return print_to(o, out);
+}
