@@ -75,17 +75,36 @@ const char *edges_http_url(const struct config *c, char dst[static EDGES_URL_SIZ
 
 /* ---- each edge ---- */
 
+/* The bucket, or NULL where saves are kept in a folder. */
+static const char *bucket(const struct config *c)
+{
+        const char *storage = config_text(c, CONFIG_STORAGE);
+
+        return strcmp(storage, "file") == 0 ? NULL : storage;
+}
+
 static int spawn_storage(struct edges *e, const char *root)
 {
+        const struct config *c = e->c.config;
         char self[STATE_PATH_SIZE];
         char key[STATE_PATH_SIZE];
+        const struct storage_server_options options = {
+                .listen = config_text(c, CONFIG_LISTEN_STORAGE),
+                .root = root,
+                .key_file = path_of(e, "master.key", key),
+                .s3 = bucket(c),
+                .endpoint = config_text(c, CONFIG_STORAGE_ENDPOINT),
+                .region = config_text(c, CONFIG_STORAGE_REGION),
+                .credentials = config_text(c, CONFIG_STORAGE_CREDENTIALS),
+                .path_style = strcmp(config_text(c, CONFIG_STORAGE_PATH_STYLE), "on") == 0,
+                .bandwidth = (uint64_t)config_num(c, CONFIG_STORAGE_BANDWIDTH),
+        };
         ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
         if (n < 0)
                 return -errno;
         self[n] = 0;
-        return storage_spawn(e->loop, self, config_text(e->c.config, CONFIG_LISTEN_STORAGE), root,
-                             path_of(e, "master.key", key), &e->storage_proc);
+        return storage_spawn(e->loop, self, &options, &e->storage_proc);
 }
 
 static int start_metrics(struct edges *e)
@@ -137,26 +156,45 @@ static int start_notify(struct edges *e)
         return notify_new(e->loop, e->shell, &config, &e->notify);
 }
 
+static int check_bucket(const struct config *c)
+{
+        const char *url = bucket(c);
+
+        if (!url || s3_url_valid(url))
+                return 0;
+        log_error("storage is neither file nor s3://BUCKET/PREFIX", LOG_STR("storage", url));
+        return -EINVAL;
+}
+
 static int start_storage(struct edges *e)
 {
-        const char *elsewhere = config_text(e->c.config, CONFIG_STORAGE_URL);
+        const struct config *c = e->c.config;
+        const char *elsewhere = config_text(c, CONFIG_STORAGE_URL);
         char root[STATE_PATH_SIZE];
         char url[EDGES_URL_SIZE];
+        const struct s3_config s3 = {
+                .url = bucket(c),
+                .endpoint = config_text(c, CONFIG_STORAGE_ENDPOINT),
+                .region = config_text(c, CONFIG_STORAGE_REGION),
+                .path_style = strcmp(config_text(c, CONFIG_STORAGE_PATH_STYLE), "on") == 0,
+                .credentials_file = config_text(c, CONFIG_STORAGE_CREDENTIALS),
+        };
         struct storage_config config = {
                 .root = path_of(e, "storage", root),
+                .s3 = s3.url ? &s3 : NULL,
                 .url = elsewhere[0] ? elsewhere : url,
                 .keys = e->c.keys,
-                .max_bytes = (uint64_t)config_num(e->c.config, CONFIG_STORAGE_MAX_BYTES),
+                .max_bytes = (uint64_t)config_num(c, CONFIG_STORAGE_MAX_BYTES),
                 .url_ttl_s = STORAGE_URL_TTL_S,
-                .retention = {(uint32_t)config_num(e->c.config, CONFIG_SAVE_KEEP_LAST),
-                              (uint32_t)config_num(e->c.config, CONFIG_SAVE_KEEP_DAYS)},
+                .retention = {(uint32_t)config_num(c, CONFIG_SAVE_KEEP_LAST),
+                              (uint32_t)config_num(c, CONFIG_SAVE_KEEP_DAYS)},
                 .sweep_batch = STORAGE_SWEEP_BATCH,
         };
-        int r;
+        int r = check_bucket(c);
 
-        (void)snprintf(url, sizeof(url), "http://%s",
-                       config_text(e->c.config, CONFIG_LISTEN_STORAGE));
-        r = storage_new(e->loop, e->shell, &config, &e->storage);
+        (void)snprintf(url, sizeof(url), "http://%s", config_text(c, CONFIG_LISTEN_STORAGE));
+        if (r == 0)
+                r = storage_new(e->loop, e->shell, &config, &e->storage);
         if (r == 0)
                 r = edges_stored_new(e->storage, &e->stored);
         return r < 0 || elsewhere[0] ? r : spawn_storage(e, root);

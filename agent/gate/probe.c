@@ -13,7 +13,9 @@
 #include "gate/redirect.h"
 #include "gate/relay.h"
 
-#define PROBE_AGAIN_MS 50
+/* The next attempt comes after a quarter of the time so far: an app that is quick is seen at once. */
+#define PROBE_AGAIN_MS_MIN 2
+#define PROBE_AGAIN_MS_MAX 50
 #define PROBE_HEALTH_MS 2000
 #define PROBE_PRIME_MS 20000
 #define PROBE_HOST "localhost"
@@ -70,6 +72,8 @@ static void finish(struct probe *p)
 /* This attempt came to nothing. A page that cannot be fetched does not keep the app down. */
 static void attempt_failed(struct probe *p)
 {
+        int64_t again_ms;
+
         if (p->state == PROBE_PRIME) {
                 log_warn("the app's page could not be fetched while priming");
                 finish(p);
@@ -77,7 +81,9 @@ static void attempt_failed(struct probe *p)
         }
         hang_up(p);
         p->state = PROBE_PAUSE;
-        loop_timer_set_in(&p->timer, PROBE_AGAIN_MS);
+        again_ms = mono_diff_ms(p->begun, loop_now(p->loop)) / 4;
+        again_ms = MIN(MAX(again_ms, PROBE_AGAIN_MS_MIN), PROBE_AGAIN_MS_MAX);
+        loop_timer_set_in(&p->timer, again_ms);
 }
 
 static void on_app(void *ctx, uint32_t events);

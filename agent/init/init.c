@@ -320,7 +320,8 @@ static int job_run(struct job *j, const char *role, int request, uint32_t id, ui
                                     .env = init.start.role_env.vars,
                                     .user = init.start.config.student,
                                     .death_signal = death_signal(SIGKILL),
-                                    .nice = waited_for ? 0 : BACKGROUND_NICE};
+                                    .nice = waited_for ? 0 : BACKGROUND_NICE,
+                                    .disk_idle = !waited_for};
         int r;
 
         j->id = id;

@@ -147,11 +147,15 @@ static void stand_back(int nice)
 
         if (setpriority(PRIO_PROCESS, 0, nice) < 0)
                 log_warn("priority not lowered", LOG_ERR(errno));
+        if (fd >= 0 && write(fd, text, (size_t)n) < 0)
+                log_debug("session's priority not lowered", LOG_ERR(errno));
+}
+
+static void stand_back_at_disk(void)
+{
         if (syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
                     IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0)) < 0)
                 log_debug("the disk's priority not lowered", LOG_ERR(errno));
-        if (fd >= 0 && write(fd, text, (size_t)n) < 0)
-                log_debug("session's priority not lowered", LOG_ERR(errno));
 }
 
 static int child_setup(const struct spawn *s, pid_t parent)
@@ -162,6 +166,8 @@ static int child_setup(const struct spawn *s, pid_t parent)
         (void)umask(022);
         if (s->nice)
                 stand_back(s->nice);
+        if (s->disk_idle)
+                stand_back_at_disk();
         r = fds_place(s);
         if (r < 0)
                 return r;

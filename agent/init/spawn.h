@@ -33,9 +33,8 @@ struct spawn {
         int death_signal; /* what it gets when we die; 0 none */
         const char *home; /* where `record`'s default files go; NULL: none are written */
         const struct record *record;
-        /* How far it stands back for what people wait for: 0 not at all. With it goes the idle
-         * class of the disk (ioprio_set(2)). */
-        int nice;
+        int nice;       /* 0, or how far it stands back for what people wait for */
+        bool disk_idle; /* as much for the disk: the idle class of ioprio_set(2) */
 };
 
 /* 0 or -errno of fork. An exec that fails ends the child with 126 or 127. */

@@ -222,19 +222,22 @@ static void tell_unsaved(struct state *s, const char *message)
         state_notice(s, STATE_NOTICE_SAVE, text);
 }
 
-/* What the newest save lacks, said by it; one that found nothing new says nothing new. */
+/*
+ * What the newest save lacks, said by it; one that found nothing new says nothing new. That sockets
+ * are left out is in the manifest, and nobody's trouble.
+ */
 static void save_remark(struct state *s, const struct blob_save_result *result)
 {
-        char text[WIRE_TEXT_SIZE];
+        bool lacks = result->unreadable > 0 && *result->message;
+        char text[WIRE_TEXT_SIZE] = "";
 
-        if (result->unchanged && !*result->message)
+        if (result->unchanged && !lacks)
                 return;
-        text[0] = '\0';
-        if (*result->message)
+        if (lacks)
                 (void)snprintf(text, sizeof(text), "Not saved: %.*s", WIRE_TEXT_SIZE - 12,
                                result->message);
         state_notice(s, STATE_NOTICE_SAVE, text);
-        if (*result->message)
+        if (lacks)
                 state_trouble(s, STATE_TROUBLE_LEFT_OUT, "saved, but", result->message);
         else
                 state_fine(s, STATE_TROUBLE_LEFT_OUT);

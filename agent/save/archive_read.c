@@ -14,6 +14,7 @@
 #include "snapshot/manifest.h"
 
 #define BLOCK (256u << 10)
+#define HOLE_BYTES 65536
 
 struct archive_reader {
         struct archive *archive;
@@ -140,8 +141,26 @@ static int write_at(int fd, const uint8_t *data, size_t len, off_t at)
         return 0;
 }
 
+/* As write_at, but zeros become holes. */
+static int write_around_zeros(int fd, const uint8_t *data, size_t len, off_t at)
+{
+        int r = 0;
+
+        while (r == 0 && len > 0) {
+                size_t n = MIN(len, (size_t)HOLE_BYTES - (size_t)at % HOLE_BYTES);
+                bool zeros = data[0] == 0 && memcmp(data, data + 1, n - 1) == 0;
+
+                r = zeros ? 0 : write_at(fd, data, n, at);
+                data += n;
+                len -= n;
+                at += (off_t)n;
+        }
+        return r;
+}
+
 static int extract_content(struct archive_reader *r, int fd, uint64_t size)
 {
+        bool look = strlen(r->path) > ARCHIVE_SPARSE_PATH_MAX && size >= HOLE_BYTES;
         uint64_t end = 0;
 
         for (;;) {
@@ -156,10 +175,10 @@ static int extract_content(struct archive_reader *r, int fd, uint64_t size)
                         return damaged(r, archive_error_string(r->archive));
                 if (at < 0 || (uint64_t)at > size || len > size - (uint64_t)at)
                         return damaged(r, "longer than the manifest says");
-                e = write_at(fd, data, len, at);
+                e = look ? write_around_zeros(fd, data, len, at) : write_at(fd, data, len, at);
                 if (e != 0)
                         return e;
-                end = (uint64_t)at + len;
+                end = look ? 0 : (uint64_t)at + len;
         }
         /* A hole at the end, or all hole. */
         if (end < size && ftruncate(fd, (off_t)size) < 0)

@@ -295,7 +295,7 @@ int archive_writer_add(struct archive_writer *w, const struct archive_item *item
                 archive_entry_copy_symlink(w->entry, item->target);
         if (item->fd >= 0 && !item->hardlink)
                 (void)xattrs_each(item->fd, xattr_to_entry, w->entry);
-        if (file)
+        if (file && strlen(item->path) <= ARCHIVE_SPARSE_PATH_MAX)
                 find_holes(w->entry, item->fd, item->st);
         r = archive_write_header(w->archive, w->entry);
         /* A warning is about how a name is encoded: the bytes are kept all the same. */

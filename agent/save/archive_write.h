@@ -19,6 +19,12 @@
 
 #define ARCHIVE_FILE_MAX (INT64_C(64) << 30) /* a file that claims to be longer is left out */
 
+/*
+ * A file with a longer path is written without a map of its holes, because libarchive (3.6) cuts
+ * the name that it puts beside the map; who reads finds the holes by looking for zeros.
+ */
+#define ARCHIVE_SPARSE_PATH_MAX 90
+
 /* What calls here return besides 0: what the sink returned, or one of these, or -errno. */
 enum archive_refusal {
         ARCHIVE_READ_ERROR = 100, /* the disk that holds the files */

@@ -97,6 +97,9 @@ struct fetch {
         const struct snapshot_header *header;
         struct piece *pieces;
         size_t n_pieces;
+        uint64_t given;
+        void (*on_given)(void *ctx);
+        void *on_given_ctx;
         pthread_mutex_t lock;
         pthread_cond_t changed;
         /* Under the lock: */
@@ -300,11 +303,25 @@ ssize_t fetch_source(void *fetch, const void **ret_data)
                         return -errno;
                 f->offset += n;
                 *ret_data = f->block;
+                f->given += (uint64_t)n;
+                if (n > 0 && f->on_given)
+                        f->on_given(f->on_given_ctx);
                 if (n > 0)
                         return n;
                 piece_done(f);
         }
         return 0;
+}
+
+uint64_t fetch_given(const struct fetch *f)
+{
+        return f->given;
+}
+
+void fetch_on_given(struct fetch *f, void (*fn)(void *ctx), void *ctx)
+{
+        f->on_given = fn;
+        f->on_given_ctx = ctx;
 }
 
 int fetch_why(struct fetch *f, const char **ret_error)

@@ -39,5 +39,9 @@ struct fetch *fetch_free(struct fetch *f);
 void fetch_archive(struct fetch *f);
 /* A zstream_source for this archive; after a failure -ECANCELED, and fetch_why says more. */
 ssize_t fetch_source(void *fetch, const void **ret_data);
+/* Bytes that fetch_source has given so far, of all archives. */
+uint64_t fetch_given(const struct fetch *f);
+/* Called by fetch_source, in its thread, each time that it has given some. */
+void fetch_on_given(struct fetch *f, void (*fn)(void *ctx), void *ctx);
 /* The transfer_refusal or -errno of the first failure (0: none), and its sentence. */
 int fetch_why(struct fetch *f, const char **ret_error);

@@ -17,6 +17,7 @@
 #define SMALL_MAX 16                    /* more small archives than this become one */
 #define LATER_BYTES (INT64_C(16) << 20) /* a file as large as this may come later */
 #define REPLACED_MAX 64
+#define DATABASES 8
 
 /* What is known of an archive of the header besides. */
 struct standing {
@@ -39,9 +40,11 @@ struct increment {
         struct walk_notes notes, dry_notes;
         bool dry; /* only look whether anything has changed */
         bool changed, refreshed, racy;
-        int why;                       /* a result > 0 that ends the walk */
-        char last_file[WALK_PATH_MAX]; /* the last entry, when it is not a folder */
-        char *replaced[REPLACED_MAX];  /* pending files in whose place others stand now */
+        int why;                                  /* a result > 0 that ends the walk */
+        char last_file[WALK_PATH_MAX];            /* the last entry, when it is not a folder */
+        char databases[DATABASES][WALK_PATH_MAX]; /* the last that were saved as such */
+        uint32_t n_databases;
+        char *replaced[REPLACED_MAX]; /* pending files in whose place others stand now */
         uint32_t n_replaced;
         char error[SNAPSHOT_ERROR_SIZE];
 };
@@ -82,6 +85,8 @@ static int emit(struct increment *i, const struct snapshot_entry *e)
         i->header.entries++;
         if (e->type != SNAPSHOT_DIR)
                 STR_CUT(i->last_file, e->path);
+        if (e->sqlite)
+                STR_CUT(i->databases[i->n_databases++ % DATABASES], e->path);
         r = snapshot_writer_add(i->manifest, e, a->id);
         if (r == 0)
                 r = snapshot_writer_add(i->index, e, a->id);
@@ -424,6 +429,26 @@ static int file_to_read(struct increment *i, const struct walk_entry *e,
         return r;
 }
 
+/* "x.db-wal" and so on of a database that is saved as a copy: it is part of the copy. */
+static bool is_journal(const struct increment *i, const char *path)
+{
+        static const char *const suffixes[] = {"-wal", "-shm", "-journal"};
+        size_t len = strlen(path);
+
+        for (size_t j = 0; j < ARRAY_LEN(suffixes); j++) {
+                size_t base = len - strlen(suffixes[j]);
+
+                if (len <= strlen(suffixes[j]) || strcmp(path + base, suffixes[j]) != 0)
+                        continue;
+                for (size_t k = 0; k < DATABASES; k++) {
+                        if (strncmp(i->databases[k], path, base) == 0 &&
+                            i->databases[k][base] == 0 && base > 0)
+                                return true;
+                }
+        }
+        return false;
+}
+
 static int file(struct increment *i, const struct walk_entry *e, const struct snapshot_entry *p)
 {
         struct snapshot_entry n = describe(e);
@@ -436,7 +461,7 @@ static int file(struct increment *i, const struct walk_entry *e, const struct sn
                 return other_name(i, e, p, first);
         /* It changed since its first name was read: this one is saved by itself, for now. */
         i->racy = i->racy || first;
-        if (pack_is_journal(&i->pack, e))
+        if (is_journal(i, e->path) || pack_is_log_index(e))
                 return 0;
         if (similar && same_by_stat(i, e, p, &n)) {
                 if (!i->standing[p->archive].retired)

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -15,6 +16,7 @@
 
 /* Times stand still for up to one timer tick (10 ms at 100 Hz); be generous. */
 #define RACY_US (100 * US_PER_MS)
+#define STILL_US (3 * US_PER_S)
 #define HEAD_BYTES 20       /* of a database: magic, page size, and the versions of its format */
 #define WRITE_VERSION_AT 18 /* 2: write-ahead log (sqlite.org/fileformat2.html) */
 
@@ -39,13 +41,18 @@ static int open_own(const struct pack *k, const struct walk_entry *e)
         return r;
 }
 
-bool pack_has_log(const struct walk_entry *e)
+static bool has_sibling(const struct walk_entry *e, const char *suffix)
 {
         char name[NAME_MAX + 8];
         struct stat st;
 
-        (void)snprintf(name, sizeof(name), "%s-wal", e->name);
+        (void)snprintf(name, sizeof(name), "%s%s", e->name, suffix);
         return fstatat(e->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+bool pack_has_log(const struct walk_entry *e)
+{
+        return has_sibling(e, "-wal");
 }
 
 static void note_plain(struct pack *k, const char *path, const char *why)
@@ -53,7 +60,36 @@ static void note_plain(struct pack *k, const char *path, const char *why)
         log_warn("a database is copied as a file", LOG_STR("path", path), LOG_STR("reason", why));
         if (k->notes.plain_databases++ == 0)
                 STR_CUT(k->notes.first_database, path);
-        STR_CUT(k->plain[k->n_plain++ % ARRAY_LEN(k->plain)], path);
+}
+
+/*
+ * A database that nobody has touched for a while, nor touches while it is copied, byte for byte:
+ * SQLite's copy counts one change more each time. -EAGAIN: it is not one.
+ */
+static int copy_still(const struct pack *k, const struct walk_entry *e, const struct pack_file *f)
+{
+        AUTO_CLOSE fd = job_temp_file(k->job);
+        struct stat after;
+        off_t at = 0;
+
+        if (fd < 0)
+                return fd;
+        if (has_sibling(e, "-journal") || f->changing ||
+            (int64_t)f->st.st_ctim.tv_sec * US_PER_S > f->opened_us - STILL_US)
+                return -EAGAIN;
+        while (at < f->st.st_size) {
+                ssize_t n = sendfile(fd, f->own_fd, &at, (size_t)(f->st.st_size - at));
+
+                if (n < 0 && errno != EINTR)
+                        return errno == ENOSPC ? -ENOSPC : -EAGAIN;
+                if (n == 0)
+                        return -EAGAIN;
+        }
+        if (fstat(f->own_fd, &after) < 0 || has_sibling(e, "-journal") ||
+            after.st_ctim.tv_sec != f->st.st_ctim.tv_sec ||
+            after.st_ctim.tv_nsec != f->st.st_ctim.tv_nsec)
+                return -EAGAIN;
+        return STEAL(fd, -1);
 }
 
 /* Put a consistent copy in the place of a database that somebody may be writing to. */
@@ -64,13 +100,15 @@ static int copy_database(struct pack *k, const struct walk_entry *e, struct pack
         int fd;
 
         (void)snprintf(path, sizeof(path), "./%s", e->path);
-        fd = sqlite_copy(path, k->job->scratch, why);
+        fd = copy_still(k, e, f);
+        if (fd == -EAGAIN)
+                fd = sqlite_copy(path, k->job->scratch, why);
         if (fd == -ENOSPC)
                 return fd;
         if (fd < 0 || fstat(fd, &st) < 0) {
                 fd_close(fd);
                 note_plain(k, e->path, why);
-                f->sqlite = false;
+                f->sqlite = f->changing = false;
                 return 0;
         }
         f->fd = fd;
@@ -93,9 +131,14 @@ static int look_for_database(struct pack *k, const struct walk_entry *e, struct 
         if (!f->sqlite)
                 return 0;
         f->changing = pack_has_log(e);
-        /* A log belongs to it only while somebody has it open: without one it is whole as it is. */
+        /* Whoever has it open made a log, and an index of the log: without one it is whole. */
         if (n == HEAD_BYTES && head[WRITE_VERSION_AT] == 2 && !f->changing)
                 return 0;
+        /* A log that somebody left behind belongs to it, and both lie still: they are files. */
+        if (f->changing && !has_sibling(e, "-shm")) {
+                f->sqlite = f->changing = false;
+                return 0;
+        }
         return copy_database(k, e, f);
 }
 
@@ -195,34 +238,20 @@ int pack_other(struct pack *k, const struct archive_item *item, uint32_t number)
         return r == 0 ? archive_writer_add(k->out[number].writer, item, &none) : r;
 }
 
-bool pack_is_journal(const struct pack *k, const struct walk_entry *e)
+bool pack_is_log_index(const struct walk_entry *e)
 {
-        static const char *const suffixes[] = {"-wal", "-shm", "-journal"};
+        const size_t n = sizeof("-shm") - 1;
         size_t len = strlen(e->name);
         char name[NAME_MAX + 1];
         uint8_t head[16];
+        AUTO_CLOSE fd = -1;
 
-        for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
-                size_t n = strlen(suffixes[i]);
-                AUTO_CLOSE fd = -1;
-
-                if (len <= n || strcmp(e->name + len - n, suffixes[i]) != 0)
-                        continue;
-                (void)snprintf(name, sizeof(name), "%.*s", (int)(len - n), e->name);
-                fd = openat(e->dir_fd, name,
-                            O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-                if (fd < 0 || pread(fd, head, sizeof(head), 0) != sizeof(head) ||
-                    !sqlite_is_database(head, sizeof(head)))
-                        return false;
-                for (size_t j = 0; j < ARRAY_LEN(k->plain); j++) {
-                        size_t base = strlen(e->path) - n;
-
-                        if (strncmp(k->plain[j], e->path, base) == 0 && k->plain[j][base] == 0)
-                                return false;
-                }
-                return true;
-        }
-        return false;
+        if (len <= n || strcmp(e->name + len - n, "-shm") != 0)
+                return false;
+        (void)snprintf(name, sizeof(name), "%.*s", (int)(len - n), e->name);
+        fd = openat(e->dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        return fd >= 0 && pread(fd, head, sizeof(head), 0) == sizeof(head) &&
+               sqlite_is_database(head, sizeof(head));
 }
 
 int pack_close(struct pack *k, struct snapshot_archive a[static PACK_ARCHIVES])

@@ -34,8 +34,6 @@ struct pack {
                 struct part_stream *stream;
                 uint64_t bytes; /* sum of sizes */
         } out[PACK_ARCHIVES];
-        char plain[8][WALK_PATH_MAX]; /* the last databases that were copied as files */
-        unsigned n_plain;
 };
 
 /* A file of the home, open. */
@@ -65,10 +63,11 @@ bool pack_settled(const struct pack_file *f, const struct archive_content *conte
  */
 NODISCARD int pack_other(struct pack *k, const struct archive_item *item, uint32_t number);
 
-/* "x.db-wal" and so on of a database that is saved as a copy: it is part of the copy. */
-bool pack_is_journal(const struct pack *k, const struct walk_entry *e);
 /* Has the database a write-ahead log now? Then it may have changed without a trace in its times. */
 bool pack_has_log(const struct walk_entry *e);
+
+/* "x.db-shm" of a database: made anew by who opens it, and by looking at it. Never saved. */
+bool pack_is_log_index(const struct walk_entry *e);
 
 /* End the archives and wait for their parts. `a[number]` gets length and parts (n_parts 0: none).
  */

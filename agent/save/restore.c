@@ -43,7 +43,9 @@ struct restore {
         struct blob_restore_result result;
         int64_t patience_ms;
         bool rest;
-        uint64_t bytes_done, bytes_total; /* of parts */
+        uint64_t bytes_done, bytes_total; /* of parts; done: of whole archives */
+        struct fetch *fetch;
+        uint64_t given_before; /* by fetch, of archives that are done */
 };
 
 static int refuse(struct restore *s, const char *code, const char *message)
@@ -161,10 +163,19 @@ static void staging_drop(const struct restore *s)
                 log_warn("cannot remove what was extracted", LOG_ERR(r));
 }
 
+/* An archive is done, whether or not all of it had to be fetched. */
 static void progress(struct restore *s, const struct snapshot_archive *a)
 {
         s->bytes_done += a->length;
         job_progress(&s->job, s->bytes_done, s->bytes_total);
+}
+
+static void on_given(void *ctx)
+{
+        struct restore *s = ctx;
+        uint64_t given = fetch_given(s->fetch) - s->given_before;
+
+        job_progress(&s->job, MIN(s->bytes_done + given, s->bytes_total), s->bytes_total);
 }
 
 /* The archives of `wanted`, into staging. As judge. */
@@ -182,11 +193,16 @@ static int extract(struct restore *s, struct snapshot_reader *m, const struct ex
                 fetched[i] = wanted[i] && plan->needed[i];
         if (r == 0)
                 r = fetch_open(&s->job, &s->request.grants, s->patience_ms, h, fetched, &fetch);
+        if (r == 0) {
+                s->fetch = fetch;
+                fetch_on_given(fetch, on_given, s);
+        }
         for (uint32_t i = 0; r == 0 && i < h->n_archives; i++) {
                 if (!wanted[i])
                         continue;
                 if (fetched[i])
                         fetch_archive(fetch);
+                s->given_before = fetch_given(fetch);
                 r = extract_archive(m, i, staging, fetched[i] ? fetch : NULL, &counts, error);
                 progress(s, &h->archives[i]);
         }
@@ -435,7 +451,8 @@ static int restore_rest(struct restore *s)
 
         s->result.generation = which.generation;
         s->result.seq = which.seq;
-        if (state == INDEX_WHOLE || (state == INDEX_NONE && s->request.n_saves == 0))
+        /* A workspace that began empty has nothing to wait for, whatever was saved since. */
+        if (state == INDEX_WHOLE || state == INDEX_NONE)
                 return 0;
         if (state != INDEX_REST)
                 return refuse(s, BLOB_CODE_INTERNAL, "there is no restore whose rest this is");

@@ -70,6 +70,9 @@ static void spend(struct core *c, uint32_t type)
 
         budget_spend(&p->budget, &c->config.types[type].sizing.schedule.zone, c->utc, all);
         p->budget_max = budget_pool_max(&p->budget, in_use);
+#ifdef CORE_PLANTED_NO_BUDGET
+        p->budget_max = UINT32_MAX;
+#endif
 }
 
 static void advance(struct core *c, struct pool *p)
@@ -182,18 +185,23 @@ const char *sizing_limit(const struct core *c, uint32_t type)
         return p->sizer->size.size == c->config.types[type].sizing.ceiling ? "pool_max" : "budget";
 }
 
-/* How much larger a pool is while old tasks of it are replaced: never beyond its ceilings. */
+/*
+ * How much larger a pool is while old tasks of it are replaced: never beyond its ceilings, nor more
+ * than there is room for, or they would wait for each other.
+ */
 static uint32_t extra(const struct core *c, uint32_t type, uint32_t size)
 {
         const struct pool *p = &c->pools[type];
         uint32_t most = p->sizer ? MIN(c->config.types[type].sizing.ceiling, p->budget_max)
                                  : c->config.tasks_max;
+        uint32_t room = warm_of(p) + p->n[CLASS_LAUNCHING] + c->task_index.n_free;
         uint32_t n = 0;
 
         (void)replace_stop(sizing_outdated(c, type), warm_of(p), size, &n);
 #ifdef CORE_PLANTED_BEYOND_CEILING
         return n;
 #endif
+        most = MIN(most, room);
         return MIN(n, most > size ? most - size : 0);
 }
 

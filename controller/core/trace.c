@@ -204,13 +204,25 @@ static void add_plan(struct text *x, const struct core_event *ev)
                 add_class(x, ev);
 }
 
-static void add_boot(struct text *x, const struct core_event *ev)
+static void add_boot_done(struct text *x, const struct core_event *ev)
 {
         add_u64(x, "epoch", ev->boot.epoch);
         add(x, " tasks=%llu audit=%llu commands=%llu erased=%llu",
             (unsigned long long)ev->boot.task_number_max,
             (unsigned long long)ev->boot.audit_seq_max, (unsigned long long)ev->boot.command_id_max,
             (unsigned long long)ev->boot.generation_max);
+}
+
+static void add_boot(struct text *x, const struct core_event *ev)
+{
+        if (ev->type == EV_BOOT_WORKSPACE)
+                add_workspace(x, &ev->workspace_row);
+        else if (ev->type == EV_BOOT_TASK)
+                add_task(x, &ev->task_row);
+        else if (ev->type == EV_BOOT_SETTING)
+                add_setting(x, &ev->setting_row);
+        else
+                add_boot_done(x, ev);
 }
 
 static void add_launched(struct text *x, const struct core_event *ev)
@@ -254,20 +266,24 @@ static void add_hello(struct text *x, const struct core_event *ev)
         add_u64(x, "gen", ev->hello.generation);
 }
 
+static void add_agent(struct text *x, const struct core_event *ev)
+{
+        if (ev->type == EV_AGENT_HELLO)
+                add_hello(x, ev);
+        else if (ev->type == EV_AGENT_REPORT)
+                add_report(x, ev);
+        else
+                add_agent_saved(x, ev);
+}
+
 static void add_event(struct text *x, const struct core_event *ev)
 {
         switch (ev->type) {
         case EV_BOOT_WORKSPACE:
-                add_workspace(x, &ev->workspace_row);
-                break;
         case EV_BOOT_TASK:
-                add_task(x, &ev->task_row);
-                break;
         case EV_BOOT_DONE:
-                add_boot(x, ev);
-                break;
         case EV_BOOT_SETTING:
-                add_setting(x, &ev->setting_row);
+                add_boot(x, ev);
                 break;
         case EV_TASK_SEEN:
                 add(x, " %s", ev->task_seen.task);
@@ -315,13 +331,9 @@ static void add_event(struct text *x, const struct core_event *ev)
                 add_salvaged(x, ev);
                 break;
         case EV_AGENT_HELLO:
-                add_hello(x, ev);
-                break;
         case EV_AGENT_REPORT:
-                add_report(x, ev);
-                break;
         case EV_AGENT_SAVED:
-                add_agent_saved(x, ev);
+                add_agent(x, ev);
                 break;
         case EV_INVENTORY_DONE:
                 add_flag(x, "certain", ev->inventory.certain);

@@ -52,7 +52,9 @@ struct session {
         struct http_exchange *x;
         struct http *http;
         struct lws *wsi;
-        struct loop_fd gone; /* watches for the client's end while an answer is not there yet */
+        struct loop_fd gone; /* watches for the client's end while nothing is read of it */
+        bool over;           /* the client has gone */
+        bool held;           /* reading is held back: an answer is not there yet */
         size_t sent;
         bool head_sent;
         bool reading; /* the body */
@@ -79,6 +81,8 @@ static void release_client(struct session *s)
         if (!s->gone.loop)
                 return;
         loop_fd_del(&s->gone);
+        if (!STEAL(s->held, false))
+                return;
         s->http->held--;
         (void)lws_rx_flow_control(s->wsi, 1);
 }
@@ -93,18 +97,26 @@ static void on_client_gone(void *ctx, uint32_t events)
 
         (void)events;
         release_client(s);
+        s->over = true; /* a stream that is just being written to takes timeouts back */
         lws_set_timeout(s->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+}
+
+static bool watch_client(struct http *h, struct session *s)
+{
+        if (s->gone.loop)
+                return false;
+        if (loop_fd_add(h->loop, &s->gone, lws_get_socket_fd(s->wsi), EPOLLRDHUP, on_client_gone,
+                        s) == 0)
+                return true;
+        log_warn("http client can not be watched", LOG_ERR(errno));
+        return false;
 }
 
 static void hold_client(struct http *h, struct session *s)
 {
-        if (s->gone.loop)
+        if (!watch_client(h, s))
                 return;
-        if (loop_fd_add(h->loop, &s->gone, lws_get_socket_fd(s->wsi), EPOLLRDHUP, on_client_gone,
-                        s) < 0) {
-                log_warn("http client can not be watched", LOG_ERR(errno));
-                return;
-        }
+        s->held = true;
         (void)lws_rx_flow_control(s->wsi, 0);
         h->held++;
 }
@@ -167,7 +179,7 @@ static void on_stream(void *ctx, struct http_exchange *x)
 
 static void session_end(struct http *h, struct session *s)
 {
-        if (s->gone.loop)
+        if (STEAL(s->held, false))
                 h->held--;
         loop_fd_del(&s->gone);
         if (s->queued)
@@ -197,6 +209,7 @@ static int begin_request(struct http *h, struct lws *wsi, struct session *s)
         s->wsi = wsi;
         s->http = h;
         s->sent = 0;
+        s->over = false;
         s->head_sent = s->reading = false;
         http_lws_head(wsi, s->x);
         body_method = s->x->req.method == HTTP_POST || s->x->req.method == HTTP_PUT ||
@@ -325,7 +338,7 @@ static int send_more(struct lws *wsi, struct session *s)
         bool is_ws = s->x->stream == HTTP_STREAM_WS;
         static const char room[LWS_PRE];
 
-        if (buf_append(&out, room, LWS_PRE) < 0 || (!is_ws && has_more(wsi)))
+        if (buf_append(&out, room, LWS_PRE) < 0 || s->over || (!is_ws && has_more(wsi)))
                 return -1;
         {
                 AUTO_BUF more = BUF_INIT(4u * SEND_MAX);
@@ -363,6 +376,8 @@ static int send_some(struct http *h, struct lws *wsi, struct session *s)
         if (!s->head_sent) {
                 if (send_head(wsi, s) < 0)
                         return -1;
+                if (s->x->stream != HTTP_STREAM_NONE)
+                        (void)watch_client(h, s);
                 if (s->x->req.method == HTTP_HEAD ||
                     (s->x->res.body.len == 0 && s->x->stream == HTTP_STREAM_NONE))
                         return end_answer(h, wsi, s);
@@ -433,9 +448,11 @@ static int begin_socket(struct http *h, struct lws *wsi, struct session *s)
         if (!x)
                 return -1;
         lws_set_opaque_user_data(wsi, NULL);
-        *s = (struct session){.x = x, .http = h, .wsi = wsi, .head_sent = true};
+        *s = (struct session){
+                .x = x, .http = h, .wsi = wsi, .head_sent = true, .counted = s->counted};
         x->owner = s;
-        h->connections++;
+        if (!s->counted)
+                h->connections++;
         s->counted = true;
         lws_callback_on_writable(wsi);
         return 0;

@@ -26,6 +26,7 @@
 #define ACCESS_GATEWAY 0 /* the gateway's key, whatever the Host: check_access */
 #define BODY_NONE false
 #define BODY_JSON true
+#define BODY_TEXT false /* any, or none */
 
 static const struct route {
         enum http_method method;

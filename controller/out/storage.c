@@ -56,7 +56,8 @@ struct storage {
         struct retention_rule retention;
         uint32_t sweep_batch;
         int root_fd;
-        struct objects objects;
+        struct s3 *s3;
+        struct objects objects; /* one of the two */
 
         int done_fd; /* eventfd: `done` has jobs */
         struct loop_fd done_src;
@@ -154,7 +155,8 @@ static bool job_next(struct storage *s, struct job *ret)
         struct job *j = NULL;
 
         pthread_mutex_lock(&s->lock);
-        while (!s->ending && (s->n_done + s->n_workers > STORAGE_JOBS_MAX || !(j = job_ready(s))))
+        while (!s->ending &&
+               (s->n_done + STORAGE_WORKERS > STORAGE_JOBS_MAX || !(j = job_ready(s))))
                 pthread_cond_wait(&s->work, &s->lock);
         if (s->ending)
                 j = NULL;
@@ -521,6 +523,8 @@ static int workers_start(struct storage *s)
 
 static void workers_end(struct storage *s)
 {
+        if (s->s3)
+                s3_stop(s->s3);
         pthread_mutex_lock(&s->lock);
         s->ending = true;
         pthread_cond_broadcast(&s->work);
@@ -546,14 +550,34 @@ static int urls_set(struct storage *s, const char *text)
         return s->urls.n > 0 ? 0 : -EINVAL;
 }
 
+static int folder_open(struct storage *s, const char *root)
+{
+        s->root_fd = objects_root_open(root);
+        return s->root_fd < 0 ? s->root_fd : objects_folder_new(s->root_fd, &s->objects);
+}
+
+static int bucket_open(struct storage *s, const struct s3_config *config)
+{
+        int r = s3_new(config, &s->s3);
+
+        if (r < 0) {
+                log_error("cannot use the bucket: storage wants s3://BUCKET/PREFIX and "
+                          "storage_endpoint an address such as https://HOST:PORT",
+                          LOG_STR("storage", config->url), LOG_STR("endpoint", config->endpoint),
+                          LOG_ERR(r));
+                return r;
+        }
+        s->objects = s3_objects(s->s3);
+        return 0;
+}
+
 static int storage_open(struct storage *s, const struct storage_config *config)
 {
         int r = urls_set(s, config->url);
 
         if (r < 0 || config->max_bytes == 0 || config->url_ttl_s <= 0)
                 return -EINVAL;
-        s->root_fd = objects_root_open(config->root);
-        r = s->root_fd < 0 ? s->root_fd : objects_folder_new(s->root_fd, &s->objects);
+        r = config->s3 ? bucket_open(s, config->s3) : folder_open(s, config->root);
         if (r < 0)
                 return r;
         s->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -602,7 +626,10 @@ struct storage *storage_free(struct storage *s)
         workers_end(s);
         loop_fd_del(&s->done_src);
         fd_close(s->done_fd);
-        objects_folder_free(&s->objects);
+        if (s->s3)
+                s3_free(s->s3);
+        else
+                objects_folder_free(&s->objects);
         fd_close(s->root_fd);
         pthread_cond_destroy(&s->work);
         pthread_mutex_destroy(&s->lock);

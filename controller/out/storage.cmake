@@ -1,5 +1,5 @@
 # Storage: the edge in the controller's loop and the server process. Both see the folder through
-# objects.c; cJSON stays inside ws_blob.
+# objects.c; curl stays inside s3_http.c.
 find_package(Threads REQUIRED)
 ws_layer(controller_storage
         SOURCES ${CMAKE_CURRENT_LIST_DIR}/storage.c ${CMAKE_CURRENT_LIST_DIR}/saves.c
@@ -8,5 +8,9 @@ ws_layer(controller_storage
                 ${CMAKE_CURRENT_LIST_DIR}/objects.c ${CMAKE_CURRENT_LIST_DIR}/storage_proc.c
                 ${CMAKE_CURRENT_LIST_DIR}/storage_server.c ${CMAKE_CURRENT_LIST_DIR}/storage_http.c
                 ${CMAKE_CURRENT_LIST_DIR}/storage_url.c ${CMAKE_CURRENT_LIST_DIR}/storage_grants.c
+                ${CMAKE_CURRENT_LIST_DIR}/storage_pace.c
+                ${CMAKE_CURRENT_LIST_DIR}/sigv4.c ${CMAKE_CURRENT_LIST_DIR}/s3.c
+                ${CMAKE_CURRENT_LIST_DIR}/s3_grants.c ${CMAKE_CURRENT_LIST_DIR}/s3_http.c
+                ${CMAKE_CURRENT_LIST_DIR}/s3_credentials.c ${CMAKE_CURRENT_LIST_DIR}/s3_xml.c
         USES controller_headers controller_keys ws_loop ws_blob
-        PRIVATE ws_snapshot ws_http ws_crypto Threads::Threads)
+        PRIVATE ws_snapshot ws_http ws_crypto dep::curl dep::cjson Threads::Threads)

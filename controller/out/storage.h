@@ -15,6 +15,7 @@
 #include "core/types.h"
 #include "keys.h"
 #include "loop/loop.h"
+#include "out/s3.h"
 #include "out/saves.h"
 #include "out/storage_proc.h"
 #include "out/storage_server.h"
@@ -24,7 +25,8 @@
 #define STORAGE_JOBS_MAX 256
 
 struct storage_config {
-        const char *root;        /* the folder that the storage server serves; made if missing */
+        const char *root;           /* the folder that the storage server serves; made if missing */
+        const struct s3_config *s3; /* in its place a bucket; or NULL */
         const char *url;         /* "http://127.0.0.1:7702", as agents reach the server; several of
                                     the same folder are separated by commas or spaces */
         const struct keys *keys; /* kept by pointer */
@@ -39,7 +41,10 @@ struct storage;
 /* 0, -errno. Strings are copied. */
 NODISCARD int storage_new(struct loop *l, struct shell *shell, const struct storage_config *config,
                           struct storage **ret_storage);
-/* Ends the worker: a job that runs is waited for, those that wait are dropped. */
+/*
+ * Ends the workers: a job that runs is waited for (in a bucket it is broken off within a second or
+ * so), those that wait are dropped.
+ */
 struct storage *storage_free(struct storage *s);
 
 /*

@@ -23,10 +23,10 @@
 #define STALL_S 30     /* without a byte in either direction while something is due */
 #define IDLE_S 5       /* between two requests */
 #define LINGER_MS 3000 /* for the peer to read an answer that came before its body's end */
-#define BODY_CHUNK 65536
+#define BODY_CHUNK 32768
 
 struct conn {
-        const struct storage_site *site;
+        struct storage_site *site;
         int fd;
         struct buf in; /* head and the first bytes of the body */
         struct http_head head;
@@ -104,6 +104,12 @@ static ssize_t body_read(struct conn *c, void *dst, size_t size)
         return n;
 }
 
+/* How much to move at a time: with a limit, others come in between. */
+static size_t piece(const struct conn *c, size_t most)
+{
+        return c->site->pace.rate > 0 ? MIN(most, (size_t)STORAGE_PACE_PIECE) : most;
+}
+
 /* The whole body into `fd`. 0; -ECONNRESET when the peer was gone or stalled; -errno of the disk.
  */
 static int body_store(struct conn *c, int fd, char ret_hex[static SHA256_HEX])
@@ -114,12 +120,13 @@ static int body_store(struct conn *c, int fd, char ret_hex[static SHA256_HEX])
         int r = hash ? 0 : -ENOMEM;
 
         while (r == 0 && c->body_left > 0) {
-                ssize_t n = body_read(c, chunk, sizeof(chunk));
+                ssize_t n = body_read(c, chunk, piece(c, sizeof(chunk)));
 
                 if (n <= 0) {
                         r = -ECONNRESET;
                         break;
                 }
+                storage_pace_take(&c->site->pace, (size_t)n);
                 sha256_update(hash, chunk, (size_t)n);
                 r = fd_write_all(fd, chunk, (size_t)n);
         }
@@ -193,7 +200,7 @@ static int put_object(struct conn *c, const struct storage_object *o)
 static int send_file(struct conn *c, int fd, uint64_t length)
 {
         while (length > 0) {
-                ssize_t n = sendfile(c->fd, fd, NULL, (size_t)MIN(length, 1u << 20));
+                ssize_t n = sendfile(c->fd, fd, NULL, piece(c, (size_t)MIN(length, 1u << 20)));
 
                 if (n < 0 && errno == EINTR)
                         continue;
@@ -202,6 +209,7 @@ static int send_file(struct conn *c, int fd, uint64_t length)
                         c->keep = false;
                         return n < 0 ? -errno : -EIO;
                 }
+                storage_pace_take(&c->site->pace, (size_t)n);
                 length -= (uint64_t)n;
         }
         return 0;
@@ -243,6 +251,8 @@ static int serve_object(struct conn *c)
         struct storage_object o;
         int r;
 
+        if (c->site->s3)
+                return answer(c, 404, "objects are in the bucket\n");
         if (!put && !get && !bare)
                 return answer(c, 405, "PUT, GET or HEAD\n");
         r = storage_object_read(&c->site->keys, c->head.target, &o);
@@ -280,7 +290,9 @@ static int grants_answer(struct conn *c, const struct storage_grant *g, const ch
         char text[STORAGE_REASON_SIZE + 2];
         int r = body_collect(c, &body);
 
-        if (r == 0)
+        if (r == 0 && c->site->s3)
+                r = s3_grants(c->site->s3, g, body.data, body.len, &json, reason);
+        else if (r == 0)
                 r = storage_grants_local(&c->site->keys, base, g, body.data, body.len, &json,
                                          reason);
         if (r == -ECONNRESET)
@@ -368,7 +380,7 @@ static void linger(struct conn *c)
                 ;
 }
 
-void storage_http_serve(const struct storage_site *site, int fd)
+void storage_http_serve(struct storage_site *site, int fd)
 {
         struct conn c = {.site = site, .fd = fd, .keep = true, .in = BUF_INIT(2 * HTTP_HEAD_MAX)};
         int r = 0;

@@ -4,11 +4,15 @@
 #pragma once
 
 #include "keys.h"
+#include "out/s3.h"
+#include "out/storage_pace.h"
 
 struct storage_site {
-        int root_fd;
+        int root_fd;   /* of the folder, or -1 */
+        struct s3 *s3; /* or NULL */
         struct keys keys;
+        struct storage_pace pace;
 };
 
 /* Serve requests until the peer ends, misbehaves or is too slow; closes `fd`. */
-void storage_http_serve(const struct storage_site *site, int fd);
+void storage_http_serve(struct storage_site *site, int fd);

@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -17,10 +19,13 @@
 #define BACKOFF_MS 100
 #define BACKOFF_MS_MAX 10000
 #define SETTLED_MS 30000
+#define ARGS_MAX 24
 
 struct storage_proc {
         struct loop *loop;
-        char *exe, *listen, *root, *key_path;
+        char *argv[ARGS_MAX + 1]; /* owned; ended by NULL */
+        uint32_t n_args;
+        bool full; /* memory was short, or too many */
         pid_t pid; /* 0 while none runs */
         int pidfd;
         struct loop_fd src;
@@ -32,8 +37,6 @@ struct storage_proc {
 /* Between fork and exec: async-signal-safe calls only. */
 static _Noreturn void child_exec(const struct storage_proc *p, pid_t parent)
 {
-        char name[] = "storage", listen[] = "--listen", root[] = "--root", key[] = "--key-file";
-        char *argv[] = {p->exe, name, listen, p->listen, root, p->root, key, p->key_path, NULL};
         sigset_t none;
         int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
@@ -44,7 +47,7 @@ static _Noreturn void child_exec(const struct storage_proc *p, pid_t parent)
         /* Ctrl-C is for the controller: the last saves still need a storage. */
         if (null < 0 || dup2(null, STDIN_FILENO) < 0 || setpgid(0, 0) < 0)
                 _exit(127);
-        execv(p->exe, argv);
+        execv(p->argv[0], p->argv);
         _exit(127);
 }
 
@@ -123,8 +126,46 @@ static void on_timer(void *ctx)
         retry_later(p);
 }
 
-int storage_spawn(struct loop *l, const char *self_exe, const char *listen, const char *root,
-                  const char *key_path, struct storage_proc **ret_proc)
+static void arg(struct storage_proc *p, const char *text)
+{
+        char *copy = p->n_args < ARGS_MAX ? strdup(text) : NULL;
+
+        if (copy)
+                p->argv[p->n_args++] = copy;
+        else
+                p->full = true;
+}
+
+/* An option that is not set is not named. */
+static void option(struct storage_proc *p, const char *name, const char *value)
+{
+        if (!value || !value[0])
+                return;
+        arg(p, name);
+        arg(p, value);
+}
+
+static void args_set(struct storage_proc *p, const char *self_exe,
+                     const struct storage_server_options *o)
+{
+        char number[24];
+
+        arg(p, self_exe);
+        arg(p, "storage");
+        option(p, "--listen", o->listen);
+        option(p, "--key-file", o->key_file);
+        option(p, "--root", o->s3 ? NULL : o->root);
+        option(p, "--s3", o->s3);
+        option(p, "--endpoint", o->endpoint);
+        option(p, "--region", o->region);
+        option(p, "--credentials", o->credentials);
+        option(p, "--path-style", o->path_style ? "on" : NULL);
+        (void)snprintf(number, sizeof(number), "%" PRIu64, o->bandwidth);
+        option(p, "--bandwidth", o->bandwidth > 0 ? number : NULL);
+}
+
+int storage_spawn(struct loop *l, const char *self_exe, const struct storage_server_options *o,
+                  struct storage_proc **ret_proc)
 {
         struct storage_proc *p = calloc(1, sizeof(*p));
         int r;
@@ -136,11 +177,8 @@ int storage_spawn(struct loop *l, const char *self_exe, const char *listen, cons
         p->src = LOOP_FD_NULL;
         p->backoff_ms = BACKOFF_MS;
         loop_timer_init(l, &p->timer, on_timer, p);
-        p->exe = strdup(self_exe);
-        p->listen = strdup(listen);
-        p->root = strdup(root);
-        p->key_path = strdup(key_path);
-        r = p->exe && p->listen && p->root && p->key_path ? child_start(p) : -ENOMEM;
+        args_set(p, self_exe, o);
+        r = p->full ? -ENOMEM : child_start(p);
         if (r < 0) {
                 storage_proc_free(p);
                 return r;
@@ -155,10 +193,8 @@ struct storage_proc *storage_proc_free(struct storage_proc *p)
                 return NULL;
         child_kill(p);
         loop_timer_cancel(&p->timer);
-        free(p->exe);
-        free(p->listen);
-        free(p->root);
-        free(p->key_path);
+        for (uint32_t i = 0; i < p->n_args; i++)
+                free(p->argv[i]);
         free(p);
         return NULL;
 }

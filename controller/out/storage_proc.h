@@ -7,11 +7,12 @@
 
 #include "base/macro.h"
 #include "loop/loop.h"
+#include "out/storage_server.h"
 
 struct storage_proc;
 
 /* `self_exe` is executed as `self_exe storage --listen …`. Strings are copied. 0 or -errno. */
-NODISCARD int storage_spawn(struct loop *l, const char *self_exe, const char *listen,
-                            const char *root, const char *key_path, struct storage_proc **ret_proc);
+NODISCARD int storage_spawn(struct loop *l, const char *self_exe,
+                            const struct storage_server_options *o, struct storage_proc **ret_proc);
 /* Kills the server (it holds nothing but unfinished uploads) and waits for it. */
 struct storage_proc *storage_proc_free(struct storage_proc *p);

@@ -11,21 +11,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "base/str.h"
 #include "out/objects.h"
 #include "out/storage_http.h"
 
 #define THREAD_STACK (512u << 10)
-
-struct options {
-        const char *listen, *root, *key_file;
-};
 
 struct server {
         struct storage_site site;
@@ -41,23 +39,41 @@ struct visit {
 static int usage(void)
 {
         fprintf(stderr,
-                "usage: wscontroller storage --listen ADDR:PORT --root DIR --key-file FILE\n");
+                "usage: wscontroller storage --listen ADDR:PORT --key-file FILE --root DIR\n"
+                "                            [--bandwidth BYTES]\n"
+                "       wscontroller storage --listen ADDR:PORT --key-file FILE --s3 "
+                "s3://BUCKET/PREFIX\n"
+                "                            [--endpoint URL] [--region NAME] [--path-style on]\n"
+                "                            [--credentials FILE]\n");
         return 2;
 }
 
-static int options_parse(int argc, char **argv, struct options *o)
+static int options_parse(int argc, char **argv, struct storage_server_options *o)
 {
-        for (int i = 1; i < argc; i += 2) {
-                const char **where = strcmp(argv[i], "--listen") == 0     ? &o->listen
-                                     : strcmp(argv[i], "--root") == 0     ? &o->root
-                                     : strcmp(argv[i], "--key-file") == 0 ? &o->key_file
-                                                                          : NULL;
+        const char *path_style = "off", *bandwidth = "0";
+        const struct {
+                const char *name, **where;
+        } known[] = {{"--listen", &o->listen},           {"--root", &o->root},
+                     {"--key-file", &o->key_file},       {"--s3", &o->s3},
+                     {"--endpoint", &o->endpoint},       {"--region", &o->region},
+                     {"--credentials", &o->credentials}, {"--path-style", &path_style},
+                     {"--bandwidth", &bandwidth}};
 
-                if (!where || i + 1 >= argc)
+        for (int i = 1; i < argc; i += 2) {
+                size_t k = 0;
+
+                while (k < ARRAY_LEN(known) && strcmp(argv[i], known[k].name) != 0)
+                        k++;
+                if (k == ARRAY_LEN(known) || i + 1 >= argc)
                         return -EINVAL;
-                *where = argv[i + 1];
+                *known[k].where = argv[i + 1];
         }
-        return o->listen && o->root && o->key_file ? 0 : -EINVAL;
+        o->path_style = strcmp(path_style, "on") == 0;
+        if (!o->path_style && strcmp(path_style, "off") != 0)
+                return -EINVAL;
+        if (num_parse_u64(bandwidth, 0, INT64_MAX, &o->bandwidth) < 0)
+                return -EINVAL;
+        return o->listen && o->key_file && !o->root != !o->s3 ? 0 : -EINVAL;
 }
 
 /* "127.0.0.1:7702" or "[::1]:7702" to a listening socket, or -errno. */
@@ -84,7 +100,7 @@ static int listen_on(const char *text)
                 return -EINVAL;
         fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
-            bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, 128) < 0)
+            bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, STORAGE_CONNECTIONS_MAX) < 0)
                 r = -errno;
         freeaddrinfo(ai);
         return r < 0 ? r : STEAL(fd, -1);
@@ -154,7 +170,45 @@ static void accept_one(struct server *s)
                 log_error("cannot serve a connection", LOG_ERR(r));
 }
 
-static int server_open(struct server *s, const struct options *o)
+static int folder_open(struct server *s, const struct storage_server_options *o)
+{
+        int r;
+
+        s->site.root_fd = objects_root_open(o->root);
+        r = s->site.root_fd < 0 ? s->site.root_fd : objects_tmp_clear(s->site.root_fd);
+        if (r < 0)
+                log_error("cannot use the storage folder", LOG_STR("path", o->root), LOG_ERR(r));
+        return r;
+}
+
+static int bucket_open(struct server *s, const struct storage_server_options *o)
+{
+        const struct s3_config config = {.url = o->s3,
+                                         .endpoint = o->endpoint ? o->endpoint : "",
+                                         .region = o->region ? o->region : "us-east-1",
+                                         .path_style = o->path_style,
+                                         .credentials_file = o->credentials ? o->credentials : ""};
+        int r = s3_new(&config, &s->site.s3);
+
+        if (r < 0)
+                log_error("cannot use the bucket: wants s3://BUCKET/PREFIX and an endpoint such as "
+                          "https://HOST:PORT",
+                          LOG_STR("url", o->s3), LOG_STR("endpoint", config.endpoint), LOG_ERR(r));
+        return r;
+}
+
+/* A connection and its file for each who may come. */
+static void limit_set(void)
+{
+        struct rlimit files;
+
+        if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+                return;
+        files.rlim_cur = MIN(files.rlim_max, (rlim_t)3 * STORAGE_CONNECTIONS_MAX);
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
+static int server_open(struct server *s, const struct storage_server_options *o)
 {
         int r = keys_load(o->key_file, &s->site.keys);
 
@@ -168,26 +222,26 @@ static int server_open(struct server *s, const struct options *o)
                 log_error("cannot listen", LOG_STR("address", o->listen), LOG_ERR(s->listen_fd));
                 return s->listen_fd;
         }
-        s->site.root_fd = objects_root_open(o->root);
-        r = s->site.root_fd < 0 ? s->site.root_fd : objects_tmp_clear(s->site.root_fd);
-        if (r < 0) {
-                log_error("cannot use the storage folder", LOG_STR("path", o->root), LOG_ERR(r));
+        r = o->s3 ? bucket_open(s, o) : folder_open(s, o);
+        if (r < 0)
                 return r;
-        }
+        storage_pace_init(&s->site.pace, o->bandwidth);
         return sem_init(&s->slots, 0, STORAGE_CONNECTIONS_MAX) < 0 ? -errno : 0;
 }
 
 int storage_server_main(int argc, char **argv)
 {
         static struct server server = {.listen_fd = -1, .site.root_fd = -1};
-        struct options o = {0};
+        struct storage_server_options o = {0};
 
         if (options_parse(argc, argv, &o) < 0)
                 return usage();
         (void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+        limit_set();
         if (server_open(&server, &o) < 0)
                 return 1;
-        log_info("storage serves", LOG_STR("address", o.listen), LOG_STR("root", o.root));
+        log_info("storage serves", LOG_STR("address", o.listen),
+                 LOG_STR("root", o.root ? o.root : o.s3));
         for (;;)
                 accept_one(&server);
 }

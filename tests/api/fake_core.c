@@ -377,7 +377,7 @@ static void launch(struct shell *s, const struct core_event *ev)
                 }
                 if (c->ws[i].state != WS_RUNNING) {
                         audit(s, ev->launch.id, ev->launch.actor, "launch");
-                        STR_CUT(s->audit[s->n_audit - 1].detail, ev->launch.course);
+                        STR_CUT(s->audit[s->n_audit % EVENTS_MAX].detail, ev->launch.course);
                         set_state(s, i, WS_STARTING);
                 }
         }

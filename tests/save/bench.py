@@ -140,8 +140,11 @@ class Bench:
         self.stop_server()
         for mount in reversed(self.mounts):
             subprocess.run(["umount", mount], check=True)
+        if os.environ.get("SAVE_KEEP"):
+            print(f"kept: {self.dir}", flush=True)
+            return
         subprocess.run(["chmod", "-R", "u+rwx", self.dir], stderr=subprocess.DEVNULL)
-        shutil.rmtree(self.dir, ignore_errors=True)
+        subprocess.run(["rm", "-rf", self.dir])
 
     def make_dir(self, name, mode=0o700):
         path = os.path.join(self.dir, name)
@@ -161,10 +164,12 @@ class Bench:
 
     # ---- the server ----
 
-    def start_server(self):
+    def start_server(self, options=(), env=None):
+        """On the folder, or on what the options name."""
+        root = [] if "--s3" in options else ["--root", self.root]
         self.server = subprocess.Popen(
-            [self.tool, "storage", "--listen", f"127.0.0.1:{self.port}", "--root", self.root,
-             "--key-file", self.key])
+            [self.tool, "storage", "--listen", f"127.0.0.1:{self.port}", *root,
+             "--key-file", self.key, *options], env=env)
         wait_until("the storage answers", self.answers)
 
     def answers(self):

@@ -92,6 +92,10 @@ def nasty_home(bench):
             f.truncate(300 << 20)
             f.seek(100 << 20)
             f.write(b"island" * 1000)
+        with open(deep + b"/sparse-at-a-long-path", "wb") as f:
+            f.truncate(50 << 20)
+            f.seek(20 << 20)
+            f.write(b"island" * 1000)
         with open(w + b"/all-hole", "wb") as f:
             f.truncate(10 << 20)
         os.mkdir(b + b"/.cache")
@@ -145,6 +149,8 @@ def round_trip(bench):
     check(not lines, "not as it was:\n" + "\n".join(lines[:20]))
     blocks = os.stat(f"{fresh}/workspace/sparse").st_blocks * 512
     check(blocks < 20 << 20, f"the holes were filled: {blocks} bytes")
+    deep = subprocess.run(["find", fresh, "-name", "sparse-at-a-long-path", "-printf", "%b"], capture_output=True)
+    check(0 < int(deep.stdout) * 512 < 5 << 20, f"the holes at a long path were filled: {deep}")
     check(not os.path.exists(f"{fresh}/.ws-restore"), "the staging folder was left")
     check(os.lstat(f"{fresh}/workspace/plain").st_uid == STUDENT, "owner")
 
@@ -359,6 +365,44 @@ def all_corrupt(bench):
     status, r, _ = bench.restore(fresh, [new, old])
     check(status == 1 and r["code"] == "corrupt" and r["message"], f"{r}")
     check(os.listdir(fresh) == [], f"something stands in the home: {os.listdir(fresh)}")
+
+
+@case
+def rest_needs_no_more_than_an_address(bench):
+    """Later requests name newer saves; what this task restored is known here. Twice does no harm."""
+    bench.start_server()
+    bench.set_profile({**PROFILE, "save": {"include": ["."], "later": ["**/node_modules"]}})
+    home = small_home(bench)
+
+    def fill():
+        os.makedirs(f"{home}/workspace/node_modules/big")
+        for i in range(20):
+            write(f"{home}/workspace/node_modules/big/{i}", os.urandom(100000))
+    as_student(fill)
+    ref = bench.saved(home, 1)
+    want = snapshot(home)
+    run_dir = bench.make_dir("run-rest")
+    bench.make_dir("run-rest/save")
+    fresh = bench.new_home()
+    status, r, _ = bench.run(["restore"], bench.restore_request([ref]), fresh, run_dir=run_dir)
+    check(status == 0 and r["left"] > 2000000 and r["at_ms"] > 0, f"{r}")
+    total = bench.progress[-1][1] if bench.progress else 0
+    check(bench.progress and bench.progress[-1] == (total, total), f"progress {bench.progress}")
+    check(bench.progress == sorted(bench.progress), f"it goes back: {bench.progress}")
+    check(len(bench.progress) > 1, f"within an archive nothing is said: {bench.progress}")
+    check(not os.path.exists(f"{fresh}/workspace/node_modules/big/1"), "it came at once")
+    for saves in ([], [(2, 9, 1234, "ab" * 32)]):
+        status, r, log = bench.run(["restore", "--rest"], bench.restore_request(saves), fresh,
+                                   run_dir=run_dir)
+        check(status == 0 and r["ok"] and r["left"] == 0, f"{r} {log}")
+        lines = difference(want, snapshot(fresh))
+        check(not lines, "\n".join(lines[:5]))
+    # Where nothing was restored, nothing is left, whatever was saved since.
+    run_dir = bench.make_dir("run-new")
+    bench.make_dir("run-new/save")
+    status, r, log = bench.run(["restore", "--rest"], bench.restore_request([ref]), bench.new_home(),
+                               run_dir=run_dir)
+    check(status == 0 and r["ok"] and r["left"] == 0, f"{r} {log}")
 
 
 @case
@@ -804,7 +848,7 @@ def server_semantics(bench):
 @case
 def server_idle_connections(bench):
     bench.start_server()
-    idle = [socket.create_connection(("127.0.0.1", bench.port)) for _ in range(70)]
+    idle = [socket.create_connection(("127.0.0.1", bench.port)) for _ in range(100)]
     check(request(bench, "GET", "/healthz")[0] == 200, "idle connections shut others out")
     for s in idle:
         s.close()

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 #include <sys/socket.h>
@@ -511,6 +512,43 @@ static void test_requests(void)
         CHECK(g.op == BLOB_OP_GET && g.generation == 3);
 }
 
+/*
+ * A bucket that takes connections and never answers: an edge that ends does not wait until all
+ * attempts are used up, which would be minutes.
+ */
+static void test_mute_bucket(void)
+{
+        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        AUTO_CLOSE fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        socklen_t len = sizeof(a);
+        char endpoint[48];
+        const struct s3_config s3 = {.url = "s3://saves/x",
+                                     .endpoint = endpoint,
+                                     .region = "eu-central-1",
+                                     .path_style = true,
+                                     .credentials_file = ""};
+        const struct storage_config config = {.s3 = &s3,
+                                              .url = "http://127.0.0.1:7702",
+                                              .keys = &keys,
+                                              .max_bytes = 1 << 20,
+                                              .url_ttl_s = 3600};
+        struct storage *bucket = NULL;
+        mono_t began;
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+
+        CHECK(bind(fd, (const struct sockaddr *)&a, len) == 0 && listen(fd, 8) == 0);
+        CHECK(getsockname(fd, (struct sockaddr *)&a, &len) == 0);
+        (void)snprintf(endpoint, sizeof(endpoint), "http://127.0.0.1:%u", ntohs(a.sin_port));
+        CHECK(setenv("AWS_ACCESS_KEY_ID", "a", 1) == 0);
+        CHECK(setenv("AWS_SECRET_ACCESS_KEY", "b", 1) == 0);
+        CHECK_INT(storage_new(loop, NULL, &config, &bucket), 0);
+        CHECK_INT(storage_list_saves(bucket, WS, on_list, &listed), 0);
+        CHECK(poll(&p, 1, DEADLINE_MS) == 1); /* the request is under way */
+        began = mono_read();
+        storage_free(bucket);
+        CHECK(mono_diff_ms(began, mono_read()) < DEADLINE_MS);
+}
+
 /* ---- the server process ---- */
 
 static bool connects(uint16_t port)
@@ -567,11 +605,12 @@ static void test_server_process(void)
         struct storage_proc *p = NULL;
         uint16_t port = free_port();
         char listen[32];
+        struct storage_server_options o = {.listen = listen, .root = root, .key_file = key_path};
         pid_t first;
 
         loop_after(loop, NULL, NULL);
         (void)snprintf(listen, sizeof(listen), "127.0.0.1:%u", port);
-        CHECK_INT(storage_spawn(loop, SAVE_TOOL, listen, root, key_path, &p), 0);
+        CHECK_INT(storage_spawn(loop, SAVE_TOOL, &o, &p), 0);
         await_connection(port, true);
         first = child_pid();
         CHECK(first > 0 && kill(first, SIGKILL) == 0);
@@ -604,6 +643,7 @@ int main(void)
         RUN(test_queue);
         RUN(test_requests);
         RUN(test_server_process);
+        RUN(test_mute_bucket); /* the last one: its edge took over the effects */
         storage_free(storage);
         fd_close(root_fd);
         loop_free(loop);

@@ -196,6 +196,7 @@ void check_step(struct sim *s, int ctl, const struct core_effect *fx, size_t n)
         }
         check_people_first(s, ctl, fx, n);
         check_stops(s, ctl, fx, n);
+        check_budget(s, ctl, fx, n);
 }
 
 /* What is given up in attention is given up; everything else is not. */

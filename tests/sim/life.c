@@ -112,6 +112,8 @@ static void draw_sizing(struct sim *s, struct core_type *t)
         if (s->seed / 2 % 5 == 0) {
                 t->sizing.task_hour = 1000000;
                 t->sizing.day_max = 500000 * (int64_t)(s->seed / 10 % 8 + 1);
+                if (s->seed / 1024 % 2)
+                        t->sizing.month_max = STEAL(t->sizing.day_max, 0);
         }
         if (s->seed / 2 % 7 == 0)
                 t->warm_age_ms = 100 * SIM_S;

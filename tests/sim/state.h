@@ -215,6 +215,14 @@ struct person {
 
 enum role { ROLE_DOWN, ROLE_FOLLOWER, ROLE_BOOTING, ROLE_LEADER };
 
+/* What a type has cost while a controller led, in millionths of a dollar. */
+struct spending {
+        int64_t at_ms;
+        uint32_t tasks;
+        int32_t day, month;
+        double day_spent, month_spent;
+};
+
 /* A shell with its core. `fill` is what steps decide, `batch` what is being committed, then carried
  * out. */
 struct controller {
@@ -248,6 +256,7 @@ struct controller {
         double ends; /* tasks that the provider may be asked to end, counted beside the core */
         int64_t ends_ms, stepped_ms;
         bool late;
+        struct spending spending[CORE_TYPES_MAX];
         unsigned stuck; /* deadlines at one time */
         int64_t stuck_ms;
         bool drained;
@@ -463,6 +472,8 @@ void check_stop_replied(struct sim *s, struct truth *t, uint64_t token);
 void check_stop_put(struct truth *t, const struct workspace_row *row);
 void check_stops_boot(struct sim *s, int ctl);
 
+/* After a step: nothing is launched for a pool beyond its budget. */
+void check_budget(struct sim *s, int ctl, const struct core_effect *fx, size_t n);
 /* A controller begins to lead: what it cannot know is not held against it. */
 void check_boot(struct sim *s);
 void check_batch(struct sim *s);

@@ -281,6 +281,8 @@ async function corruptNewest() {
   check(f.readFile(w, ws.task, 'essay.txt') === 'first\n', `restored: ${f.readFile(w, ws.task, 'essay.txt')}`);
   const task = (await w.tasks()).find((t) => t.id === ws.task);
   check(/older save/.test(task.agent_error), `the operator is not told: ${JSON.stringify(task)}`);
+  const shown = JSON.parse(await f.noticeSocket(w, ws.task, '/_workspace/status'));
+  check(shown.notices.some((t) => /newest save was damaged/.test(t)), `the student is not told: ${JSON.stringify(shown)}`);
   const told = await f.events(w, (e) => e.workspace === ws.id && /older save|cannot be verified/.test(e.detail));
   await f.stopFully(w, ws);
   check(fs.existsSync(f.objectFile(w, head.id, head.save)), 'the damaged save was removed: nobody can look at it any more');

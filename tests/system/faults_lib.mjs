@@ -3,6 +3,7 @@
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { createHash, createHmac } from 'node:crypto';
 import fs from 'node:fs';
+import http from 'node:http';
 import net from 'node:net';
 import path from 'node:path';
 import { Failure, World, check, follow, openWebSocket, root, until } from './lib.mjs';
@@ -179,8 +180,20 @@ export async function stopFully(w, ws) {
   return stopped;
 }
 
-export function objectFile(w, id, save, name = 'data.tar.zst') {
+export function objectFile(w, id, save, name = '0-00000.tar.zst') {
   return path.join(w.state, 'storage', id, `${save.generation}-${save.seq}`, name);
+}
+
+// What the gate says to the app, on its Unix socket.
+export function noticeSocket(w, task, where) {
+  const socketPath = path.join(w.taskDir(task), 'run/notice/notice.sock');
+  return new Promise((resolve, reject) => {
+    http.get({ socketPath, path: where, timeout: 5000 }, (res) => {
+      let text = '';
+      res.on('data', (d) => { text += d; });
+      res.on('end', () => resolve(text));
+    }).on('error', reject);
+  });
 }
 
 // Another byte in the middle; done twice it is whole again.

@@ -373,15 +373,15 @@ bool script_event(const char *line, struct core_event *ret_event)
                 const char *name;
                 bool (*fn)(const struct words *, struct core_event *);
         } table[] = {
-                {"launch", on_launch},       {"stop", on_request},      {"delete", on_request},
-                {"erased", on_request},      {"shutdown", on_shutdown}, {"seen", on_seen},
-                {"inventory", on_inventory}, {"launched", on_launched}, {"ended", on_ended},
-                {"hello", on_hello},         {"report", on_report},     {"saved", on_saved},
-                {"verified", on_verified},   {"salvaged", on_salvaged}, {"pause", on_mode},
-                {"maintenance", on_mode},    {"drain", on_mode},        {"notice", on_notice},
-                {"abandon", on_request},     {"restore", on_restore},   {"target", on_target},
-                {"version", on_version},     {"keep", on_request},      {"restart-it", on_request},
-                {"size", on_size},           {"class", on_class},
+                {"launch", on_launch},       {"stop", on_request},       {"delete", on_request},
+                {"erased", on_request},      {"shutdown", on_shutdown},  {"seen", on_seen},
+                {"inventory", on_inventory}, {"launched", on_launched},  {"ended", on_ended},
+                {"hello", on_hello},         {"report", on_report},      {"saved", on_saved},
+                {"verified", on_verified},   {"salvaged", on_salvaged},  {"pause", on_mode},
+                {"maintenance", on_mode},    {"drain", on_mode},         {"notice", on_notice},
+                {"abandon", on_request},     {"target", on_target},      {"version", on_version},
+                {"keep", on_request},        {"restart-it", on_request}, {"size", on_size},
+                {"class", on_class},         {"restore", on_restore},
         };
         struct words w;
 

@@ -83,6 +83,7 @@ struct world {
         int64_t rest_ms;
         const char *rest_error;   /* code */
         int64_t restore_ttl_ms;   /* how long a restore request can be used; 0: for ever */
+        uint64_t save_unreadable; /* files that saves lack */
         const char *save_message; /* of saves that succeed, or fail */
         bool save_unchanged;
         int64_t url_ttl_ms; /* how long a request can be used; 0: for ever */

@@ -260,9 +260,10 @@ void world_end_save(struct world *w, uint32_t flags)
                 snprintf(blob, sizeof(blob),
                          "{\"ok\":true,\"seq\":%llu,\"final\":%s,\"unchanged\":false,"
                          "\"length\":100,\"sha256\":\"%064d\",\"data_length\":5000,\"files\":3,"
-                         "\"ms\":1,\"message\":\"%s\"}",
+                         "\"ms\":1,\"unreadable\":%llu,\"message\":\"%s\"}",
                          (unsigned long long)w->save_seq, flags & CONTROL_FINAL ? "true" : "false",
-                         7, w->save_message ? w->save_message : "");
+                         7, (unsigned long long)w->save_unreadable,
+                         w->save_message ? w->save_message : "");
         }
         world_tell(w, CONTROL_SAVE_DONE, error ? 1 : 0, flags, 0, blob);
 }

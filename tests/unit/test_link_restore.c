@@ -281,16 +281,23 @@ static void falling_back_is_told(void)
 static void what_a_save_lacks_is_told_once(void)
 {
         world_to(&w, WIRE_PHASE_READY);
-        w.save_message = "2 files are too big";
+        w.save_message = "3 sockets are left out";
         world_run(&w, 30000);
-        CHECK_STR(w.notices[STATE_NOTICE_SAVE], "Not saved: 2 files are too big");
-        CHECK_STR(w.report.error, "saved, but: 2 files are too big");
-        /* Other numbers are no other news: the editor would show it again. */
-        w.save_message = "13 files are too big";
+        CHECK_STR(w.notices[STATE_NOTICE_SAVE], ""); /* which they always are */
+        CHECK_STR(w.report.error, "");
+        w.save_unreadable = 2;
+        w.save_message = "2 could not be read, first: a";
         world_change(&w);
         world_run(&w, 30000);
-        CHECK_STR(w.notices[STATE_NOTICE_SAVE], "Not saved: 2 files are too big");
-        CHECK_STR(w.report.error, "saved, but: 13 files are too big");
+        CHECK_STR(w.notices[STATE_NOTICE_SAVE], "Not saved: 2 could not be read, first: a");
+        CHECK_STR(w.report.error, "saved, but: 2 could not be read, first: a");
+        /* Other numbers are no other news: the editor would show it again. */
+        w.save_message = "13 could not be read, first: a";
+        world_change(&w);
+        world_run(&w, 30000);
+        CHECK_STR(w.notices[STATE_NOTICE_SAVE], "Not saved: 2 could not be read, first: a");
+        CHECK_STR(w.report.error, "saved, but: 13 could not be read, first: a");
+        w.save_unreadable = 0;
         w.save_message = NULL;
         world_change(&w);
         world_run(&w, 30000);
