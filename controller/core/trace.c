@@ -122,6 +122,12 @@ static void add_report(struct text *x, const struct core_event *ev)
         add_str(x, "error", ev->report.error);
 }
 
+static void add_go_back(struct text *x, const struct core_event *ev)
+{
+        add(x, " %s", ev->req_restore.id);
+        add_save(x, "save", &ev->req_restore.save);
+}
+
 static void add_agent_saved(struct text *x, const struct core_event *ev)
 {
         add(x, " %s %llu-%llu", ev->saved.task, (unsigned long long)ev->saved.generation,
@@ -296,8 +302,7 @@ static void add_event(struct text *x, const struct core_event *ev)
                 add_mode(x, ev);
                 break;
         case EV_REQ_RESTORE:
-                add(x, " %s", ev->req_restore.id);
-                add_save(x, "save", &ev->req_restore.save);
+                add_go_back(x, ev);
                 break;
         case EV_REQ_POOL:
         case EV_POOL_TARGET:
@@ -359,6 +364,12 @@ static void add_command(struct text *x, const struct core_effect *fx)
         add_flag(x, "recheck", fx->command.recheck);
         add_u64(x, "recheck_ms", (uint64_t)fx->command.recheck_ms);
         add_str(x, "reason", fx->command.reason);
+}
+
+static void add_pin(struct text *x, const struct core_effect *fx)
+{
+        add(x, " %s %llu-%llu", fx->pin.workspace, (unsigned long long)fx->pin.generation,
+            (unsigned long long)fx->pin.seq);
 }
 
 static void add_sweep(struct text *x, const struct core_effect *fx)
@@ -452,8 +463,7 @@ static void add_effect(struct text *x, const struct core_effect *fx)
                 add_flag(x, "has-saves", fx->salvage.has_saves);
                 break;
         case FX_PIN:
-                add(x, " %s %llu-%llu", fx->pin.workspace, (unsigned long long)fx->pin.generation,
-                    (unsigned long long)fx->pin.seq);
+                add_pin(x, fx);
                 break;
         case FX_SWEEP:
                 add_sweep(x, fx);
