@@ -508,12 +508,17 @@ void notify_lead(struct notify *n)
         loop_timer_set_in(&n->tick, 0);
 }
 
-/* What waits is the next leader's to announce: it finds it in the history. */
+/*
+ * What waits is the next leader's to announce: it finds it in the history, or judges anew. Should
+ * that be this one again, it takes up its history from what was settled. Only that the database is
+ * away is still said: then nobody leads.
+ */
 void notify_follow(struct notify *n)
 {
         n->leads = false;
+        n->seen = settled(n);
         for (size_t i = 0; i < NOTIFY_QUEUE_MAX; i++) {
-                if (!n->items[i].in_flight && n->items[i].notice.seq)
+                if (!n->items[i].in_flight && n->items[i].notice.kind != NOTICE_SERVICE_DOWN)
                         n->items[i].used = false;
         }
         arm(n);

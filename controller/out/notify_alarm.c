@@ -130,9 +130,13 @@ static void judge_services(struct notify *n, const struct alarm_sample *now)
               now->storage - then->storage >= STORAGE_ERRORS_MIN && now->saves == then->saves);
 }
 
+/* But for the store: that it is back is said by whom its absence was said by. */
 void notify_alarm_forget(struct notify *n)
 {
-        memset(n->alarms, 0, sizeof(n->alarms));
+        for (size_t i = 0; i < ALARM_MAX; i++) {
+                if (i != ALARM_STORE)
+                        n->alarms[i] = (struct alarm){0};
+        }
 }
 
 void notify_alarm_tick(struct notify *n)

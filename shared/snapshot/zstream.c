@@ -6,6 +6,7 @@
 
 #define LEVEL 1
 #define WINDOW_LOG_MAX 23
+#define JOB_BYTES (512 << 10) /* the least that zstd takes: its buffers are some of these */
 #define OUT_BYTES (128u << 10)
 
 struct zstream_writer {
@@ -26,8 +27,10 @@ struct zstream_writer *zstream_writer_new(int threads, zstream_sink sink, void *
             ZSTD_isError(ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_compressionLevel, LEVEL)))
                 return zstream_writer_free(w);
         /* A library without threads refuses: then it compresses in the caller. */
-        if (threads > 0)
+        if (threads > 0) {
                 (void)ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_nbWorkers, threads);
+                (void)ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_jobSize, JOB_BYTES);
+        }
         return w;
 }
 

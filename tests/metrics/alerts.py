@@ -75,15 +75,15 @@ CASES = [
     ("the API is slow", histogram("ws_http_request_seconds", 'instance="a",side="api",waited="no"', 8), 59, ["ApiSlow"]),
     ("who waits does not count", histogram("ws_http_request_seconds", 'instance="a",side="api",waited="yes"', 90), 59, []),
 ]
-LONG = [  # 6 h and more
+LONG = [  # an hour and more
     ("nobody is there", {f'ws_task_seconds_total{{{T},use="idle"}}': "0+20x600",
-                         f'ws_task_seconds_total{{{T},use="person"}}': "0+100x600"}, 500, ["IdleTime"]),
+                         f'ws_task_seconds_total{{{T},use="person"}}': "0+100x600"}, 100, ["IdleTime"]),
     ("nobody is there a little", {f'ws_task_seconds_total{{{T},use="idle"}}': "0+4x600",
-                                  f'ws_task_seconds_total{{{T},use="person"}}': "0+100x600"}, 500, []),
-    ("a student is dear", {f'ws_cost_dollars_total{{{T}}}': "0+5x600",
-                           'ws_active_users{instance="a",window="30d"}': "20x600"}, 500, ["CostPerStudent"]),
-    ("a student is cheap", {f'ws_cost_dollars_total{{{T}}}': "0+5x600",
-                            'ws_active_users{instance="a",window="30d"}': "1000x600"}, 500, []),
+                                  f'ws_task_seconds_total{{{T},use="person"}}': "0+100x600"}, 100, []),
+    ("a student is dear", {f'ws_cost_dollars_total{{{T}}}': "0+10x600",
+                           'ws_active_users{instance="a",window="30d"}': "20x600"}, 100, ["CostPerStudent"]),
+    ("a student is cheap", {f'ws_cost_dollars_total{{{T}}}': "0+10x600",
+                            'ws_active_users{instance="a",window="30d"}': "1000x600"}, 100, []),
 ]
 
 
