@@ -264,6 +264,7 @@ static void make_id(const char *uid, utc_t original, char *dst, size_t size)
 {
         char shown[UID_SHOWN + 1];
         char hash[12] = "";
+        char moment[16];
         time_t t = (time_t)(original.us / US_PER_S);
         struct tm tm;
 
@@ -272,9 +273,8 @@ static void make_id(const char *uid, utc_t original, char *dst, size_t size)
                 (void)snprintf(hash, sizeof(hash), "%s%08x", shown[0] ? "-" : "",
                                (uint32_t)str_hash(uid));
         (void)gmtime_r(&t, &tm);
-        (void)snprintf(dst, size, "%s%s-%04d%02d%02dT%02d%02d", shown, hash,
-                       (tm.tm_year + 1900) % 10000, (tm.tm_mon + 1) % 100, tm.tm_mday % 100,
-                       tm.tm_hour % 100, tm.tm_min % 100);
+        (void)strftime(moment, sizeof(moment), "%Y%m%dT%H%M", &tm);
+        (void)snprintf(dst, size, "%s%s-%s", shown, hash, moment);
 }
 
 /* `original`: the moment that the series had for it. */

@@ -13,7 +13,8 @@
 #include "gate/redirect.h"
 #include "gate/relay.h"
 
-/* The next attempt comes after a quarter of the time so far: an app that is quick is seen at once. */
+/* The next attempt comes after a quarter of the time so far: an app that is quick is seen at once.
+ */
 #define PROBE_AGAIN_MS_MIN 2
 #define PROBE_AGAIN_MS_MAX 50
 #define PROBE_HEALTH_MS 2000

@@ -230,7 +230,7 @@ static void find_holes(struct archive_entry *entry, int fd, const struct stat *s
 static int xattrs_each(int fd, void (*fn)(void *ctx, const char *name, const void *value, size_t n),
                        void *ctx)
 {
-        char names[XATTR_NAMES_MAX];
+        static _Thread_local char names[XATTR_NAMES_MAX];
         ssize_t len = flistxattr(fd, names, sizeof(names));
         uint8_t *value = NULL;
         int found = 0;

@@ -122,6 +122,12 @@ static void add_report(struct text *x, const struct core_event *ev)
         add_str(x, "error", ev->report.error);
 }
 
+static void add_go_back(struct text *x, const struct core_event *ev)
+{
+        add(x, " %s", ev->req_restore.id);
+        add_save(x, "save", &ev->req_restore.save);
+}
+
 static void add_agent_saved(struct text *x, const struct core_event *ev)
 {
         add(x, " %s %llu-%llu", ev->saved.task, (unsigned long long)ev->saved.generation,
@@ -296,8 +302,7 @@ static void add_event(struct text *x, const struct core_event *ev)
                 add_mode(x, ev);
                 break;
         case EV_REQ_RESTORE:
-                add(x, " %s", ev->req_restore.id);
-                add_save(x, "save", &ev->req_restore.save);
+                add_go_back(x, ev);
                 break;
         case EV_REQ_POOL:
         case EV_POOL_TARGET:
@@ -361,6 +366,12 @@ static void add_command(struct text *x, const struct core_effect *fx)
         add_str(x, "reason", fx->command.reason);
 }
 
+static void add_pin(struct text *x, const struct core_effect *fx)
+{
+        add(x, " %s %llu-%llu", fx->pin.workspace, (unsigned long long)fx->pin.generation,
+            (unsigned long long)fx->pin.seq);
+}
+
 static void add_sweep(struct text *x, const struct core_effect *fx)
 {
         add(x, " %s", fx->sweep.workspace);
@@ -386,6 +397,14 @@ static void add_audit(struct text *x, const struct audit_row *row)
         if (strcmp(row->actor, "core") != 0)
                 add_str(x, "actor", row->actor);
         add_str(x, "detail", row->detail);
+}
+
+static void add_reply(struct text *x, const struct core_effect *fx)
+{
+        add(x, " %s", reply_name(fx->reply.status));
+        add_str(x, "ws", fx->reply.workspace);
+        add_u64(x, "place", fx->reply.place);
+        add_u64(x, "retry_ms", (uint64_t)fx->reply.retry_ms);
 }
 
 static void add_effect(struct text *x, const struct core_effect *fx)
@@ -444,17 +463,13 @@ static void add_effect(struct text *x, const struct core_effect *fx)
                 add_flag(x, "has-saves", fx->salvage.has_saves);
                 break;
         case FX_PIN:
-                add(x, " %s %llu-%llu", fx->pin.workspace, (unsigned long long)fx->pin.generation,
-                    (unsigned long long)fx->pin.seq);
+                add_pin(x, fx);
                 break;
         case FX_SWEEP:
                 add_sweep(x, fx);
                 break;
         case FX_REPLY:
-                add(x, " %s", reply_name(fx->reply.status));
-                add_str(x, "ws", fx->reply.workspace);
-                add_u64(x, "place", fx->reply.place);
-                add_u64(x, "retry_ms", (uint64_t)fx->reply.retry_ms);
+                add_reply(x, fx);
                 break;
         case FX_DRAINED:
         case FX_MAX:

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -441,14 +442,14 @@ static void add_marks(struct table *t, const struct doc *s)
 {
         static const char *const names[] = {"head", "previous", "pinned", "aside"};
         char text[64] = "";
+        size_t len = 0;
 
         for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-                if (!doc_true(s, names[i]))
-                        continue;
-                if (text[0])
-                        (void)strcat(text, ", ");
-                (void)strcat(text, names[i]);
+                if (doc_true(s, names[i]))
+                        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s",
+                                                len ? ", " : "", names[i]);
         }
+        static_assert(sizeof(text) > sizeof("head, previous, pinned, aside"), "all of them fit");
         table_add(t, text, doc_true(s, "head") ? TABLE_GOOD : TABLE_PLAIN);
 }
 

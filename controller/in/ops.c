@@ -514,8 +514,8 @@ static const struct {
         {"events", do_events},     {"gateway", do_gateway},
         {"shutdown", do_shutdown}, {"abandon", do_abandon},
         {"mode", do_mode},         {"timetable", do_timetable},
-        {"saves", do_saves},
-        {"restore", do_restore},   {"export", do_export},
+        {"saves", do_saves},       {"restore", do_restore},
+        {"export", do_export},
 };
 
 static void run(struct ask *a, const char *text, size_t len)

@@ -22,7 +22,7 @@ struct ops_config {
         /* For status: agents_counters and its argument; NULL: not shown. */
         void (*counters)(const struct agents *agents, struct agents_counters *ret_counters);
         const struct agents *agents;
-        struct stored *stored; /* the saves; NULL: not told of */
+        struct stored *stored;         /* the saves; NULL: not told of */
         struct timetables *timetables; /* NULL: it has none */
 };
 

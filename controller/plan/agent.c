@@ -294,6 +294,8 @@ static void ask(struct world *w, uint32_t seat, const struct plan_session *s)
         (void)snprintf(ev.launch.id, sizeof(ev.launch.id), "ws-%u", seat);
         (void)snprintf(ev.launch.key.user_id, sizeof(ev.launch.key.user_id), "u%u", s->student);
         STR_CUT(ev.launch.key.type, type);
+        if (s->class != PLAN_NO_CLASS)
+                STR_CUT(ev.launch.course, w->plan->classes[s->class].course);
         world_give(w, &ev);
 }
 

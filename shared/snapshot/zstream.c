@@ -2,17 +2,22 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <zstd.h>
 
 #define LEVEL 1
 #define WINDOW_LOG_MAX 23
+#define JOB_BYTES (512 << 10) /* the least that zstd takes: its buffers are some of these */
 #define OUT_BYTES (128u << 10)
+#define GATHER_BYTES (32u << 10)
 
 struct zstream_writer {
         ZSTD_CCtx *zstd;
         zstream_sink sink;
         void *ctx;
         uint8_t out[OUT_BYTES];
+        size_t gathered; /* small pieces, until they are worth a call of zstd */
+        uint8_t gather[GATHER_BYTES];
 };
 
 struct zstream_writer *zstream_writer_new(int threads, zstream_sink sink, void *ctx)
@@ -26,8 +31,10 @@ struct zstream_writer *zstream_writer_new(int threads, zstream_sink sink, void *
             ZSTD_isError(ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_compressionLevel, LEVEL)))
                 return zstream_writer_free(w);
         /* A library without threads refuses: then it compresses in the caller. */
-        if (threads > 0)
+        if (threads > 0) {
                 (void)ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_nbWorkers, threads);
+                (void)ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_jobSize, JOB_BYTES);
+        }
         return w;
 }
 
@@ -51,7 +58,7 @@ static int step(struct zstream_writer *w, ZSTD_inBuffer *in, ZSTD_EndDirective h
         return out.pos > 0 ? w->sink(w->ctx, w->out, out.pos) : 0;
 }
 
-int zstream_write(struct zstream_writer *w, const void *data, size_t len)
+static int compress(struct zstream_writer *w, const void *data, size_t len)
 {
         ZSTD_inBuffer in = {.src = data, .size = len};
         size_t left;
@@ -62,11 +69,31 @@ int zstream_write(struct zstream_writer *w, const void *data, size_t len)
         return r;
 }
 
+static int flush(struct zstream_writer *w)
+{
+        size_t n = STEAL(w->gathered, 0);
+
+        return compress(w, w->gather, n);
+}
+
+int zstream_write(struct zstream_writer *w, const void *data, size_t len)
+{
+        int r = 0;
+
+        if (len > sizeof(w->gather) - w->gathered)
+                r = flush(w);
+        if (r != 0 || len > sizeof(w->gather))
+                return r == 0 ? compress(w, data, len) : r;
+        memcpy(w->gather + w->gathered, data, len);
+        w->gathered += len;
+        return 0;
+}
+
 int zstream_writer_end(struct zstream_writer *w)
 {
         ZSTD_inBuffer in = {0};
         size_t left = 1;
-        int r = 0;
+        int r = flush(w);
 
         while (r == 0 && left > 0)
                 r = step(w, &in, ZSTD_e_end, &left);

@@ -202,6 +202,31 @@ def increments_hold_what_changed(bench):
     restored_like(bench, ref_of(r, seq + 2), snapshot(home), "deletion")
 
 
+@case
+def several_parts(bench):
+    """An archive of more than 32 MiB: parts of 32 MiB, whose bytes behind each other are the archive."""
+    bench.start_server()
+    home = small_home(bench)
+    as_student(lambda: [write(f"{home}/workspace/big{i}", os.urandom(15 << 20)) for i in range(5)])
+    want = snapshot(home)
+    r = bench.save(home, 1)
+    header, archives, _ = manifest(bench, 1)
+    lengths = [p["length"] for p in archives[0]["parts"]]
+    check(lengths[:2] == [32 << 20, 32 << 20] and len(lengths) == 3, f"{lengths}")
+    check(sum(lengths) == archives[0]["length"] == r["data_length"], f"{archives[0]['length']} {r}")
+    cat = b"".join(open(bench.object_path(1, 1, f"0-0000{i}.tar.zst"), "rb").read() for i in range(3))
+    listed = subprocess.run(["tar", "--zstd", "-tf", "-"], input=cat, capture_output=True)
+    check(listed.returncode == 0 and b"workspace/big4" in listed.stdout, f"{listed.stderr}")
+    restored_like(bench, ref_of(r, 1), want, "several parts")
+    flipped = bench.object_path(1, 1, "0-00001.tar.zst")
+    with open(flipped, "r+b") as f:
+        f.seek(100)
+        f.write(b"wrong")
+    fresh = bench.new_home()
+    status, r, _ = bench.restore(fresh, [ref_of(r, 1)])
+    check(status == 1 and r["code"] == "corrupt" and not os.listdir(fresh), f"{r} {os.listdir(fresh)}")
+
+
 def times_faults(bench, worker):
     """[] when a change behind restored times is noticed."""
     b = Bench(bench.bin_dir, worker)
