@@ -368,7 +368,8 @@ static void progress_tell(struct job *j)
         const struct control_progress p = {.done = j->progress.done, .total = j->progress.total};
         struct control_msg m;
 
-        if (!j->pid || !j->moved || !mono_due(init.progress_due, init.now) ||
+        /* Nobody is told how far a save is. */
+        if (j == &init.save || !j->pid || !j->moved || !mono_due(init.progress_due, init.now) ||
             !init.roles[ROLE_LINK].sup.up || !control_io_read(&init.control))
                 return;
         m = report(CONTROL_PROGRESS, j->id);

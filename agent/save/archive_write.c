@@ -14,6 +14,8 @@
 #define CHUNK (256u << 10)
 #define XATTR_NAMES_MAX 16384
 #define XATTR_VALUE_MAX 65536
+/* libarchive reads no header above 1 MiB, and each value stands in it twice, raw and in base64. */
+#define XATTR_ALL_MAX (256u << 10)
 
 struct archive_writer {
         struct archive *archive;
@@ -152,7 +154,8 @@ int archive_hash(int fd, const struct stat *st, struct archive_content *ret)
 static la_ssize_t on_output(struct archive *a, void *ctx, const void *data, size_t len)
 {
         struct archive_writer *w = ctx;
-        int r = zstream_write(w->zstd, data, len);
+        /* When the archive is closed after a failure, libarchive fills the entry up. */
+        int r = w->why ? w->why : zstream_write(w->zstd, data, len);
 
         if (r != 0) {
                 w->why = r;
@@ -233,6 +236,7 @@ static int xattrs_each(int fd, void (*fn)(void *ctx, const char *name, const voi
         static _Thread_local char names[XATTR_NAMES_MAX];
         ssize_t len = flistxattr(fd, names, sizeof(names));
         uint8_t *value = NULL;
+        size_t room = XATTR_ALL_MAX;
         int found = 0;
 
         for (const char *name = names; len > 0 && name < names + len; name += strlen(name) + 1) {
@@ -241,8 +245,9 @@ static int xattrs_each(int fd, void (*fn)(void *ctx, const char *name, const voi
                 if (!str_starts(name, "user.") || (!value && !(value = malloc(XATTR_VALUE_MAX))))
                         continue;
                 n = fgetxattr(fd, name, value, XATTR_VALUE_MAX);
-                if (n < 0)
+                if (n < 0 || (size_t)n > room)
                         continue;
+                room -= (size_t)n;
                 fn(ctx, name, value, (size_t)n);
                 found++;
         }

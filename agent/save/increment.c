@@ -16,7 +16,10 @@
 #define SMALL_BYTES (UINT64_C(8) << 20)
 #define SMALL_MAX 16                    /* more small archives than this become one */
 #define LATER_BYTES (INT64_C(16) << 20) /* a file as large as this may come later */
-#define REPLACED_MAX 64
+#define REPLACED_FIRST 64               /* room, doubled when it is full */
+#define ARCHIVES_MANY 512 /* of SNAPSHOT_ARCHIVES_MAX: the smallest are merged from here on */
+#define ARCHIVES_AT_ONCE 32
+#define COMPACT_SHARE 4 /* at most a 4th of what a save may bring: changes come first */
 #define DATABASES 8
 
 /* What is known of an archive of the header besides. */
@@ -44,8 +47,13 @@ struct increment {
         char last_file[WALK_PATH_MAX];            /* the last entry, when it is not a folder */
         char databases[DATABASES][WALK_PATH_MAX]; /* the last that were saved as such */
         uint32_t n_databases;
-        char *replaced[REPLACED_MAX]; /* pending files in whose place others stand now */
-        uint32_t n_replaced;
+        /*
+         * Files of archives that are waited for, which do not stand for their content there any
+         * more: hard links still to come cannot refer to them. In the order of the walk.
+         */
+        char **replaced;
+        size_t n_replaced, replaced_room;
+        bool kept; /* the parent's entry was taken over */
         char error[SNAPSHOT_ERROR_SIZE];
 };
 
@@ -102,18 +110,50 @@ static bool is_below(const char *path, const char *above)
 
 static int replaced_add(struct increment *i, const char *path)
 {
-        if (i->n_replaced >= REPLACED_MAX)
-                return INCREMENT_PENDING;
+        if (i->n_replaced == i->replaced_room) {
+                size_t room = MAX(2 * i->replaced_room, (size_t)REPLACED_FIRST);
+                char **grown = reallocarray(i->replaced, room, sizeof(*grown));
+
+                if (!grown)
+                        return -ENOMEM;
+                i->replaced = grown;
+                i->replaced_room = room;
+        }
         i->replaced[i->n_replaced] = strdup(path);
         return i->replaced[i->n_replaced++] ? 0 : -ENOMEM;
+}
+
+static int compare_replaced(const void *path, const void *at)
+{
+        return snapshot_path_compare(path, *(char *const *)at);
+}
+
+static int given_up(struct increment *i, const struct snapshot_entry *p)
+{
+        if (i->dry || p->type != SNAPSHOT_FILE || p->hardlink ||
+            !i->standing[p->archive].waited_for)
+                return 0;
+        return replaced_add(i, p->path);
+}
+
+/* In a folder that is closed to us: what was saved of it is better than nothing. */
+static bool is_closed(const struct increment *i, const struct snapshot_entry *p)
+{
+        const struct walk_notes *notes = i->dry ? &i->dry_notes : &i->notes;
+
+        return !p->hardlink && is_below(p->path, notes->closed);
 }
 
 /* An entry of the parent that is not in the home. */
 static int absent(struct increment *i, const struct snapshot_entry *p)
 {
+        if (!is_pending(i, p) && is_closed(i, p)) {
+                i->kept = true;
+                return emit(i, p);
+        }
         if (!is_pending(i, p)) {
                 i->changed = true;
-                return 0;
+                return given_up(i, p);
         }
 #ifdef SAVE_PLANTED_ABSENT_IS_DELETED /* the defect that the pending test must catch */
         i->changed = true;
@@ -122,12 +162,13 @@ static int absent(struct increment *i, const struct snapshot_entry *p)
         /* In the place of a folder above it stands a file now: nothing can be brought there. */
         if (is_below(p->path, i->last_file)) {
                 i->changed = true;
-                return p->type == SNAPSHOT_FILE && !p->hardlink ? replaced_add(i, p->path) : 0;
+                return given_up(i, p);
         }
-        for (uint32_t j = 0; p->hardlink && j < i->n_replaced; j++) {
-                if (strcmp(i->replaced[j], p->hardlink) == 0)
-                        return INCREMENT_PENDING;
-        }
+        if (p->hardlink && i->n_replaced > 0 &&
+            bsearch(p->hardlink, i->replaced, i->n_replaced, sizeof(*i->replaced),
+                    compare_replaced))
+                return INCREMENT_PENDING;
+        i->kept = true;
         return emit(i, p);
 }
 
@@ -331,6 +372,7 @@ static int keep(struct increment *i, const struct walk_entry *e, const struct sn
 {
         struct snapshot_entry n = describe(e);
 
+        i->kept = true;
         n.size = p->size;
         n.archive = p->archive;
         n.has_xattrs = p->has_xattrs;
@@ -343,8 +385,7 @@ static int keep(struct increment *i, const struct walk_entry *e, const struct sn
         return emit_file(i, e, st ? st : &e->st, &n);
 }
 
-static int pack_new(struct increment *i, const struct walk_entry *e, const struct snapshot_entry *p,
-                    struct pack_file *f)
+static int pack_new(struct increment *i, const struct walk_entry *e, struct pack_file *f)
 {
         struct snapshot_entry n = describe(e);
         struct archive_content content = {0};
@@ -368,9 +409,7 @@ static int pack_new(struct increment *i, const struct walk_entry *e, const struc
         memcpy(n.sha256, content.sha256, sizeof(n.sha256));
         if (settled)
                 set_ctime(&n, &f->st);
-        if (p && p->pending && p->type == SNAPSHOT_FILE && !p->hardlink && is_pending(i, p))
-                r = replaced_add(i, p->path);
-        return r == 0 ? emit_file(i, e, &f->st, &n) : r;
+        return emit_file(i, e, &f->st, &n);
 }
 
 /* Same type, mode, size and mtime, but who knows: read it. */
@@ -386,7 +425,7 @@ static int compare(struct increment *i, const struct walk_entry *e, const struct
         if (memcmp(content.sha256, p->sha256, sizeof(content.sha256)) != 0 ||
             (uint64_t)f->st.st_size != p->size || p->has_xattrs != f->has_xattrs ||
             memcmp(p->xattrs, f->xattrs, sizeof(p->xattrs)) != 0)
-                return pack_new(i, e, p, f);
+                return pack_new(i, e, f);
         settled = pack_settled(f, &content);
         i->refreshed = true;
         i->racy = i->racy || (!settled && !f->changing);
@@ -423,7 +462,7 @@ static int file_to_read(struct increment *i, const struct walk_entry *e,
             (p->sqlite || p->size == (uint64_t)f.st.st_size)) {
                 r = compare(i, e, p, &f);
         } else {
-                r = pack_new(i, e, p, &f);
+                r = pack_new(i, e, &f);
         }
         pack_close_file(&f);
         return r;
@@ -492,10 +531,13 @@ static int entry(struct increment *i, const struct walk_entry *e)
                 return r;
         if (i->has_next && order == 0)
                 p = &i->next;
+        i->kept = false;
         if (S_ISREG(e->st.st_mode))
                 r = file(i, e, p);
         else
                 r = S_ISLNK(e->st.st_mode) ? symlink_entry(i, e, p) : folder(i, e, p);
+        if (r == 0 && p && !i->kept)
+                r = given_up(i, p);
         return r == 0 && p ? parent_advance(i) : r;
 }
 
@@ -503,7 +545,11 @@ static int entry(struct increment *i, const struct walk_entry *e)
 static int on_entry(void *ctx, const struct walk_entry *e)
 {
         struct increment *i = ctx;
-        int r = entry(i, e);
+        int r;
+
+        /* init takes a long silence for a hang. */
+        job_progress(i->q->job, 0, 0);
+        r = entry(i, e);
 
         if (r > 0)
                 i->why = r;
@@ -536,8 +582,32 @@ static int join(struct increment *i)
 
 /* ---- compaction ---- */
 
+static uint64_t live_of(const struct increment *i, uint32_t archive)
+{
+        return snapshot_reader_header(i->parent)->archives[archive].live;
+}
+
+/* A manifest has room for so many archives: long before that the smallest become one. */
+static bool retire_smallest(struct increment *i, uint64_t *room)
+{
+        uint32_t best = i->fresh;
+
+        for (uint32_t j = 0; j < i->fresh; j++) {
+                if (!i->standing[j].waited_for && !i->standing[j].retired &&
+                    live_of(i, j) <= *room &&
+                    (best == i->fresh || live_of(i, j) < live_of(i, best)))
+                        best = j;
+        }
+        if (best == i->fresh)
+                return false;
+        i->standing[best].retired = true;
+        *room -= live_of(i, best);
+        return true;
+}
+
 static bool retire(struct increment *i)
 {
+        uint64_t room = i->q->request->max_bytes / COMPACT_SHARE;
         uint32_t small = 0;
         bool any = false;
 
@@ -545,13 +615,17 @@ static bool retire(struct increment *i)
                 small += !i->standing[j].waited_for && i->header.archives[j].length < SMALL_BYTES;
         for (uint32_t j = 0; j < i->fresh; j++) {
                 const struct snapshot_archive *a = &i->header.archives[j];
-                uint64_t live = snapshot_reader_header(i->parent)->archives[j].live;
+                uint64_t live = live_of(i, j);
 
                 i->standing[j].retired =
-                        !i->standing[j].waited_for &&
+                        !i->standing[j].waited_for && live <= room &&
                         (live < a->bytes / 2 || (small > SMALL_MAX && a->length < SMALL_BYTES));
+                if (i->standing[j].retired)
+                        room -= live;
                 any = any || i->standing[j].retired;
         }
+        for (uint32_t n = 0; i->fresh > ARCHIVES_MANY && n < ARCHIVES_AT_ONCE; n++)
+                any = retire_smallest(i, &room) || any;
         return any;
 }
 
@@ -610,6 +684,7 @@ static int header_begin(struct increment *i)
                 r = -ENOMEM;
         for (uint32_t j = 0; r == 0 && j < i->fresh; j++)
                 i->standing[j].waited_for = h->archives[j].later && !i->q->whole &&
+                                            h->archives[j].save.generation != h->save.generation &&
                                             !index_has_arrived(i->q->arrived, h->archives[j].id);
         return r;
 }
@@ -652,8 +727,9 @@ struct increment *increment_free(struct increment *i)
         snapshot_writer_free(i->manifest);
         snapshot_writer_free(i->index);
         snapshot_header_deinit(&i->header);
-        for (uint32_t j = 0; j < i->n_replaced; j++)
+        for (size_t j = 0; j < i->n_replaced; j++)
                 free(i->replaced[j]);
+        free(i->replaced);
         free(i->standing);
         free(i);
         return NULL;

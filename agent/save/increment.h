@@ -29,7 +29,7 @@ enum increment_refusal {
 struct increment;
 
 struct increment_parts {
-        const struct job *job;
+        struct job *job;
         const struct blob_save_request *request;
         const struct profile *profile;
         int parent_fd;             /* index of the parent; -1: everything is new */

@@ -150,7 +150,8 @@ int pack_open_file(struct pack *k, const struct walk_entry *e, struct pack_file 
         f.fd = f.own_fd = open_own(k, e);
         if (f.fd == -ENOENT || f.fd == -ELOOP || f.fd == -ENXIO)
                 return PACK_GONE;
-        if (f.fd == -EACCES || f.fd == -EPERM || f.fd == -ETXTBSY) {
+        /* -EAGAIN: somebody holds a lease on it. */
+        if (f.fd == -EACCES || f.fd == -EPERM || f.fd == -ETXTBSY || f.fd == -EAGAIN) {
                 walk_note_unreadable(k->walk_notes, e->path);
                 return PACK_UNREADABLE;
         }

@@ -38,7 +38,7 @@ struct waiting {
 };
 
 struct parts {
-        const struct job *job;
+        struct job *job;
         const struct blob_save_request *request;
         struct part_stream streams[STREAMS];
         uint64_t length; /* of all streams */
@@ -138,7 +138,7 @@ static void *uploader(void *ctx)
         return NULL;
 }
 
-int parts_open(const struct job *job, const struct blob_save_request *request, struct parts **ret)
+int parts_open(struct job *job, const struct blob_save_request *request, struct parts **ret)
 {
         struct parts *p = calloc(1, sizeof(*p));
 
@@ -204,6 +204,8 @@ static int enqueue(struct parts *p, const struct waiting *w)
                 p->queue[p->n_queued++] = *w;
         pthread_cond_broadcast(&p->changed);
         pthread_mutex_unlock(&p->lock);
+        /* init takes a long silence for a hang. */
+        job_progress(p->job, p->length, 0);
         return r;
 }
 
@@ -212,8 +214,10 @@ int parts_wait(struct parts *p)
         int r;
 
         pthread_mutex_lock(&p->lock);
-        while (p->n_queued + p->n_busy > 0)
+        while (p->n_queued + p->n_busy > 0) {
                 pthread_cond_wait(&p->changed, &p->lock);
+                job_progress(p->job, p->length, 0);
+        }
         r = p->why ? PARTS_UPLOAD : 0;
         pthread_mutex_unlock(&p->lock);
         return r;

@@ -22,7 +22,7 @@ struct parts;
 struct part_stream;
 
 /* `job` and `request` are kept by reference. 0 or -ENOMEM. */
-NODISCARD int parts_open(const struct job *job, const struct blob_save_request *request,
+NODISCARD int parts_open(struct job *job, const struct blob_save_request *request,
                          struct parts **ret);
 /* Ends uploads that are under way, without waiting for an answer beyond the current step. */
 struct parts *parts_free(struct parts *p);

@@ -119,6 +119,7 @@ static bool open_error_harmless(struct walk *w, const struct walk_entry *e, int 
         if (r != -EACCES && r != -EPERM)
                 return false;
         walk_note_unreadable(w->notes, e->path);
+        STR_CUT(w->notes->closed, e->path);
         return true;
 }
 
@@ -219,6 +220,8 @@ static bool path_push(struct walk *w, const char *name)
             buf_append_str(&w->path, name) == 0 && buf_terminate(&w->path) == 0)
                 return true;
         w->path.len = before;
+        if (w->path.data)
+                w->path.data[before] = 0;
         walk_note_unreadable(w->notes, name);
         return false;
 }

@@ -34,8 +34,9 @@ struct walk_entry {
 /* What was left out. Never a reason to fail: the rest of the home is saved. */
 struct walk_notes {
         uint64_t unreadable;
-        char first[128];  /* path of the first, cut */
-        uint64_t special; /* sockets, fifos, devices */
+        char first[128];            /* path of the first, cut */
+        char closed[WALK_PATH_MAX]; /* the last folder that could not be entered */
+        uint64_t special;           /* sockets, fifos, devices */
         char first_special[128];
         uint64_t fullest; /* names in the folder that has most */
         char fullest_path[128];

@@ -102,6 +102,7 @@ struct pending_save {
         uint64_t conn;
         mono_t ask_at;
         uint32_t tries;
+        bool slow; /* it was told once that storage does not answer */
         /* The agent has said since: the last save, taken after this one, found nothing new. */
         bool unchanged_final;
         uint64_t unchanged_conn, unchanged_seq;
@@ -278,6 +279,8 @@ struct pace {
         uint32_t good;     /* last saves since it has changed */
         uint32_t ahead;    /* begun ahead of others that wait, in a row */
         mono_t eased_at;
+        const struct workspace *trouble_by; /* the last that had trouble, or NULL */
+        mono_t trouble_at;
         mono_t due; /* somebody's turn may come then */
         bool dirty;
         double save_ms, save_bytes; /* as it was lately */
@@ -471,7 +474,7 @@ void pace_forget(struct core *c, struct task *t);
 /* Its last save is committed; `bytes` were uploaded for it. */
 void pace_saved(struct core *c, const struct task *t, uint64_t bytes);
 /* Storage is not as quick as it is asked. */
-void pace_trouble(struct core *c, const char *why);
+void pace_trouble(struct core *c, const struct workspace *w, const char *why);
 /* May the provider be asked to end it now? False: its ask_at is set. */
 bool pace_may_end(struct core *c, struct task *t);
 /* A shutdown waits as long as something goes on. */

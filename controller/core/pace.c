@@ -12,7 +12,8 @@
 #include "base/str.h"
 #include "core/internal.h"
 
-#define PREFIX "stop." /* of the settings that hold what was asked for */
+#define TROUBLE_MS INT64_C(60000) /* two workspaces in trouble within this: it is the storage's */
+#define PREFIX "stop."            /* of the settings that hold what was asked for */
 
 void pace_new(struct core *c)
 {
@@ -267,11 +268,18 @@ void pace_saved(struct core *c, const struct task *t, uint64_t bytes)
         pace_goes_on(c);
 }
 
-void pace_trouble(struct core *c, const char *why)
+/* One workspace is not the storage; two of them within a short time are. */
+void pace_trouble(struct core *c, const struct workspace *w, const char *why)
 {
         struct pace *p = &c->pace;
         char text[CORE_REASON_SIZE];
+        bool others = p->trouble_by && p->trouble_by != w &&
+                      mono_diff_ms(p->trouble_at, c->now) < TROUBLE_MS;
 
+        p->trouble_by = w;
+        p->trouble_at = c->now;
+        if (!others)
+                return;
         p->good = 0;
         if (p->parallel <= 1 || eased_lately(c))
                 return;

@@ -105,6 +105,8 @@ void saves_go_back(struct core *c, struct workspace *w, const struct save_ref *s
                        (unsigned long long)save->generation, (unsigned long long)save->seq,
                        (unsigned long long)head->generation, (unsigned long long)head->seq);
         saves_commit(c, w, save);
+        /* One that waits would keep what was the head. */
+        saves_sweep(c, w);
         fx_audit(c, w->row.id, "", actor, "restored-to", text);
 }
 
@@ -355,7 +357,7 @@ void saves_verified(struct core *c, struct workspace *w, const struct core_event
                 return;
         }
         if (ev->verified.result < 0 && p->final)
-                pace_trouble(c, "storage cannot be asked");
+                pace_trouble(c, w, "storage cannot be asked");
         if (ev->verified.result < 0)
                 p->ask_at = mono_add_ms(c->now, backoff_ms(p->tries++));
         else if (ev->verified.result > 0)

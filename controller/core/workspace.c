@@ -321,7 +321,7 @@ void workspace_task_declined(struct core *c, struct workspace *w, struct task *t
 void workspace_task_failed(struct core *c, struct workspace *w, struct task *t, const char *reason)
 {
         if (t->saving)
-                pace_trouble(c, reason);
+                pace_trouble(c, w, reason);
         if (w->row.state != WS_ATTENTION) {
                 workspace_enter(c, w, WS_ATTENTION, reason);
         } else if (strcmp(w->row.reason, reason) != 0) {
@@ -469,8 +469,10 @@ void workspace_deadline(struct core *c, struct workspace *w)
                 return;
         }
         if (w->save.active && mono_due(w->save.ask_at, c->now)) {
-                if (w->save.final && w->save.tries == 0)
-                        pace_trouble(c, "storage does not answer");
+                if (w->save.final && w->save.tries == 0 && !w->save.slow) {
+                        w->save.slow = true;
+                        pace_trouble(c, w, "storage does not answer");
+                }
                 saves_verify(c, w);
         }
         switch (w->row.state) {

@@ -102,10 +102,15 @@ static void on_found(void *ctx, int result, const struct stored_save *saves, uin
 
 void http_api_restore(struct http_exchange *x, const char *id)
 {
+        const struct workspace_row *w = core_workspace(shell_core(x->site->shell), id);
         struct view_error e;
 
         if (view_at_parse((const char *)x->req.body.data, x->req.body.len, &x->at, &e) != 0)
                 http_answer_error(x, &e);
-        else
+        /* Before storage is asked: what its life has had swept is gone when it is looked at. */
+        else if (w && w->state != WS_STOPPED && w->state != WS_DELETED) {
+                view_error_reply(&e, REPLY_NOT_STOPPED, id);
+                http_answer_error(x, &e);
+        } else
                 ask_storage(x, id, on_found);
 }

@@ -493,8 +493,19 @@ static void do_saves(struct ask *a)
         ask_storage(a, on_saves);
 }
 
+/* Before storage is asked: what its life has had swept is gone when it is looked at. */
 static void do_restore(struct ask *a)
 {
+        const struct workspace_row *w = find_workspace(a);
+        struct view_error e;
+
+        if (!w)
+                return;
+        if (w->state != WS_STOPPED && w->state != WS_DELETED) {
+                view_error_reply(&e, REPLY_NOT_STOPPED, w->id);
+                answer_error(a, &e);
+                return;
+        }
         ask_storage(a, on_listed);
 }
 

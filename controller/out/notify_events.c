@@ -83,10 +83,13 @@ static void take(struct notify *n, const struct audit_row *row)
         if (row->seq <= n->seen)
                 return;
         n->seen = row->seq;
+        if (strcmp(row->what, "stopped") == 0)
+                slots_remove(n->warned, row->workspace); /* nobody is to be warned any more */
         (void)snprintf(key, sizeof(key), "failed:%s", row->workspace);
         if (kind_of(row, &kind)) {
-                if (kind == NOTICE_SAVE_FAILED && !slots_put(n->warned, key))
-                        return;
+                /* Without room its end is not told; its beginning always is. */
+                if (kind == NOTICE_SAVE_FAILED)
+                        (void)slots_put(n->warned, key);
                 announce(n, row, kind, false);
         } else if (settles(row) && slots_find(n->warned, key)) {
                 slots_remove(n->warned, key);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/num.h"
@@ -96,6 +97,22 @@ static struct storage_save describe(const struct saves_manifest *m, const struct
         };
 }
 
+/* That every entry can be read: what the agent wrote is what a restore will need. */
+static int check_entries(struct saves_manifest *m, char reason[static CORE_REASON_SIZE])
+{
+        struct snapshot_entry e;
+        int r;
+
+        do
+                r = snapshot_reader_next(m->reader, &e);
+        while (r > 0);
+        if (r != -EBADMSG)
+                return r;
+        (void)snprintf(reason, CORE_REASON_SIZE, "the manifest's entries: %.80s",
+                       snapshot_reader_error(m->reader));
+        return 1;
+}
+
 static int inspect(const struct objects *o, const char *workspace, const struct save_ref *save,
                    const struct saves_listing *l, char reason[static CORE_REASON_SIZE],
                    struct storage_save *ret_found)
@@ -110,6 +127,8 @@ static int inspect(const struct objects *o, const char *workspace, const struct 
                 r = saves_no(reason, "the manifest is not the one that the agent reported");
         else if (save->data_length != 0 && save->data_length != m.ref.data_length)
                 r = saves_no(reason, "the agent reported another data length");
+        if (r == 0)
+                r = check_entries(&m, reason);
         if (r == 0)
                 r = check_parts(o, workspace, &m, l, reason);
         if (r == 0 && ret_found)

@@ -114,6 +114,21 @@ static int use_archives(struct plan *p, const struct snapshot_header *h)
         return 0;
 }
 
+static int pass_over(struct plan *p, const struct retention_save *s, const char *reason)
+{
+        struct snapshot_archive own[BLOB_ARCHIVES_MAX] = {0};
+        const struct snapshot_header h = {.n_archives = BLOB_ARCHIVES_MAX, .archives = own};
+
+        for (uint32_t i = 0; i < BLOB_ARCHIVES_MAX; i++) {
+                own[i].save = (struct snapshot_save){s->generation, s->seq};
+                own[i].number = i;
+        }
+        log_warn("a manifest that cannot be read is passed over",
+                 LOG_STR("workspace", p->workspace), LOG_INT("generation", s->generation),
+                 LOG_INT("seq", s->seq), LOG_STR("reason", reason));
+        return use_archives(p, &h);
+}
+
 static int plan_archives(struct plan *p, const struct objects *o)
 {
         char reason[CORE_REASON_SIZE];
@@ -126,6 +141,11 @@ static int plan_archives(struct plan *p, const struct objects *o)
                 if (!s->keep)
                         continue;
                 r = saves_manifest_read(o, p->workspace, s->generation, s->seq, false, &m, reason);
+                /* Nobody can restore it; its own parts stay with it. */
+                if (r > 0 && !s->pinned) {
+                        r = pass_over(p, s, reason);
+                        continue;
+                }
                 if (r > 0) {
                         log_error("nothing is swept: a manifest that stays cannot be read",
                                   LOG_STR("workspace", p->workspace),

@@ -169,9 +169,27 @@ static const char *ws_take(const cJSON *o, struct snapshot_header *h)
         return NULL;
 }
 
+#define WS_NODES_MAX 1024
+#define ARCHIVE_NODES_MAX (4 * (size_t)SNAPSHOT_PARTS_MAX + 64) /* a part has three */
+
+/* cJSON makes at most one node for each of these, and one more: a small text may hold millions. */
+static bool few_nodes(const char *s, size_t len, size_t max)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < len; i++)
+                n += s[i] == ',' || s[i] == '[' || s[i] == '{';
+        return n <= max;
+}
+
+static cJSON *parse(const char *json, size_t len, size_t nodes_max)
+{
+        return few_nodes(json, len, nodes_max) ? cJSON_ParseWithLength(json, len) : NULL;
+}
+
 const char *snapshot_ws_parse(const char *json, size_t len, struct snapshot_header *h)
 {
-        cJSON *o = cJSON_ParseWithLength(json, len);
+        cJSON *o = parse(json, len, WS_NODES_MAX);
         const char *wrong = cJSON_IsObject(o) ? ws_take(o, h) : "#ws is not an object";
 
         cJSON_Delete(o);
@@ -194,7 +212,7 @@ static bool id_read(const cJSON *o, struct snapshot_archive *a)
         *dash = *slash = 0;
         if (num_parse_u64(copy, 1, SNAPSHOT_NUMBER_MAX, &a->save.generation) < 0 ||
             num_parse_u64(dash + 1, 1, SNAPSHOT_NUMBER_MAX, &a->save.seq) < 0 ||
-            num_parse_u64(slash + 1, 0, 9, &n) < 0)
+            num_parse_u64(slash + 1, 0, SNAPSHOT_NUMBERS_MAX - 1, &n) < 0)
                 return false;
         a->number = (uint32_t)n;
         snapshot_id(a, again);
@@ -253,7 +271,7 @@ static const char *archive_take(const cJSON *o, const struct snapshot_header *h,
 
 const char *snapshot_archive_parse(const char *json, size_t len, struct snapshot_header *h)
 {
-        cJSON *o = cJSON_ParseWithLength(json, len);
+        cJSON *o = parse(json, len, ARCHIVE_NODES_MAX);
         struct snapshot_archive a = {0};
         const char *wrong =
                 cJSON_IsObject(o) ? archive_take(o, h, &a) : "#archive is not an object";

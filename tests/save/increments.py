@@ -468,6 +468,91 @@ def rest_never_replaces(bench):
 
 
 @case
+def rest_of_many_replaced(bench):
+    """A hundred pending files are made anew before they come: each save is made, and holds the new ones."""
+    bench.start_server()
+    bench.set_profile(LATER)
+    home = bench.new_home()
+
+    def fill():
+        os.makedirs(f"{home}/workspace/node_modules/m")
+        for i in range(100):
+            write(f"{home}/workspace/node_modules/m/n{i:03}", b"old %d" % i)
+        write(f"{home}/workspace/a.txt", b"mine")
+    as_student(fill)
+    ref = bench.saved(home, 1)
+    fresh = bench.new_home()
+    check(bench.run(["restore"], bench.restore_request([ref]), fresh)[0] == 0, "restore")
+
+    def anew():
+        os.makedirs(f"{fresh}/workspace/node_modules/m")
+        for i in range(90):
+            write(f"{fresh}/workspace/node_modules/m/n{i:03}", b"new %d" % i)
+    as_student(anew)
+    second = ref_of(bench.save(fresh, 1, generation=2, final=True), 1, 2)
+    again = bench.new_home()
+    request = bench.restore_request([second], generation=3)
+    for role in (["restore"], ["restore", "--rest"]):
+        check(bench.run(role, request, again)[0] == 0, f"{role} of the save in between")
+    for i in range(100):
+        got = open(f"{again}/workspace/node_modules/m/n{i:03}", "rb").read()
+        check(got == (b"new %d" if i < 90 else b"old %d") % i, f"n{i:03} is {got}")
+
+
+@case
+def rest_beside_what_was_begun_anew(bench):
+    """A large file that a program has begun anew before it came is brought beside that, once."""
+    bench.start_server()
+    bench.set_profile(LATER)
+    home = bench.new_home()
+    large = os.urandom(17 << 20)
+
+    def fill():
+        os.mkdir(f"{home}/workspace")
+        write(f"{home}/workspace/results.csv", large)
+    as_student(fill)
+    ref = bench.saved(home, 1)
+    fresh = bench.new_home()
+    request = bench.restore_request([ref])
+    check(bench.run(["restore"], request, fresh)[0] == 0, "restore")
+    check(not os.path.exists(f"{fresh}/workspace/results.csv"), "a large file came at once")
+    as_student(lambda: write(f"{fresh}/workspace/results.csv", b"one line\n"))
+    for _ in range(2):
+        check(bench.run(["restore", "--rest"], request, fresh)[0] == 0, "--rest")
+    check(open(f"{fresh}/workspace/results.csv", "rb").read() == b"one line\n", "the new file was replaced")
+    check(open(f"{fresh}/workspace/results.csv.restored", "rb").read() == large, "the old one is gone")
+    check(sorted(os.listdir(f"{fresh}/workspace")) == ["results.csv", "results.csv.restored"], "what is there")
+
+
+@case
+def closed_folder_keeps_what_was_saved(bench):
+    """A folder that its mode closes is not a folder whose files were deleted."""
+    if os.geteuid() != 0:
+        return "needs root, to act as another user"
+    bench.start_server()
+    home = bench.new_home()
+
+    def fill():
+        os.makedirs(f"{home}/workspace/project/sub")
+        write(f"{home}/workspace/project/sub/a.txt", b"work")
+        write(f"{home}/workspace/project/b.txt", b"more work")
+        write(f"{home}/workspace/c.txt", b"1")
+    as_student(fill)
+    bench.save(home, 1)
+
+    def close():
+        write(f"{home}/workspace/c.txt", b"2")
+        os.chmod(f"{home}/workspace/project", 0o644)
+    as_student(close)
+    bench.save(home, 2, committed=1)
+    entries = manifest(bench, 2)[2]
+    for name in (b"workspace/project/sub/a.txt", b"workspace/project/b.txt"):
+        check(name in entries, f"{name} is not in the save any more")
+        check(entries[name][b"archive"] == b"1-1/0", f"{name}: {entries[name]}")
+    check(entries[b"workspace/c.txt"][b"archive"] == b"1-2/0", "the change is not in it")
+
+
+@case
 def no_index_no_save(bench):
     """A save that does not know what is still to come would forget it: refused."""
     bench.start_server()

@@ -374,10 +374,14 @@ static void test_sweep_takes_all(void)
         CHECK_INT(saves_erase(&objects, WS, 5), 0);
 }
 
-/* A manifest that stays and cannot be read may refer to anything. */
-static void test_sweep_stays_away(void)
+/*
+ * A manifest that cannot be read and is the head may refer to anything: nothing goes. One that is
+ * only old keeps its own parts, and holds nothing else back.
+ */
+static void test_sweep_unreadable(void)
 {
         utc_t now = utc_read(), old = {now.us - 5 * HOUR};
+        const struct save_ref head = {.generation = 5, .seq = 2};
         struct saves_sweep how = {.rule = {1, 0}, .before_generation = 9, .now = now};
         AUTO_CLOSE fd = scratch();
         struct snapshot_part part;
@@ -385,9 +389,16 @@ static void test_sweep_stays_away(void)
         CHECK_INT(fd_write_all(fd, "nonsense", 8), 0);
         put_fd(5, 2, "manifest.mtree.zst", fd, old);
         put_fd(5, 1, "manifest.mtree.zst", fd, old);
+        put_part(5, 2, 0, old, &part);
         put_part(5, 1, 0, old, &part);
+        how.keep = &head;
+        how.n_keep = 1;
         CHECK_INT(saves_discard(&objects, WS, &how), -EBADMSG);
         CHECK(part_there(WS "/5-1/0-00000.tar.zst") && part_there(WS "/5-1/manifest.mtree.zst"));
+        how.n_keep = 0;
+        CHECK_INT(saves_discard(&objects, WS, &how), 0);
+        CHECK(part_there(WS "/5-2/0-00000.tar.zst") && part_there(WS "/5-2/manifest.mtree.zst"));
+        CHECK(!part_there(WS "/5-1/0-00000.tar.zst") && !part_there(WS "/5-1/manifest.mtree.zst"));
         CHECK_INT(saves_erase(&objects, WS, 5), 0);
 }
 
@@ -469,7 +480,7 @@ int main(void)
         RUN(test_retention);
         CHECK_INT(sweeps(), 0);
         RUN(test_sweep_takes_all);
-        RUN(test_sweep_stays_away);
+        RUN(test_sweep_unreadable);
         RUN(test_verify_older);
         RUN(test_pin);
 #endif
