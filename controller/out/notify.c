@@ -268,12 +268,34 @@ static void bury(struct notify *n, enum notify_channel channel, uint32_t attempt
                   LOG_STR("why", error), LOG_ERR(r));
 }
 
+/*
+ * Each channel has its own share of the queue and of what is sent at a time: a webhook that hangs
+ * keeps nothing from the pager.
+ */
+#define CHANNEL_PLACES MAX(NOTIFY_SEND_MAX / CHANNEL_MAX, 1)
+#define CHANNEL_QUEUE (NOTIFY_QUEUE_MAX / CHANNEL_MAX)
+
+static size_t of_channel(const struct notify *n, enum notify_channel channel, bool in_flight)
+{
+        size_t k = 0;
+
+        for (size_t i = 0; i < NOTIFY_QUEUE_MAX; i++) {
+                const struct notify_item *item = &n->items[i];
+
+                k += item->used && item->channel == channel && (!in_flight || item->in_flight);
+        }
+        return k;
+}
+
 static void arm(struct notify *n)
 {
         mono_t due = MONO_NEVER;
+        bool room[CHANNEL_MAX];
 
+        for (int c = 0; c < CHANNEL_MAX; c++)
+                room[c] = of_channel(n, (enum notify_channel)c, true) < CHANNEL_PLACES;
         for (size_t i = 0; i < NOTIFY_QUEUE_MAX; i++) {
-                if (n->items[i].used && !n->items[i].in_flight)
+                if (n->items[i].used && !n->items[i].in_flight && room[n->items[i].channel])
                         due = mono_min(due, n->items[i].due);
         }
         /* When all places are taken the next outcome arms again. */
@@ -341,14 +363,20 @@ static void start(struct notify *n, struct notify_item *item)
 static void on_pump(void *ctx)
 {
         struct notify *n = ctx;
+        size_t flying[CHANNEL_MAX];
 
+        for (int c = 0; c < CHANNEL_MAX; c++)
+                flying[c] = of_channel(n, (enum notify_channel)c, true);
         for (size_t i = 0; i < NOTIFY_QUEUE_MAX; i++) {
                 struct notify_item *item = &n->items[i];
 
                 if (notify_send_active(n->send) >= NOTIFY_SEND_MAX)
                         break;
-                if (item->used && !item->in_flight && mono_due(item->due, loop_now(n->loop)))
-                        start(n, item);
+                if (!item->used || item->in_flight || !mono_due(item->due, loop_now(n->loop)) ||
+                    flying[item->channel] >= CHANNEL_PLACES)
+                        continue;
+                start(n, item);
+                flying[item->channel] += item->in_flight;
         }
         arm(n);
 }
@@ -377,7 +405,11 @@ static bool wants(const struct notify *n, enum notify_channel channel, const str
 
 static void put_one(struct notify *n, enum notify_channel channel, const struct notice *notice)
 {
-        for (size_t i = 0; i < NOTIFY_QUEUE_MAX; i++) {
+        bool info = notice_severity(notice->kind) == NOTICE_INFO;
+        size_t most = info ? CHANNEL_QUEUE - CHANNEL_QUEUE / 4 : CHANNEL_QUEUE;
+        bool room = of_channel(n, channel, false) < most;
+
+        for (size_t i = 0; room && i < NOTIFY_QUEUE_MAX; i++) {
                 struct notify_item *item = &n->items[i];
 
                 if (item->used)
