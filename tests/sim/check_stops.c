@@ -77,8 +77,8 @@ static void check_ends(struct sim *s, int ctl, const struct core_effect *fx)
                 return; /* an orphan that has no row of its own is ended out of turn */
         c->ends = MIN(s->config.stop_burst, c->ends + filled) - 1;
         c->ends_ms = s->now_ms;
-        if (c->late) /* it has turns to catch up with */
-                c->ends = MAX(c->ends, 0);
+        if (c->late) /* a turn that was due while it was frozen is of the rate of then */
+                c->ends = MAX(c->ends + 1, 0);
         if (c->ends < -0.01)
                 sim_broken(s, INV_ENDS_PACED, "%s", fx->stop_task.task);
 }

@@ -461,11 +461,11 @@ async function opsMessages() {
     const a = await operator.ask(body);
     check(['bad-json', 'bad-field', 'unknown-command'].includes(a.error?.code), `${what}: ${JSON.stringify(a)}`);
   }
-  const large = await operator.ask(JSON.stringify({ cmd: 'ps', pad: 'x'.repeat(80000) }));
+  const large = await operator.ask(JSON.stringify({ cmd: 'ps', pad: 'x'.repeat(700000) }));
   check(large.error?.code === 'too-large', JSON.stringify(large));
   const dance = await operator.ask({ cmd: 'dance' });
   check(dance.error?.code === 'unknown-command', JSON.stringify(dance));
-  operator.send(Buffer.alloc(300000, 'x'));
+  operator.send(Buffer.alloc(3000000, 'x'));
   await operator.closed();
   const end = await hostileBytes(where);
   await f.stillServes(w, pid);
