@@ -82,6 +82,8 @@ static char *put_file(char *p, const struct snapshot_entry *e)
 {
         p = put_number(put_text(p, " size="), e->size);
         p = put_hex(put_text(p, " sha256digest="), e->sha256, sizeof(e->sha256));
+        if (e->sqlite)
+                p = put_text(p, " sqlite=1");
         return e->hardlink ? put_escaped(put_text(p, " hardlink=./"), e->hardlink) : p;
 }
 
@@ -93,9 +95,7 @@ static char *put_local(char *p, const struct snapshot_entry *e)
         }
         if (e->life)
                 p = put_text(p, " life=1");
-        if (e->pending)
-                p = put_text(p, " pending=1");
-        return e->sqlite ? put_text(p, " sqlite=1") : p;
+        return e->pending ? put_text(p, " pending=1") : p;
 }
 
 int snapshot_entry_write(const struct snapshot_entry *e, const char *id, bool local, struct buf *b)

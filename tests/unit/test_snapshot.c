@@ -28,8 +28,8 @@ static const char golden[] =
         "\"parent\":{\"generation\":2,\"seq\":9},\"entries\":4,\"bytes\":3,\"notes\":\"\"}"
         "\n" ARCHIVE "./a type=dir mode=0755 time=-5.000000001 archive=3-2/0\n"
         "./a/\\377\\040b type=file mode=0644 time=1234567890.000000001 size=3 sha256digest=" SHA
-        " xattrs=0102030405060708 archive=3-2/0 ino=18446744073709551615 ctime=7.000000009 life=1"
-        " sqlite=1\n"
+        " sqlite=1 xattrs=0102030405060708 archive=3-2/0 ino=18446744073709551615"
+        " ctime=7.000000009 life=1\n"
         "./a-b type=file mode=0644 time=1.000000000 size=3 sha256digest=" SHA
         " hardlink=./a/\\377\\040b archive=3-2/0 pending=1\n"
         "./l type=link mode=0777 time=1.000000000 link=..\\040/\\075 archive=3-2/0\n";
@@ -122,6 +122,7 @@ static void golden_bytes(void)
         CHECK_INT(lseek(again, 0, SEEK_SET), 0);
         CHECK_INT(fd_read_all(again, &plain), 0);
         CHECK_INT(buf_terminate(&plain), 0);
+        CHECK(strstr((char *)plain.data, "sqlite=1"));
         CHECK(!strstr((char *)plain.data, "ino=") && !strstr((char *)plain.data, "pending="));
         CHECK(strstr((char *)plain.data, "./a/\\377\\040b type=file mode=0644"));
         close(in);
