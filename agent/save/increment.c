@@ -12,11 +12,11 @@
 #include "base/str.h"
 #include "save/index.h"
 #include "save/links.h"
+#include "save/paths.h"
 
 #define SMALL_BYTES (UINT64_C(8) << 20)
 #define SMALL_MAX 16                    /* more small archives than this become one */
 #define LATER_BYTES (INT64_C(16) << 20) /* a file as large as this may come later */
-#define REPLACED_FIRST 64               /* room, doubled when it is full */
 #define ARCHIVES_MANY 512 /* of SNAPSHOT_ARCHIVES_MAX: the smallest are merged from here on */
 #define ARCHIVES_AT_ONCE 32
 #define COMPACT_SHARE 4 /* at most a 4th of what a save may bring: changes come first */
@@ -47,12 +47,8 @@ struct increment {
         char last_file[WALK_PATH_MAX];            /* the last entry, when it is not a folder */
         char databases[DATABASES][WALK_PATH_MAX]; /* the last that were saved as such */
         uint32_t n_databases;
-        /*
-         * Files of archives that are waited for, which do not stand for their content there any
-         * more: hard links still to come cannot refer to them. In the order of the walk.
-         */
-        char **replaced;
-        size_t n_replaced, replaced_room;
+        /* Files in archives waited for, of other content now: no hard link may refer to them. */
+        struct paths replaced;
         bool kept; /* the parent's entry was taken over */
         char error[SNAPSHOT_ERROR_SIZE];
 };
@@ -108,32 +104,12 @@ static bool is_below(const char *path, const char *above)
         return n > 0 && strncmp(path, above, n) == 0 && path[n] == '/';
 }
 
-static int replaced_add(struct increment *i, const char *path)
-{
-        if (i->n_replaced == i->replaced_room) {
-                size_t room = MAX(2 * i->replaced_room, (size_t)REPLACED_FIRST);
-                char **grown = reallocarray(i->replaced, room, sizeof(*grown));
-
-                if (!grown)
-                        return -ENOMEM;
-                i->replaced = grown;
-                i->replaced_room = room;
-        }
-        i->replaced[i->n_replaced] = strdup(path);
-        return i->replaced[i->n_replaced++] ? 0 : -ENOMEM;
-}
-
-static int compare_replaced(const void *path, const void *at)
-{
-        return snapshot_path_compare(path, *(char *const *)at);
-}
-
 static int given_up(struct increment *i, const struct snapshot_entry *p)
 {
         if (i->dry || p->type != SNAPSHOT_FILE || p->hardlink ||
             !i->standing[p->archive].waited_for)
                 return 0;
-        return replaced_add(i, p->path);
+        return paths_add(&i->replaced, p->path);
 }
 
 /* In a folder that is closed to us: what was saved of it is better than nothing. */
@@ -164,9 +140,7 @@ static int absent(struct increment *i, const struct snapshot_entry *p)
                 i->changed = true;
                 return given_up(i, p);
         }
-        if (p->hardlink && i->n_replaced > 0 &&
-            bsearch(p->hardlink, i->replaced, i->n_replaced, sizeof(*i->replaced),
-                    compare_replaced))
+        if (p->hardlink && paths_have(&i->replaced, p->hardlink))
                 return INCREMENT_PENDING;
         i->kept = true;
         return emit(i, p);
@@ -727,9 +701,7 @@ struct increment *increment_free(struct increment *i)
         snapshot_writer_free(i->manifest);
         snapshot_writer_free(i->index);
         snapshot_header_deinit(&i->header);
-        for (size_t j = 0; j < i->n_replaced; j++)
-                free(i->replaced[j]);
-        free(i->replaced);
+        paths_deinit(&i->replaced);
         free(i->standing);
         free(i);
         return NULL;
