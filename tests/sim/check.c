@@ -235,6 +235,8 @@ void check_request(struct sim *s, int ctl, const struct note *n, bool was_stoppe
         if (n->kind != EV_REQ_LAUNCH) {
                 t->wish = t->wish_due = false;
                 t->wish_token = 0;
+        } else if (row && row->erase_at.us != 0) {
+                return; /* deleted: who asks for it is told so, and gets nothing */
         } else if (row && row->state == WS_RUNNING) {
                 t->requested_ms = s->now_ms;
         } else if (row && (row->state == WS_SAVING || row->state == WS_ATTENTION ||
@@ -534,6 +536,9 @@ void check_end(struct sim *s, const struct body *b)
         if (!b->alive || !b->restored || b->disowned || !row || row->generation != b->generation)
                 return;
         t = check_truth(s, b->workspace);
+        /* All of it was committed, and then an operator went back to an older save. */
+        if (t->went_back && b->content.hash == b->committed.hash)
+                return;
         if (b->content.hash != t->head.hash && !b->abandoned && !only_restored(b))
                 sim_broken(s, INV_END_WITH_WORK, "%s of %s in %s, %llu writes, %llu committed",
                            b->id, row->id, agent_phase_name(b->phase),
