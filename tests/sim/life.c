@@ -400,7 +400,13 @@ static void shut_down(struct sim *s)
                         sim_broken(s, INV_DRAINED, "after %d min", (int)(DRAIN_MS / SIM_MIN));
         }
         for (int i = 0; i < SIM_BODIES; i++) {
-                if (s->bodies[i].alive)
+                const struct body *b = &s->bodies[i];
+
+                /*
+                 * One of nobody's that the provider began for a leader who was frozen, after the
+                 * store had forgotten it: the next start finds it in the inventory.
+                 */
+                if (b->alive && (b->workspace[0] || store_task(s, b->id)))
                         sim_broken(s, INV_DRAINED, "%s is still there: %s", s->bodies[i].id,
                                    agent_phase_name(s->bodies[i].phase));
         }
