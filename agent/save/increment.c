@@ -217,13 +217,24 @@ static uint32_t archive_number(const struct increment *i, const struct snapshot_
 
 /* ---- folders and links ---- */
 
+/* A folder or a symbolic link that is not as it was: into an archive of this save. */
+static int other_new(struct increment *i, struct snapshot_entry *n, const struct archive_item *item)
+{
+        int r = 0;
+
+        i->changed = true;
+        n->archive = i->fresh + archive_number(i, n, false);
+        if (!i->dry)
+                r = pack_other(&i->pack, item, n->archive - i->fresh);
+        return r == 0 ? emit(i, n) : r;
+}
+
 static int folder(struct increment *i, const struct walk_entry *e, const struct snapshot_entry *p)
 {
         struct snapshot_entry n = describe(e);
         struct archive_item item = {.path = e->path, .st = &e->st, .fd = -1};
         AUTO_CLOSE fd = -1;
         bool known = p && p->type == SNAPSHOT_DIR;
-        int r = 0;
 
         if (known && same_inode_times(p, &e->st)) {
                 n.has_xattrs = p->has_xattrs;
@@ -242,11 +253,7 @@ static int folder(struct increment *i, const struct walk_entry *e, const struct 
             memcmp(p->xattrs, n.xattrs, sizeof(n.xattrs)) == 0 &&
             (i->dry || !i->standing[p->archive].retired))
                 return emit(i, &n);
-        i->changed = true;
-        n.archive = i->fresh + archive_number(i, &n, false);
-        if (!i->dry)
-                r = pack_other(&i->pack, &item, n.archive - i->fresh);
-        return r == 0 ? emit(i, &n) : r;
+        return other_new(i, &n, &item);
 }
 
 static int symlink_entry(struct increment *i, const struct walk_entry *e,
@@ -257,7 +264,6 @@ static int symlink_entry(struct increment *i, const struct walk_entry *e,
         struct archive_item item = {.path = e->path, .st = &e->st, .target = target, .fd = -1};
         ssize_t len = readlinkat(e->dir_fd, e->name, target, sizeof(target));
         bool same;
-        int r = 0;
 
         if (len < 0 && (errno == ENOENT || errno == EINVAL))
                 return p ? absent(i, p) : 0;
@@ -277,11 +283,7 @@ static int symlink_entry(struct increment *i, const struct walk_entry *e,
                 n.archive = p->archive;
                 return emit(i, &n);
         }
-        i->changed = true;
-        n.archive = i->fresh + archive_number(i, &n, false);
-        if (!i->dry)
-                r = pack_other(&i->pack, &item, n.archive - i->fresh);
-        return r == 0 ? emit(i, &n) : r;
+        return other_new(i, &n, &item);
 }
 
 /* ---- files ---- */
