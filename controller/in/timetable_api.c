@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "base/str.h"
-#include "wire/json.h"
+#include "in/view_print.h"
 
 /* Classes are shown so long after their start: people still come. */
 #define RUNNING_S INT64_C(3600)
@@ -159,7 +159,6 @@ int timetable_api_show(const struct view *v, const struct timetables *t, struct 
         const struct core_timetable *h = core_timetable(v->core);
         AUTO_JSON *o = cJSON_CreateObject();
         char etag[TIMETABLE_ETAG_SIZE];
-        char *text;
         cJSON *file;
         int r;
 
@@ -177,14 +176,7 @@ int timetable_api_show(const struct view *v, const struct timetables *t, struct 
         r = put_classes(v, t, o);
         if (r == 0)
                 r = put_document(v->core, o);
-        if (r < 0)
-                return r;
-        text = cJSON_PrintUnformatted(o);
-        if (!text)
-                return -ENOMEM;
-        r = buf_append_str(out, text);
-        cJSON_free(text);
-        return r;
+        return r < 0 ? r : view_print(o, out);
 }
 
 /* ---- taking ---- */

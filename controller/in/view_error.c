@@ -6,19 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "wire/json.h"
-
-static int print_to(const cJSON *json, struct buf *out)
-{
-        char *text = json ? cJSON_PrintUnformatted(json) : NULL;
-        int r;
-
-        if (!text)
-                return -ENOMEM;
-        r = buf_append_str(out, text);
-        cJSON_free(text);
-        return r;
-}
+#include "in/view_print.h"
 
 static void add_str(cJSON *obj, const char *key, const char *value)
 {
@@ -57,7 +45,7 @@ int view_error_json(const struct view_error *e, struct buf *out)
         AUTO_JSON *o = cJSON_CreateObject();
 
         add_error(o, e);
-        return print_to(o, out);
+        return view_print(o, out);
 }
 
 /* "bad-field" -> "Bad field" */
@@ -85,7 +73,7 @@ int view_problem_json(const struct view_error *e, int status, const char *instan
         add_str(o, "code", code);
         add_error_rest(o, e);
         add_error(o, e);
-        return print_to(o, out);
+        return view_print(o, out);
 }
 
 /* ---- POST /v1/actions ---- */
@@ -95,7 +83,7 @@ int view_action_status(const char *status, struct buf *out)
         AUTO_JSON *o = cJSON_CreateObject();
 
         add_str(o, "status", status);
-        return print_to(o, out);
+        return view_print(o, out);
 }
 
 int view_action_launched(const struct view *v, const struct workspace_row *w, int64_t waited_ms,
@@ -117,7 +105,7 @@ int view_action_launched(const struct view *v, const struct workspace_row *w, in
         add_str(o, "workspace", w->id);
         if (stuck && w->reason[0])
                 add_str(o, "reason", w->reason);
-        return print_to(o, out);
+        return view_print(o, out);
 }
 
 int view_action_monitored(const struct view *v, uint64_t terminated, struct buf *out)
@@ -131,7 +119,7 @@ int view_action_monitored(const struct view *v, uint64_t terminated, struct buf 
                 active += w->state == WS_STARTING || w->state == WS_RUNNING;
         add_count(o, "terminated", terminated);
         add_count(o, "active", active);
-        return print_to(o, out);
+        return view_print(o, out);
 }
 
 int view_action_error(const struct view_error *e, const char *instance, struct buf *out)
@@ -143,5 +131,5 @@ int view_action_error(const struct view_error *e, const char *instance, struct b
         add_str(o, "code", view_error_code(e->id));
         add_str(o, "instance", instance);
         add_error_rest(o, e);
-        return print_to(o, out);
+        return view_print(o, out);
 }

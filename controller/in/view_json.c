@@ -9,13 +9,13 @@
 #include "base/str.h"
 #include "core/idle_words.h"
 #include "in/agents.h"
-#include "wire/json.h"
+#include "in/view_print.h"
 
 /*
  * Memory that runs out while a tree is built shows as a missing field; to keep the builders short,
  * only the root and the printed text are checked: an answer lacking a field is refused by nobody.
  */
-static int print_to(const cJSON *json, struct buf *out)
+int view_print(const cJSON *json, struct buf *out)
 {
         char *text = json ? cJSON_PrintUnformatted(json) : NULL;
         int r;
@@ -285,7 +285,7 @@ int view_workspace(const struct view *v, const struct workspace_row *w, struct b
 {
         AUTO_JSON *o = workspace_json(v, w);
 
-        return print_to(o, out);
+        return view_print(o, out);
 }
 
 int view_launched(const struct view *v, const struct workspace_row *w, int64_t waited_ms,
@@ -304,7 +304,7 @@ int view_launched(const struct view *v, const struct workspace_row *w, int64_t w
         }
         (void)snprintf(href, sizeof(href), "/v1/workspaces/%s", w->id);
         add_str(o, "href", href);
-        return print_to(o, out);
+        return view_print(o, out);
 }
 
 static bool matches(const struct view_filter *f, const struct workspace_row *w)
@@ -333,7 +333,7 @@ int view_workspaces(const struct view *v, const struct view_filter *f, struct bu
         }
         add_count(o, "total", n);
         add_stops(v, o);
-        return print_to(o, out);
+        return view_print(o, out);
 }
 
 static cJSON *task_json(const struct view *v, const struct task_row *t)
@@ -363,7 +363,7 @@ int view_tasks(const struct view *v, struct buf *out)
 
         while ((t = core_next_task(v->core, &pos)))
                 cJSON_AddItemToArray(list, task_json(v, t));
-        return print_to(o, out);
+        return view_print(o, out);
 }
 
 static void add_limit(cJSON *obj, const char *key, int64_t ms)
@@ -436,7 +436,7 @@ int view_modes(const struct view *v, struct buf *out)
 
         add_modes(v, o);
         add_stops(v, o);
-        return print_to(o, out);
+        return view_print(o, out);
 }
 
 int view_pools(const struct view *v, struct buf *out)
@@ -444,7 +444,7 @@ int view_pools(const struct view *v, struct buf *out)
         AUTO_JSON *o = cJSON_CreateObject();
 
         add_pools(v, o);
-        return print_to(o, out);
+        return view_print(o, out);
 }
 
 /* ---- why ---- */
@@ -614,7 +614,7 @@ int view_why(const struct view *v, const struct workspace_row *w, struct buf *ou
                 add_limits(o, &plan.limits, plan.idle_why);
         else
                 cJSON_AddNullToObject(o, "limits");
-        return print_to(o, out);
+        return view_print(o, out);
 }
 
 static void add_counts(const struct view *v, cJSON *o)
@@ -677,7 +677,7 @@ int view_status(const struct view *v, bool writable, const struct shell_lead *le
         add_modes(v, o);
         add_stops(v, o);
         add_pools(v, o);
-        return print_to(o, out);
+        return view_print(o, out);
 }
 
 int view_gateway(const char *controller, const char *host_suffix, const char *scheme,
@@ -689,7 +689,7 @@ int view_gateway(const char *controller, const char *host_suffix, const char *sc
         add_str(o, "host_suffix", host_suffix);
         add_str(o, "scheme", scheme);
         add_str(o, "gateway_key", gateway_key);
-        return print_to(o, out);
+        return view_print(o, out);
 }
 
 int view_page_status(const char *phase, const char *state, const char *message, const char *detail,
@@ -702,7 +702,7 @@ int view_page_status(const char *phase, const char *state, const char *message, 
         add_str(o, "message", message);
         add_str(o, "detail", detail);
         add_count(o, "generation", generation);
-        return print_to(o, out);
+        return view_print(o, out);
 }
 
 /* The list under construction is the JSON tree itself. */
@@ -742,7 +742,7 @@ int view_event(const struct audit_row *row, struct buf *out)
 {
         AUTO_JSON *o = event_json(row);
 
-        return print_to(o, out);
+        return view_print(o, out);
 }
 
 int view_events_add(struct view_events *e, const struct audit_row *row)
@@ -764,5 +764,5 @@ int view_events_end(struct view_events *e, uint64_t after, struct buf *out)
         item = cJSON_GetObjectItemCaseSensitive(last, "seq");
         add_count(o, "last", item ? (uint64_t)item->valuedouble : after);
         cJSON_AddItemReferenceToObject(o, "events", (cJSON *)e);
-        return print_to(o, out);
+        return view_print(o, out);
 }

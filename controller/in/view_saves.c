@@ -6,19 +6,7 @@
 
 #include "base/str.h"
 #include "in/view.h"
-#include "wire/json.h"
-
-static int print_to(const cJSON *json, struct buf *out)
-{
-        char *text = json ? cJSON_PrintUnformatted(json) : NULL;
-        int r;
-
-        if (!text)
-                return -ENOMEM;
-        r = buf_append_str(out, text);
-        cJSON_free(text);
-        return r;
-}
+#include "in/view_print.h"
 
 static bool same(const struct save_ref *a, const struct save_ref *b)
 {
@@ -86,7 +74,7 @@ int view_saves(const struct view *v, const struct workspace_row *w, const struct
         list = cJSON_AddArrayToObject(o, "saves");
         for (uint32_t i = 0; i < n; i++)
                 cJSON_AddItemToArray(list, save_json(v, w, &saves[i]));
-        return print_to(o, out);
+        return view_print(o, out);
 }
 
 int view_export(const struct view *v, const struct workspace_row *w, const struct stored_save *save,
@@ -99,5 +87,5 @@ int view_export(const struct view *v, const struct workspace_row *w, const struc
         cJSON_AddNumberToObject(o, "length", (double)save->save.length);
         cJSON_AddStringToObject(o, "sha256", save->save.sha256);
         cJSON_AddStringToObject(o, "grant", grant);
-        return print_to(o, out);
+        return view_print(o, out);
 }
