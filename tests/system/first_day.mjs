@@ -7,7 +7,7 @@
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { Browsers, Steps, check, command, editorText, main, now, openEditor, openTerminal, request, until } from './lib.mjs';
+import { Browsers, Steps, check, command, editorText, main, now, openEditor, openFile, openTerminal, request, until } from './lib.mjs';
 
 const GONE_S = 20;
 const SAVED_TEXT = 'answer = 6 * 7  # typed in the editor';
@@ -60,8 +60,7 @@ async function aliceWorks(world, alice) {
   await openTerminal(page);
   await page.keyboard.type('echo "# made in the terminal" > answer.py; echo alice-was-here\n', { delay: 10 });
   await until('the terminal has made answer.py', 20, () => fs.existsSync(world.home(task, 'workspace/answer.py')));
-  await page.locator('.explorer-folders-view').getByText('answer.py').first().dblclick();
-  await page.locator('.editor-instance .view-lines').first().waitFor();
+  await openFile(page, 'answer.py');
   await page.locator('.editor-instance .view-lines').first().click();
   await page.keyboard.press('Control+End');
   await page.keyboard.type(SAVED_TEXT);
@@ -140,7 +139,7 @@ await main({ name: 'first-day', pool: 2, idle: '10m', disconnected: `${GONE_S}s`
       await until('the unsaved text is shown', 15, async () => (await editorText(alice2.page)).includes(UNSAVED_TEXT));
     });
     await steps.take('her file opens with what she typed', async () => {
-      await alice2.page.locator('.explorer-folders-view').getByText('answer.py').first().dblclick();
+      await openFile(alice2.page, 'answer.py');
       await until('the file is shown', 15, async () => (await editorText(alice2.page)).includes(SAVED_TEXT));
     });
     await steps.take('shell histories are there', async () => {

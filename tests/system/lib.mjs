@@ -22,7 +22,9 @@ export function check(condition, what) {
 }
 
 // Poll until fn() gives something true; the tests' only way to wait.
-export async function until(what, seconds, fn, everyMs = 50) {
+// Limits tell what hangs from what is slow on a busy machine: none is shorter than half a minute.
+export async function until(what, limit, fn, everyMs = 50) {
+  const seconds = Math.max(limit, 30);
   const end = now() + seconds * 1000;
   let last;
   for (;;) {
@@ -393,6 +395,16 @@ export async function command(page, name) {
   await input.fill(`>${name}`);
   await page.locator('.quick-input-list .monaco-list-row').filter({ hasText: name.replace(/^.*: /, '') }).first().waitFor();
   await page.keyboard.press('Enter');
+}
+
+// Open a file of the workspace in the editor. The explorer shows a file that was made outside the page only once its
+// watcher runs, which a busy machine may start late: it is told to look again.
+export async function openFile(page, name) {
+  const row = page.locator('.explorer-folders-view').getByText(name, { exact: true }).first();
+  const shown = () => row.waitFor({ state: 'visible', timeout: 8000 }).then(() => true, () => false);
+  for (let tries = 0; tries < 4 && !await shown(); tries++) await command(page, 'Refresh Explorer');
+  await row.dblclick();
+  await page.locator('.editor-instance .view-lines').first().waitFor({ state: 'visible' });
 }
 
 export async function openTerminal(page) {

@@ -2,7 +2,7 @@
 // During: either the stop is taken back, or the last save is finished and they go on in a new task; nothing that they
 // had written is missing either way. After: the same on a click.
 import fs from 'node:fs';
-import { Browsers, Steps, check, editorText, main, now, openEditor, sleep, until, usable } from './lib.mjs';
+import { Browsers, Steps, check, editorText, main, now, openEditor, openFile, sleep, until, usable } from './lib.mjs';
 
 const IDLE_S = 30;
 const TRACKER_S = 75; // the editor's own tracker may hold "active" for so long after the last key
@@ -27,8 +27,7 @@ async function open(world, browsers, steps, what) {
   const context = await browsers.start();
   const page = await openEditor(context, ws.url);
   await usable(page);
-  await page.locator('.explorer-folders-view').getByText('diary.txt').first().dblclick();
-  await page.locator('.editor-instance .view-lines').first().waitFor();
+  await openFile(page, 'diary.txt');
   steps.note(`${what}: back in the editor`, now() - from);
   return { ...ws, page, context };
 }

@@ -4,7 +4,7 @@
 // there and back), beside the same workspace when its saves are held back, taken in turns.
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
-import { Browsers, Steps, check, main, now, openEditor, random, request, follow, until } from './lib.mjs';
+import { Browsers, Steps, check, main, now, openEditor, openFile, random, request, follow, until } from './lib.mjs';
 
 const seed = Number(process.env.WS_TEST_SEED ?? Date.now() % 1000000);
 const LENGTH = process.argv.includes('--full') || process.env.WS_TEST_FULL === '1' ? 3000 : 400;
@@ -61,8 +61,7 @@ await main({ name: 'typing', pool: 2, saveAfter: '1s' }, async (world) => {
     const note = world.home(ws.task, 'workspace/typed.txt');
     fs.writeFileSync(note, '');
     fs.chownSync(note, world.taskUid(ws.task), world.taskUid(ws.task));
-    await page.locator('.explorer-folders-view').getByText('typed.txt', { exact: true }).dblclick();
-    await page.locator('.editor-instance .view-lines').waitFor({ state: 'visible' });
+    await openFile(page, 'typed.txt');
     await page.locator('.editor-instance .view-lines').click();
     const saved = new Set();
     const watching = setInterval(() => { for (const s of fs.readdirSync(`${world.state}/storage/${ws.id}`)) saved.add(s); }, 200);
