@@ -139,7 +139,7 @@ static int parse_list(struct parse *s, const struct row *row, const cJSON *v,
                 if (row->kind == KIND_PATTERNS)
                         r = parse_path(s, text_of(item), &copy);
                 else if (row->kind == KIND_FOLDERS && !path_absolute(text_of(item)))
-                        r = fail(s, "must be an absolute path, or begin with a variable such as "
+                        r = fail(s, "must be absolute, or begin with a variable such as "
                                     "${RUN_DIR}");
                 else if (!text_of(item))
                         r = fail(s, "must be a text that is not empty");
