@@ -35,6 +35,7 @@ struct notify_config {
         const char *smtp, *smtp_user, *smtp_password_file;
         const char *mail_from, *mail_to, *mail_students;
         const char *pager_url, *pager_key_file;
+        const char *ca_file;
         const char *sns_topic, *sns_url;
         const char *templates;
         const char *maintenance;
