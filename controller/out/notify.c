@@ -557,6 +557,7 @@ void notify_lead(struct notify *n)
 {
         n->leads = n->led = true;
         notify_alarm_forget(n);
+        notify_alarm_resume(n);
         notify_events_replay(n);
         loop_timer_set_in(&n->tick, 0);
 }

@@ -180,7 +180,8 @@ static void add_cure(struct notify_request *q, CURLcode code)
         if (code == CURLE_PEER_FAILED_VERIFICATION)
                 cure = "; nothing was sent: notify_ca_file names the certificates that are trusted";
         else if (code == CURLE_USE_SSL_FAILED)
-                cure = "; a password is only sent over TLS: use smtps://, or a server with STARTTLS";
+                cure = "; a password is only sent over TLS: use smtps://, or a server with "
+                       "STARTTLS";
         else if (code == CURLE_LOGIN_DENIED)
                 cure = "; see smtp_user and smtp_password_file";
         n = strlen(q->error);
