@@ -420,7 +420,7 @@ static void order_ahead(void)
 
         if (terminating() || init.ahead.pid || init.restore.pid || init.worked)
                 return;
-        r = job_run(&init.ahead, "restore", -1, 0, CONTROL_AHEAD);
+        r = job_run(&init.ahead, "restore", -1, 0, 0);
         if (r < 0)
                 log_warn("a restore is not started ahead", LOG_ERR(r));
 }
@@ -433,7 +433,6 @@ static bool restore_given(const struct control_msg *o, const void *blob)
         init.restore = init.ahead;
         init.ahead.pid = 0;
         init.restore.id = o->id;
-        init.restore.flags = 0;
         return true;
 }
 
