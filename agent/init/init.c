@@ -417,11 +417,10 @@ static void refuse(const struct control_msg *order)
 
 static void order_ahead(void)
 {
-        int r;
+        int r = 0;
 
-        if (terminating() || init.ahead.pid || init.restore.pid || init.worked)
-                return;
-        r = job_run(&init.ahead, "restore", -1, 0, 0);
+        if (!terminating() && !init.ahead.pid && !init.restore.pid && !init.worked)
+                r = job_run(&init.ahead, "restore", -1, 0, 0);
         if (r < 0)
                 log_warn("a restore is not started ahead", LOG_ERR(r));
 }
