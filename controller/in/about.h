@@ -47,5 +47,6 @@ void about_mask(const char *name, const char *value, char *dst, size_t size);
 
 /* {"options":[{"type","name","value","source"}]}. `a` may be NULL. 0 or -ENOMEM. */
 NODISCARD int view_config(const struct about *a, struct buf *out);
-/* {"kpis":[{"name","meaning","unit","value","target","at_least","state"}]}: state met, missed, unknown. */
+/* {"kpis":[{"name","meaning","unit","value","target","at_least","state"}]}: state met, missed,
+ * unknown. */
 NODISCARD int view_kpi(const struct about *a, struct buf *out);

@@ -120,7 +120,8 @@ void http_api_export(struct http_exchange *x, const char *id)
 {
         struct view_error e;
 
-        if (view_at_parse((const char *)x->req.body.data, x->req.body.len, false, &x->at, &e) != 0) {
+        if (view_at_parse((const char *)x->req.body.data, x->req.body.len, false, &x->at, &e) !=
+            0) {
                 http_answer_error(x, &e);
                 return;
         }

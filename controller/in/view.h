@@ -143,7 +143,6 @@ struct view_links {
         const struct keys *keys;
 };
 
-
 struct view {
         const struct core *core;
         const struct view_links *links;

@@ -56,7 +56,8 @@ double kpi_quantile(const struct metrics *m, enum metric id, int l1, int l2, dou
         for (uint32_t b = 0; bucket_sum(m, id, l1, l2, b, &bound, &n); b++) {
                 if (n > 0 && below + n >= q * total)
                         /* Above the last bound nothing is known but that it is above. */
-                        return isinf(bound) ? lower : lower + (bound - lower) * (q * total - below) / n;
+                        return isinf(bound) ? lower
+                                            : lower + (bound - lower) * (q * total - below) / n;
                 below += n;
                 lower = bound;
         }
@@ -124,12 +125,11 @@ static double value_of(const struct metrics_watch *w, enum kpi_id id)
         case KPI_API_5XX:
                 return api_share(m, LABEL(CLASS, 5XX));
         case KPI_IDLE_TIME:
-                return time_share(
-                        m, total_of(m, METRIC_TASK_SECONDS, -1, (int)LABEL(USE, IDLE)));
+                return time_share(m, total_of(m, METRIC_TASK_SECONDS, -1, (int)LABEL(USE, IDLE)));
         case KPI_WARM_TIME:
-                return time_share(
-                        m, total_of(m, METRIC_TASK_SECONDS, -1, (int)LABEL(USE, WARM)) +
-                                   total_of(m, METRIC_TASK_SECONDS, -1, (int)LABEL(USE, LAUNCHING)));
+                return time_share(m, total_of(m, METRIC_TASK_SECONDS, -1, (int)LABEL(USE, WARM)) +
+                                             total_of(m, METRIC_TASK_SECONDS, -1,
+                                                      (int)LABEL(USE, LAUNCHING)));
         case KPI_COST:
                 return cost_of(w, users);
         case KPI_ACTIVE:
