@@ -132,8 +132,10 @@ static enum ctl_exit say_failure(const struct ctl *c, CURLcode code, const char 
         const char *why = detail[0] ? detail : curl_easy_strerror(code), *cure;
 
         switch ((int)code) {
-        case CURLE_PEER_FAILED_VERIFICATION:
         case CURLE_SSL_CONNECT_ERROR:
+                cure = "does it speak TLS? Correct the port, or for this machine take http://";
+                break;
+        case CURLE_PEER_FAILED_VERIFICATION:
                 cure = "its certificate is not trusted: name the authority with --ca-file, or "
                        "correct the name in the address";
                 break;

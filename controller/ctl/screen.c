@@ -29,6 +29,7 @@ static struct {
         int rows, columns;
         struct buf frame;
         int line, column;
+        bool escape; /* the first byte of the next key was read already */
 } screen = {.wake = {-1, -1}, .frame = BUF_INIT(FRAME_MAX)};
 
 /* ---- the terminal ---- */
@@ -222,6 +223,10 @@ static int key_after_escape(void)
         size_t n = 0;
 
         while (n + 1 < sizeof(s) && readable(ESCAPE_MS) && read(STDIN_FILENO, &s[n], 1) == 1) {
+                if (n == 0 && s[0] == 27) { /* the next key's: this one was escape alone */
+                        screen.escape = true;
+                        break;
+                }
                 n++;
                 if (n > 1 && s[n - 1] >= '@' && s[n - 1] <= '~')
                         break;
@@ -233,8 +238,13 @@ static int key_after_escape(void)
 static int read_key(void)
 {
         unsigned char c;
-        ssize_t n = read(STDIN_FILENO, &c, 1);
+        ssize_t n;
 
+        if (screen.escape) {
+                screen.escape = false;
+                return key_after_escape();
+        }
+        n = read(STDIN_FILENO, &c, 1);
         if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
                 return KEY_QUIT; /* the terminal is gone */
         if (n < 0)
@@ -251,12 +261,12 @@ int screen_key(int64_t timeout_ms)
         struct pollfd fds[] = {{.fd = screen.wake[0], .events = POLLIN},
                                {.fd = STDIN_FILENO, .events = POLLIN}};
         unsigned char number;
-        int r = poll(fds, ARRAY_LEN(fds), (int)timeout_ms);
+        int r = poll(fds, ARRAY_LEN(fds), screen.escape ? 0 : (int)timeout_ms);
 
         /* A signal also interrupts the wait: its byte is there. */
         if (read(screen.wake[0], &number, 1) == 1)
                 return key_of_signal(number);
-        if (r <= 0 || !fds[1].revents)
+        if (!screen.escape && (r <= 0 || !fds[1].revents))
                 return KEY_NONE;
         return read_key();
 }
