@@ -6,16 +6,21 @@ import time
 
 
 class Terminal:
+    made = 0
+
     def __init__(self, argv, columns=80, rows=24, env=None, name='ws-ctl'):
-        self.socket = f'{name}-{os.getpid()}-{id(self)}'
+        Terminal.made += 1
+        self.socket = f'{name}-{os.getpid()}-{Terminal.made}'
         self.config = tempfile.NamedTemporaryFile('w', suffix='.conf')
         self.config.write('set -g remain-on-exit on\nset -s escape-time 10\nset -g status off\nset -g default-terminal screen-256color\n')
         self.config.flush()
+        # tmux hands on the PATH that it has itself, whatever -e says.
+        self.env = {**os.environ, **({'PATH': env['PATH']} if env and 'PATH' in env else {})}
         environment = [x for k, v in (env or {}).items() for x in ('-e', f'{k}={v}')]
         self.tmux('-f', self.config.name, 'new-session', '-d', '-x', str(columns), '-y', str(rows), *environment, *argv)
 
     def tmux(self, *argv):
-        p = subprocess.run(['tmux', '-L', self.socket, *argv], capture_output=True, text=True, timeout=30)
+        p = subprocess.run(['tmux', '-L', self.socket, *argv], capture_output=True, text=True, timeout=30, env=self.env)
         if p.returncode:
             raise AssertionError(f'tmux {argv}: {p.stderr}')
         return p.stdout
