@@ -35,7 +35,7 @@ BANNED = {
 # A foreign header -> the files that may include it.
 FOREIGN = {
     r"nng/": [r"agent/link/nng\.c", r"controller/in/agents[a-z_]*\.c", r"controller/in/ops[a-z_]*\.c",
-              r"controller/ctl/[a-z_]+\.c"],
+              r"controller/in/rep_socket\.[ch]", r"controller/ctl/[a-z_]+\.c"],
     r"libwebsockets\.h": [r"controller/in/http_lws[a-z_]*\.c"],
     r"curl/": [r"agent/save/transfer\.c", r"controller/out/(s3_http|notify_send)\.c", r"controller/ctl/[a-z_]+\.c"],
     r"sqlite3\.h": [r"controller/store/sqlite[a-z_]*\.c", r"agent/save/sqlite_copy\.c"],
