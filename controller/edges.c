@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "in/agents.h"
+#include "in/day.h"
 #include "in/http.h"
 #include "in/ops.h"
 #include "in/stored.h"
@@ -37,6 +38,8 @@ struct edges {
         struct process_type types[CORE_TYPES_MAX];
         struct loop_timer strays;
         struct timetables *timetables;
+        struct day *day;
+        char day_file[STATE_PATH_SIZE];
         struct metrics_watch *metrics;
         struct metrics_serve *metrics_serve; /* or NULL */
         struct emf *emf;                     /* or NULL */
@@ -124,6 +127,14 @@ static int start_metrics(struct edges *e)
                 r = emf_new(e->loop, e->metrics, config_text(c, CONFIG_PUBLIC_HOST), STDOUT_FILENO,
                             EMF_EVERY_MS, &e->emf);
         return r;
+}
+
+static int start_day(struct edges *e)
+{
+        const struct day_config config = {.core = e->c.core,
+                                          .path = path_of(e, "day", e->day_file)};
+
+        return day_new(e->loop, e->shell, &config, &e->day);
 }
 
 static int start_notify(struct edges *e)
@@ -273,6 +284,9 @@ static int start_http(struct edges *e)
                 .keys = e->c.keys,
                 .web_dir = web_dir[0] ? web_dir : NULL,
                 .stored = e->stored,
+                .history = store_audit_newest,
+                .store = e->store,
+                .day = e->day,
                 .timetables = e->timetables,
                 .observed = metrics_watch_http,
                 .observed_ctx = e->metrics,
@@ -308,8 +322,8 @@ static int start_all(struct edges *e)
                 int (*start)(struct edges *e);
         } parts[] = {{"metrics", start_metrics},  {"notifications", start_notify},
                      {"storage", start_storage},  {"agents", start_agents},
-                     {"provider", start_process}, {"http", start_http},
-                     {"ops", start_ops}};
+                     {"provider", start_process}, {"day", start_day},
+                     {"http", start_http},        {"ops", start_ops}};
 
         for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
                 int r = parts[i].start(e);
@@ -364,6 +378,7 @@ struct edges *edges_free(struct edges *e)
         loop_timer_cancel(&e->strays);
         ops_free(e->ops);
         http_free(e->http);
+        day_free(e->day);
         timetables_free(e->timetables);
         process_free(e->process);
         agents_free(e->agents);
