@@ -67,7 +67,7 @@ static void write_file(struct day *d)
 
 static void read_file(struct day *d)
 {
-        AUTO_BUF b = BUF_INIT(sizeof(d->k));
+        AUTO_BUF b = BUF_INIT(sizeof(d->k) + 1); /* and the NUL behind */
         int r = d->config.path ? file_read(d->config.path, &b) : -ENOENT;
 
         if (r == -ENOENT)

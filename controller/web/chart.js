@@ -5,17 +5,14 @@ import { clock, count } from './words.js';
 const LINES = [['in_use', 'In use'], ['warm', 'Warm'], ['target', 'Target of the pools']];
 const LEFT = 36, RIGHT = 12, TOP = 10, BOTTOM = 24, HEIGHT = 240;
 
-// rows of /v1/day as objects; what starts counts as in use, what launches does not count as warm.
-function unpack(day) {
-  return day.rows.map((r) => {
-    const o = Object.fromEntries(day.columns.map((c, i) => [c, r[i]]));
-    return { ...o, in_use: o.in_use + o.starting };
-  });
-}
+const unpack = (day) => day.rows.map((r) => Object.fromEntries(day.columns.map((c, i) => [c, r[i]])));
 
+// Four whole steps up to it.
 function niceTop(max) {
-  const unit = 10 ** Math.floor(Math.log10(Math.max(max, 1)));
-  return [1, 2, 4, 5, 10].map((k) => k * unit).find((t) => t >= max && t >= 4) ?? 10 * unit;
+  for (let unit = 1; ; unit *= 10) {
+    const top = [4, 8, 12, 20].map((k) => k * unit).find((t) => t >= max);
+    if (top) return top;
+  }
 }
 
 class Scale {
@@ -56,7 +53,6 @@ function axes(scale) {
   const out = [];
   for (let i = 0; i <= 4; i++) {
     const v = (scale.top / 4) * i, y = scale.y(v);
-    if (!Number.isInteger(v)) continue;
     out.push(s('line', { cls: 'grid', x1: LEFT, x2: scale.width - RIGHT, y1: y, y2: y }), s('text', { x: LEFT - 6, y: y + 4, 'text-anchor': 'end' }, count(v)));
   }
   const first = new Date(scale.from * 1000);
