@@ -43,7 +43,7 @@ export class Desk extends World {
 
   // Rows of people who come and go for a year, put where the controller finds them.
   addWorkspaces(n) {
-    const id = (i) => `ws-${i.toString(32).padStart(12, '0').replace(/[0189]/g, (c) => ({ 0: 'a', 1: 'w', 8: 'x', 9: 'y' })[c])}`;
+    const id = (i) => `ws-${i.toString(32).padStart(12, '0').replace(/[0189]/g, (c) => ({ 0: 'w', 1: 'x', 8: 'y', 9: 'z' })[c])}`;
     const now = Date.now() * 1000, lines = ['BEGIN;'];
     for (let i = 0; i < n; i++) {
       const user = `student-${String(i).padStart(5, '0')}`;
