@@ -48,7 +48,7 @@ export const badge = (name, text) => h('span', { cls: `badge ${name}` }, icon(na
 
 // columns: {name, number, label, head}. Roles are written out because narrow screens show rows as cards.
 export function table(caption, columns, rows, { cards = true } = {}) {
-  return h('div', { cls: cards ? 'table cards' : 'table', tabindex: cards ? null : '0', role: 'region', 'aria-label': caption },
+  return h('div', { cls: cards ? 'table cards' : 'table', tabindex: cards ? null : '0', role: 'region', 'aria-label': `${caption}, table` },
     h('table', { role: 'table' },
       h('caption', { cls: 'unseen' }, caption),
       h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, columns.map((c) => h('th', { scope: 'col', role: 'columnheader', cls: c.cls ?? (c.number && 'number'), 'aria-sort': c.sorted },
