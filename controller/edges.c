@@ -203,12 +203,25 @@ static int start_storage(struct edges *e)
         return r < 0 || elsewhere[0] ? r : spawn_storage(e, root);
 }
 
+/* What a gate's Set-Cookie says beside name, age and HttpOnly. Partitioned: browsers that keep the
+ * cookies of each embedding site apart want to be told. */
+static const char *cookie_words(const struct config *c)
+{
+        if (strcmp(config_text(c, CONFIG_COOKIE_SAME_SITE), "none") == 0)
+                return "; SameSite=None; Secure; Partitioned";
+        return strcmp(config_text(c, CONFIG_PUBLIC_SCHEME), "https") == 0 ? "; SameSite=Lax; Secure"
+                                                                          : "; SameSite=Lax";
+}
+
 static int start_agents(struct edges *e)
 {
         struct agents_config config = {
                 .url = config_text(e->c.config, CONFIG_LISTEN_AGENTS),
                 .host_suffix = config_text(e->c.config, CONFIG_PUBLIC_HOST),
                 .keys = e->c.keys,
+                .cookie = cookie_words(e->c.config),
+                .cookie_ms = config_num(e->c.config, CONFIG_COOKIE_LIFETIME),
+                .platform = config_text(e->c.config, CONFIG_PLATFORM_URL),
                 .heartbeat_ms = config_num(e->c.config, CONFIG_HEARTBEAT),
                 .grants_ctx = e->storage,
                 .restore_request = storage_restore_request,
@@ -271,6 +284,7 @@ static int start_http(struct edges *e)
                 .public_scheme = config_text(e->c.config, CONFIG_PUBLIC_SCHEME),
                 .host_suffix = config_text(e->c.config, CONFIG_PUBLIC_HOST),
                 .keys = e->c.keys,
+                .ticket_ms = config_num(e->c.config, CONFIG_TICKET_LIFETIME),
                 .web_dir = web_dir[0] ? web_dir : NULL,
                 .stored = e->stored,
                 .timetables = e->timetables,

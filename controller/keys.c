@@ -70,10 +70,10 @@ void keys_gate(const struct keys *k, const char *workspace, uint64_t generation,
         derive(k, "gate", workspace, "", generation, 0, ret_hex);
 }
 
-void keys_access(const struct keys *k, const char *workspace, uint64_t expires,
+void keys_access(const struct keys *k, const char *workspace, uint64_t generation,
                  char ret_hex[static KEYS_HEX])
 {
-        derive(k, "access", workspace, "", expires, 0, ret_hex);
+        derive(k, "access-key", workspace, "", generation, 0, ret_hex);
 }
 
 void keys_storage(const struct keys *k, const char *op, const char *object, uint64_t expires,

@@ -25,8 +25,8 @@ void keys_task_secret(const struct keys *k, const char *task, char ret_hex[stati
 /* What a request must carry (X-Workspace-Key) for the gate of this generation to serve it. */
 void keys_gate(const struct keys *k, const char *workspace, uint64_t generation,
                char ret_hex[static KEYS_HEX]);
-/* The cookie and link by which a browser may open a workspace until `expires` (unix seconds). */
-void keys_access(const struct keys *k, const char *workspace, uint64_t expires,
+/* Of the tickets and cookies (crypto/access.h) by which a browser may open this generation. */
+void keys_access(const struct keys *k, const char *workspace, uint64_t generation,
                  char ret_hex[static KEYS_HEX]);
 /* Signature of a storage URL: `op` get or put, the object's name, expiry, largest length (put). */
 void keys_storage(const struct keys *k, const char *op, const char *object, uint64_t expires,

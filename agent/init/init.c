@@ -728,8 +728,10 @@ static void roles_init(void)
                 .name = "gate",
                 .env = &init.start.role_env,
                 .user = &c->gate,
-                .fds = {{init.gate_link[1], ROLE_FD_GATE}, {init.start.listen, ROLE_FD_LISTEN}},
-                .n_fds = 2,
+                .fds = {{init.gate_link[1], ROLE_FD_GATE},
+                        {init.start.listen, ROLE_FD_LISTEN},
+                        {init.start.used, ROLE_FD_USED}},
+                .n_fds = 3,
         };
         init.roles[ROLE_SENSE] = (struct role){
                 .name = "sense",

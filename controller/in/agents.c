@@ -556,6 +556,8 @@ int agents_new(struct loop *l, struct shell *s, const struct agents_config *conf
         a->bytes = BUF_INIT(2 * WIRE_FRAME_MAX);
         loop_timer_init(l, &a->tick, on_tick, a);
         a->host_suffix = strdup(config->host_suffix);
+        STR_CUT(a->cookie, config->cookie ? config->cookie : "");
+        STR_CUT(a->platform, config->platform ? config->platform : "");
         r = a->host_suffix ? agents_tables_new(AGENTS_SESSIONS_MAX, AGENTS_HELLOS_MAX, &a->tables)
                            : -ENOMEM;
         if (r == 0)

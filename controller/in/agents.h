@@ -29,6 +29,9 @@ struct agents_config {
         const char *url;         /* tcp://127.0.0.1:7700 */
         const char *host_suffix; /* "localhost:8080": a workspace's public host is <id>.<suffix> */
         const struct keys *keys;
+        const char *cookie;   /* further words of the gates' Set-Cookie: "; SameSite=Lax" */
+        int64_t cookie_ms;    /* how long a cookie of a gate is good */
+        const char *platform; /* where a student gets a new link, or "" */
         int64_t heartbeat_ms;
         void *grants_ctx;
         /* What the restore worker is given, appended as JSON text. 0 or -errno. */

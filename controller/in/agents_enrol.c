@@ -73,6 +73,10 @@ int agents_fill_claim(struct agents *a, struct agents_session *s, const struct s
         STR_CUT(c->workspace, s->workspace);
         (void)snprintf(c->host, sizeof(c->host), "%s.%s", s->workspace, a->host_suffix);
         keys_gate(a->config.keys, s->workspace, s->generation, c->gate_key);
+        keys_access(a->config.keys, s->workspace, s->generation, c->access_key);
+        STR_CUT(c->cookie, a->cookie);
+        STR_CUT(c->platform, a->platform);
+        c->cookie_ms = a->config.cookie_ms;
         r = a->config.restore_request(a->config.grants_ctx, s->workspace, s->generation, head,
                                       previous, &json);
         if (r == 0)

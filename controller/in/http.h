@@ -25,6 +25,7 @@ struct http_config {
         const char *public_scheme; /* "http" or "https": how browsers reach the gateway */
         const char *host_suffix;   /* "localhost:8080": what follows "<workspace>." in a browser */
         const struct keys *keys;
+        int64_t ticket_ms;             /* how long a link to a workspace is good */
         struct timetables *timetables; /* NULL: it has none */
         /* Told of each answer: for metrics. `waited`: for a workspace or the core's reply. Or NULL
          */

@@ -104,6 +104,7 @@ struct http_exchange {
         char actor[CORE_NAME_SIZE]; /* whose token it came with; "" without one */
         unsigned roles;             /* of that token (enum http_role) */
         bool action;                /* errors in the shape that a caller of /v1/actions expects */
+        bool was_ready;             /* the workspace, when it was asked to be resumed */
         bool page; /* a browser's form, not a program: answer with redirects and pages */
         /* a stream of events (http_stream.c) */
         bool upgrade;           /* the client asks for a WebSocket */
@@ -199,10 +200,6 @@ void http_keep_type(struct http_exchange *x, const char *type);
 bool http_role_missing(struct http_exchange *x, unsigned roles);
 /* Workspaces that were stopped for idleness since the start. */
 uint64_t http_site_stopped(struct http_site *s);
-
-/* "<expires>.<hex>" is an access to this workspace that still holds. */
-bool http_access_valid(const struct http_site *s, const char *workspace, const char *access,
-                       uint64_t *ret_expires);
 
 /* http_api.c */
 void http_api_list(struct http_exchange *x, const char *id);

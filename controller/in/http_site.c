@@ -132,7 +132,8 @@ int http_site_new(struct loop *l, struct shell *sh, const struct http_config *co
                 .loop = l,
                 .shell = sh,
                 .config = *config,
-                .links = {config->public_scheme, config->host_suffix, config->keys},
+                .links = {config->public_scheme, config->host_suffix, config->keys,
+                          config->ticket_ms},
                 .on_answer = on_answer,
                 .on_stream = on_stream,
                 .ctx = ctx,
@@ -648,24 +649,4 @@ void http_site_take(struct http_site *s, struct http_exchange *x)
         }
         if (check_replay(x) == 0)
                 route->fn(x, id);
-}
-
-bool http_access_valid(const struct http_site *s, const char *workspace, const char *access,
-                       uint64_t *ret_expires)
-{
-        const char *dot = strchr(access, '.');
-        uint64_t now = (uint64_t)(loop_utc(s->loop).us / US_PER_S), expires;
-        char number[24], hex[KEYS_HEX];
-
-        if (!dot || (size_t)(dot - access) >= sizeof(number) || strlen(dot + 1) != KEYS_HEX - 1)
-                return false;
-        memcpy(number, access, (size_t)(dot - access));
-        number[dot - access] = 0;
-        if (num_parse_u64(number, now, UINT32_MAX, &expires) < 0)
-                return false;
-        keys_access(s->config.keys, workspace, expires, hex);
-        if (!keys_equal(hex, dot + 1))
-                return false;
-        *ret_expires = expires;
-        return true;
 }
