@@ -147,7 +147,8 @@ static struct agents_session *session_of(struct agents *a, struct agents_request
 {
         struct agents_session *s = session_find(a->tables, task);
 
-        if (s && s->enrolled && keys_equal(s->nonce, nonce))
+        /* Since the keys have changed a hello brings the agent the new ones. */
+        if (s && s->enrolled && s->keys_round == a->keys_round && keys_equal(s->nonce, nonce))
                 return s;
         a->counters.not_enrolled++;
         agents_refuse(a, rq, re, "not-enrolled", "say hello first", 0);

@@ -67,6 +67,11 @@ struct agents;
 NODISCARD int agents_new(struct loop *l, struct shell *s, const struct agents_config *config,
                          struct agents **ret_agents);
 /*
+ * The keys have changed (they are kept by pointer): each agent is told at its next report, which is
+ * answered `not-enrolled`, so that it says hello and gets them with the welcome.
+ */
+void agents_rekey(struct agents *a);
+/*
  * Whether this controller leads; it does after agents_new, with epoch 0 ("not told"). A follower
  * answers everything with not-leader and names `leader`, an address of the agents' list or ""; so
  * does one whose lease has run out, until it is renewed.

@@ -46,6 +46,8 @@ NODISCARD int http_new(struct loop *l, struct shell *sh, const struct http_confi
 /* Host the loop until loop_exit: returns the code given there, or -errno. */
 int http_run(struct http *h);
 struct http *http_free(struct http *h);
+/* The keys have changed (they are kept by pointer). */
+void http_rekey(struct http *h);
 /* The port that is listened on. */
 uint16_t http_port(const struct http *h);
 /* The configuration it was made with. */

@@ -146,8 +146,9 @@ struct http_site {
         utc_t started;
         uint64_t audited; /* rows of the history up to here are counted in `stopped` */
         uint64_t stopped;
-        struct http_exchange *orphans; /* whose clients have gone */
-        char gateway_key[KEYS_HEX];
+        struct http_exchange *orphans;                            /* whose clients have gone */
+        char gateway_key[KEYS_HEX], gateway_key_before[KEYS_HEX]; /* before: or "" */
+        bool warned; /* that somebody still uses the one before */
         struct loop_timer stream_timer;
         struct http_exchange *streams;
         unsigned n_streams;
@@ -160,6 +161,7 @@ struct http_site {
  * 0, -EINVAL, -ENOMEM. `on_answer` is called once per taken exchange, maybe from within take; for
  * one that became a stream `on_stream` follows whenever there may be more to send.
  */
+void http_site_rekey(struct http_site *s);
 NODISCARD int http_site_new(struct loop *l, struct shell *sh, const struct http_config *config,
                             http_answer_fn on_answer, http_answer_fn on_stream, void *ctx,
                             struct http_site **ret_site);

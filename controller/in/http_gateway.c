@@ -63,11 +63,20 @@ static bool access_good(const struct http_exchange *x, const char *text, enum ac
         uint64_t now = (uint64_t)(loop_utc(x->site->loop).us / US_PER_S);
         struct access a;
         char key[KEYS_HEX];
+        struct keys other;
+        bool good;
 
         if (access_read(text, strlen(text), &a) < 0 || a.generation < first || a.generation > last)
                 return false;
         keys_access(x->site->config.keys, x->req.workspace, a.generation, key);
-        return access_check(text, strlen(text), kind, key, now) == 0;
+        good = access_check(text, strlen(text), kind, key, now) == 0;
+        if (!good && keys_other(x->site->config.keys, &other)) {
+                keys_access(&other, x->req.workspace, a.generation, key);
+                good = access_check(text, strlen(text), kind, key, now) == 0;
+                explicit_bzero(&other, sizeof(other));
+        }
+        explicit_bzero(key, sizeof(key));
+        return good;
 }
 
 /*

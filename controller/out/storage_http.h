@@ -10,7 +10,7 @@
 struct storage_site {
         int root_fd;   /* of the folder, or -1 */
         struct s3 *s3; /* or NULL */
-        struct keys keys;
+        const char *key_file; /* read for each connection: the keys may change */
         struct storage_pace pace;
 };
 
