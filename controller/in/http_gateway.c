@@ -267,7 +267,9 @@ static bool same_origin(const struct http_request *q)
 {
         const char *rest = NULL;
 
-        if (!q->origin[0])
+        /* A form of our own page says "null", because the page has Referrer-Policy: no-referrer
+         * (Fetch, "append a request Origin header"); what a browser adds itself tells. */
+        if (!q->origin[0] || strcmp(q->origin, "null") == 0)
                 return strcmp(q->site, "same-origin") == 0;
         if (str_starts(q->origin, "http://"))
                 rest = q->origin + 7;

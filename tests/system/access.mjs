@@ -42,6 +42,7 @@ async function webSocketRefused(world, host, cookie, what) {
 async function firstOpened(world, browsers) {
   const ws = await world.launch('alice');
   const context = await browsers.start();
+  context.setDefaultTimeout(90000); // for what hangs, not for a busy machine
   const page = await openEditor(context, ws.url);
   const host = new URL(ws.url).host;
   check(!page.url().includes('ws_access'), `the ticket stands in the address: ${page.url()}`);
@@ -76,6 +77,7 @@ async function strangers(world, browsers, alice) {
 async function neighbour(world, browsers, alice) {
   const ws = await world.launch('bob');
   const context = await browsers.start();
+  context.setDefaultTimeout(90000);
   const host = new URL(ws.url).host;
   const page = await openEditor(context, ws.url);
   const own = await cookieOf(context, host);
@@ -131,6 +133,38 @@ async function controllerAway(world, alice) {
   await isIn(alice.page);
 }
 
+// New keys while she works: both are good for a while, her browser is given a new cookie by the way, and who took the old one
+// is out when the old key is over.
+async function keysChanged(world, alice) {
+  const { stdout } = await run(path.join(world.bin, 'wscontroller'), ['rotate-key', '--state-dir', world.state, '--settle', '15s', '--grace', '30s']);
+  check(/a new key signs in 15 s/.test(stdout), stdout);
+  const again = await run(path.join(world.bin, 'wscontroller'), ['rotate-key', '--state-dir', world.state]).then(() => 'changed again', (e) => e.stderr);
+  check(/not over/.test(again), `a second change meanwhile: ${again}`);
+  const old = alice.cookie;
+  const ask = (cookie) => request(world.port, { host: alice.host, path: '/healthz', headers: { Cookie: cookie } });
+  const socket = await openWebSocket(world.port, alice.host, old, '/?reconnectionToken=0a0b0c0d-0000-4000-8000-00000000000b&reconnection=false');
+  const unused = (await world.workspace(alice.id)).url; // of the old key
+  await until('the new key is used', 60, async () => {
+    const res = await ask(old);
+    check(res.status === 200, `meanwhile: ${res.status} ${res.text.slice(0, 200)}`);
+    return res.headers['set-cookie'];
+  }, 200);
+  await isIn(alice.page);
+  alice.cookie = `ws_access=${(await cookieOf(alice.context, alice.host)).value}`;
+  check(alice.cookie !== old, 'the browser has no new cookie');
+  const late = await request(world.port, { host: alice.host, path: new URL(unused).search.replace(/^/, '/') });
+  check(late.status === 303, `a link made with the old key: ${late.status}`);
+  await until('the old key is over', 120, async () => {
+    check((await ask(alice.cookie)).status === 200, 'who is in was thrown out');
+    return (await ask(old)).status === 403;
+  }, 200);
+  check(fs.readFileSync(world.log, 'utf8').includes('a gateway has a key of before the last change'), 'nobody is told that the gateway has an old key');
+  check(socket.open, 'the open WebSocket was cut');
+  socket.socket.destroy();
+  await isIn(alice.page);
+  await until('the agent is known', 20, async () => (await world.workspace(alice.id)).heard_s < 5);
+}
+
 // A stop ends everything; the page of the stopped workspace leads its own browser into the next life.
 async function otherLife(world, browsers, alice) {
   const unused = (await world.workspace(alice.id)).url;
@@ -175,12 +209,13 @@ await main({ name: 'access', pool: 2, idle: '30m' }, async (world) => {
   };
   try {
     await world.start();
-    await world.warm(2);
+    await world.warm(2, 240);
     const alice = await step('a link opens the editor once', () => firstOpened(world, browsers));
     await step('strangers are refused', () => strangers(world, browsers, alice));
     await step("a neighbour's cookie and shell are refused", () => neighbour(world, browsers, alice));
     await step('the gate is killed', () => gateKilled(world, browsers, alice));
     await step('the controller is killed', () => controllerAway(world, alice));
+    await step('the keys are changed', () => keysChanged(world, alice));
     notLogged(world, alice);
     await step('stopped, and another life', () => otherLife(world, browsers, alice));
     await world.shutdown();
