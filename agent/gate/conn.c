@@ -189,7 +189,7 @@ static int deny(struct conn *c, enum admit_denial denial)
 {
         c->gate->refused++;
         c->keep_alive = false;
-        log_info("not let in", LOG_STR("why", page_denial_code(denial)));
+        log_debug("not let in", LOG_STR("why", page_denial_code(denial)));
         return begin_answer(c,
                             page_write_denial(&c->down.own, denial, c->gate->platform, form_of(c)));
 }
