@@ -20,7 +20,7 @@
 #include "out/providers/process.h"
 #include "out/storage.h"
 #include "state_dir.h"
-#include "timetables.h"
+#include "timetable/timetables.h"
 
 #define KEYS_LOOK_MS 1000
 #define STORAGE_URL_TTL_S 86400
