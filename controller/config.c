@@ -784,7 +784,8 @@ static void help_table(const struct option *table, size_t n)
 void config_help(void)
 {
         printf("usage: wscontroller [--config FILE] [options]\n"
-               "       wscontroller storage …    the storage server, started by the controller\n\n"
+               "       wscontroller storage …    the storage server, started by the controller\n"
+                "       wscontroller rotate-key … a new master key, see wscontroller(8)\n\n"
                "Sources, later ones win: defaults, the file, the environment (WS_STATE_DIR for\n"
                "--state-dir), flags.\n\n"
                "  --config FILE          \"name = value\" lines and [type NAME] sections "

@@ -112,7 +112,7 @@ export async function pool(w, type) {
   return (await w.api('GET', '/v1/pools')).json.pools.find((p) => p.workspace_type === type);
 }
 
-export function warm(w, type, n = 1, seconds = 60) {
+export function warm(w, type, n = 1, seconds = 240) {
   return until(`${n} tasks of ${type} are warm`, seconds, async () => {
     const p = await pool(w, type);
     return p.warm >= n && p;

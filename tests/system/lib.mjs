@@ -231,7 +231,7 @@ disconnected = ${this.disconnected}
     return (await this.api('GET', '/v1/pools')).json.pools[0];
   }
 
-  warm(n = this.pool, seconds = 60) {
+  warm(n = this.pool, seconds = 240) { // for what hangs: a busy machine starts code-server in a minute
     return until(`${n} tasks are warm`, seconds, async () => (await this.pools()).warm >= n);
   }
 
