@@ -67,7 +67,7 @@ int agents_fill_claim(struct agents *a, struct agents_session *s, const struct s
         const struct core_type *type = agents_type_of(a, s->task);
         AUTO_BUF json = BUF_INIT(WIRE_RESTORE_SIZE);
         struct keys other;
-        int r;
+        int r = 0;
 
         *c = (struct wire_claim){.generation = s->generation,
                                  .idle_ms = type ? type->limits.idle_ms : 0};
@@ -83,8 +83,10 @@ int agents_fill_claim(struct agents *a, struct agents_session *s, const struct s
         STR_CUT(c->cookie, a->cookie);
         STR_CUT(c->platform, a->platform);
         c->cookie_ms = a->config.cookie_ms;
-        r = a->config.restore_request(a->config.grants_ctx, s->workspace, s->generation, head,
-                                      previous, &json);
+        /* Without a save there is nothing to bring: the agent goes on to the app at once. */
+        if (head->seq > 0 || previous->seq > 0)
+                r = a->config.restore_request(a->config.grants_ctx, s->workspace, s->generation,
+                                              head, previous, &json);
         if (r == 0)
                 r = buf_terminate(&json);
         if (r < 0) {
