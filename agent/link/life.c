@@ -21,6 +21,13 @@ void life_tell(struct state *s, struct state_actions *fx)
         STR_CUT(a->channel.u.config.workspace, s->claim.workspace);
         STR_CUT(a->channel.u.config.key, s->claim.gate_key);
         STR_CUT(a->channel.u.config.host, s->claim.host);
+        STR_CUT(a->channel.u.config.key_old, s->claim.gate_key_old);
+        STR_CUT(a->channel.u.config.access, s->claim.access_key);
+        STR_CUT(a->channel.u.config.access_old, s->claim.access_key_old);
+        STR_CUT(a->channel.u.config.cookie, s->claim.cookie);
+        STR_CUT(a->channel.u.config.platform, s->claim.platform);
+        a->channel.u.config.cookie_s =
+                (uint32_t)MIN(s->claim.cookie_ms / 1000, (int64_t)UINT32_MAX);
         STR_CUT(a->channel.u.config.phase, wire_phase_name(s->phase));
         if (s->phase == WIRE_PHASE_STOPPING || s->phase == WIRE_PHASE_SAVING)
                 STR_CUT(a->channel.u.config.message, "saving your work");
@@ -135,6 +142,18 @@ void life_claim(struct state *s, const struct wire_claim *claim)
         presence_restart(&s->presence, s->now);
 }
 
+void life_keys(struct state *s, const struct wire_claim *claim, struct state_actions *fx)
+{
+        STR_CUT(s->claim.gate_key, claim->gate_key);
+        STR_CUT(s->claim.gate_key_old, claim->gate_key_old);
+        STR_CUT(s->claim.access_key, claim->access_key);
+        STR_CUT(s->claim.access_key_old, claim->access_key_old);
+        STR_CUT(s->claim.cookie, claim->cookie);
+        STR_CUT(s->claim.platform, claim->platform);
+        s->claim.cookie_ms = claim->cookie_ms;
+        life_tell(s, fx);
+}
+
 void life_begin(struct state *s, struct state_actions *fx)
 {
         if (s->generation > 0 && s->phase == WIRE_PHASE_WARM)
@@ -144,10 +163,13 @@ void life_begin(struct state *s, struct state_actions *fx)
 static void primed(struct state *s, struct state_actions *fx)
 {
         s->prime_stopping = false;
-        if (s->generation > 0)
+        if (s->generation > 0) {
                 begin_claim(s, fx);
-        else
+        } else {
                 life_enter(s, WIRE_PHASE_WARM, fx);
+                /* Whoever comes back will not wait for a program to start. */
+                state_order(s, fx, CONTROL_RESTORE, CONTROL_AHEAD);
+        }
 }
 
 /* 126 and 127 come from init: the app's program could not be executed. */

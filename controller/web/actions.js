@@ -1,5 +1,5 @@
 // What an operator can do: each asks first, says what will happen, and tells the outcome.
-import { api, may } from './api.js';
+import { api, get, may } from './api.js';
 import { h, toast } from './dom.js';
 import { ask } from './dialog.js';
 import { MODES, person } from './words.js';
@@ -17,8 +17,22 @@ async function act(question, done) {
 
 const path = (w, verb = '') => `/v1/workspaces/${w.id}${verb && `/${verb}`}`;
 
+// A link opens once: a new one is asked for when it is wanted. The tab is opened by the press itself, else it would be a pop-up.
+async function openTab(w) {
+  const tab = window.open('', '_blank');
+  if (tab) tab.opener = null;
+  try {
+    const { url } = await get(path(w));
+    if (tab) tab.location.replace(url);
+    else toast('The browser did not open a tab.', true);
+  } catch (e) {
+    tab?.close();
+    toast(e.message, true);
+  }
+}
+
 const one = {
-  open: { label: 'Open', link: true, can: (w) => w.url && w.status === 'ready' },
+  open: { label: 'Open', roles: ['launch'], can: (w) => w.status === 'ready', run: openTab },
   stop: { label: 'Stop', roles: ['launch', 'operate'], can: (w) => ['starting', 'running', 'attention'].includes(w.state),
     run: (w) => act({ title: `Save and stop ${person(w)}?`, action: 'Save and stop', danger: true,
       text: [`The workspace of ${person(w)} is saved, and only then its container is ended. If the save fails, it is kept.`,
@@ -44,12 +58,8 @@ const one = {
 
 // Buttons for what this token may do with it now.
 export function buttons(w, { all = false, slim = true } = {}) {
-  return Object.entries(one).filter(([, a]) => (all || !a.rare) && a.can(w) && (a.link || may(...a.roles))).map(([name, a]) => {
-    const cls = slim ? 'slim' : null;
-    const label = `${a.label} ${person(w)}`;
-    return a.link ? h('a', { cls: `button ${cls ?? ''}`, href: w.url, target: '_blank', rel: 'noopener', 'aria-label': `${label} in a new tab`, 'data-key': `${name}-${w.id}` }, a.label)
-      : h('button', { type: 'button', cls, 'aria-label': label, 'data-key': `${name}-${w.id}`, on: { click: () => a.run(w) } }, a.label);
-  });
+  return Object.entries(one).filter(([, a]) => (all || !a.rare) && a.can(w) && may(...a.roles)).map(([name, a]) => h('button',
+    { type: 'button', cls: slim ? 'slim' : null, 'aria-label': `${a.label} ${person(w)}${name === 'open' ? ' in a new tab' : ''}`, 'data-key': `${name}-${w.id}`, on: { click: () => a.run(w) } }, a.label));
 }
 
 export function launchNew(types) {

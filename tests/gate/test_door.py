@@ -79,7 +79,8 @@ class DoorTest(unittest.TestCase):
             # With the key, so that nothing but the input's own fault can stop it.
             if i not in (15, 40, 46):
                 raw = raw.replace(b"\r\n\r\n",
-                                  b"\r\nX-Workspace-Key: %s\r\n\r\n" % KEY.encode(), 1)
+                                  b"\r\nX-Workspace-Key: %s\r\nCookie: %s\r\n\r\n"
+                                  % (KEY.encode(), harness.COOKIES.encode()), 1)
             before, heads = len(self.app.tails), len(self.app.heads)
             status = self.status(raw)
             self.assertIn(status, (400, 501, 505), "input %d" % i)
@@ -157,6 +158,12 @@ class DoorTest(unittest.TestCase):
             self.assertIn("\r\nConnection: close\r\n", h)
             self.assertNotIn("Origin", h)
         self.assertEqual(self.status(request(headers="Connection: close\r\n")), 503)
+
+    def test_prime_without_a_page(self):
+        """A profile without a page to prime: the app has answered once, and that is all."""
+        self.gate.probe(13, prime=1, page="")
+        self.assertEqual(self.gate.app_up()[0], 13)
+        self.assertEqual([h.split()[1] for h in self.app.heads], ["/healthz"])
 
     def test_probe_before_the_app_exists(self):
         self.app.die()

@@ -95,7 +95,9 @@ async function launches(p, user) {
   await p.go('#/workspaces');
   const row = p.page.locator(`tr[data-workspace="${id}"]`);
   await p.shows('it ready', async () => (await row.innerText()).includes('ready'));
-  check((await row.locator('a:has-text("Open")').getAttribute('href')).includes('ws_access='), 'the link that opens it');
+  const [asked] = await Promise.all([p.context.waitForEvent('request', (r) => new URL(r.url()).hostname === `${id}.localhost`), row.locator('button:has-text("Open")').click()]);
+  check(new URL(asked.url()).search.length > 10, `the link that opens it: ${asked.url()}`);
+  await p.page.bringToFront();
   return id;
 }
 
@@ -181,7 +183,7 @@ async function readOnly(world, id) {
     await p.page.waitForSelector('main .card');
     await sleep(500);
     const names = await p.page.locator('main button:visible, header button:visible').allInnerTexts();
-    const acts = names.filter((n) => /Launch|Stop|Restart|Keep|Give up|Delete|Begin|End|Set|Go back/.test(n) && n !== 'Settings');
+    const acts = names.filter((n) => /Open|Launch|Stop|Restart|Keep|Give up|Delete|Begin|End|Set|Go back/.test(n) && n !== 'Settings');
     check(acts.length === 0, `a token that may only read sees on ${hash}: ${acts.join(', ')}`);
     check(!(await p.page.content()).includes('ws_access='), 'it sees a link that opens a workspace');
   }
