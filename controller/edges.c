@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "in/about.h"
 #include "in/agents.h"
+#include "in/day.h"
 #include "in/http.h"
 #include "in/ops.h"
 #include "in/stored.h"
@@ -43,6 +44,8 @@ struct edges {
         struct loop_timer keys_timer;
         struct stat keys_seen;
         struct timetables *timetables;
+        struct day *day;
+        char day_file[STATE_PATH_SIZE];
         struct metrics_watch *metrics;
         struct about about;
         struct metrics_serve *metrics_serve; /* or NULL */
@@ -131,6 +134,14 @@ static int start_metrics(struct edges *e)
                 r = emf_new(e->loop, e->metrics, config_text(c, CONFIG_PUBLIC_HOST), STDOUT_FILENO,
                             EMF_EVERY_MS, &e->emf);
         return r;
+}
+
+static int start_day(struct edges *e)
+{
+        const struct day_config config = {.core = e->c.core,
+                                          .path = path_of(e, "day", e->day_file)};
+
+        return day_new(e->loop, e->shell, &config, &e->day);
 }
 
 static int start_notify(struct edges *e)
@@ -331,6 +342,9 @@ static int start_http(struct edges *e)
                 .web_dir = web_dir[0] ? web_dir : NULL,
                 .about = &e->about,
                 .stored = e->stored,
+                .history = store_audit_newest,
+                .store = e->store,
+                .day = e->day,
                 .timetables = e->timetables,
                 .observed = metrics_watch_http,
                 .observed_ctx = e->metrics,
@@ -365,8 +379,8 @@ static int start_all(struct edges *e)
                 int (*start)(struct edges *e);
         } parts[] = {{"metrics", start_metrics},  {"notifications", start_notify},
                      {"storage", start_storage},  {"agents", start_agents},
-                     {"provider", start_process}, {"http", start_http},
-                     {"ops", start_ops}};
+                     {"provider", start_process}, {"day", start_day},
+                     {"http", start_http},        {"ops", start_ops}};
 
         for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
                 int r = parts[i].start(e);
@@ -476,6 +490,7 @@ struct edges *edges_free(struct edges *e)
         loop_timer_cancel(&e->keys_timer);
         ops_free(e->ops);
         http_free(e->http);
+        day_free(e->day);
         timetables_free(e->timetables);
         process_free(e->process);
         agents_free(e->agents);

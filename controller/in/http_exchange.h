@@ -95,9 +95,10 @@ struct http_exchange {
         bool close; /* do not keep the connection: the request was not read to its end */
         struct pending pending;
         struct stored_question question;
-        struct stored_at at; /* of a restore or export */
-        bool exports;        /* it is an export */
-        char request_id[65]; /* the client's (X-Request-Id), or made by take */
+        struct http_history *history; /* what the store is asked for, or NULL */
+        struct stored_at at;          /* of a restore or export */
+        bool exports;                 /* it is an export */
+        char request_id[65];          /* the client's (X-Request-Id), or made by take */
         char idempotency_key[HTTP_REPLAY_KEY_SIZE + 2]; /* as it was sent; "" was not */
         bool bad_key;                                   /* it was sent, and does not fit */
         uint64_t ticket; /* where the answer is kept for who asks again; 0: nowhere */
@@ -232,6 +233,13 @@ void http_api_readyz(struct http_exchange *x, const char *id);
 void http_api_saves(struct http_exchange *x, const char *id);
 void http_api_export(struct http_exchange *x, const char *id);
 void http_api_restore(struct http_exchange *x, const char *id);
+/* http_fleet.c */
+void http_api_overview(struct http_exchange *x, const char *id);
+void http_api_day(struct http_exchange *x, const char *id);
+void http_api_whoami(struct http_exchange *x, const char *id);
+void http_api_history(struct http_exchange *x, const char *id);
+/* Its store may answer later; http_exchange_free does this. */
+void http_history_cancel(struct http_exchange *x);
 /* http_stream.c */
 void http_stream_sse(struct http_exchange *x, const char *id);
 void http_stream_ws(struct http_exchange *x, const char *id);
@@ -248,9 +256,8 @@ void http_stream_end(struct http_exchange *x);
 void http_action(struct http_exchange *x, const char *id);
 /* http_page.c */
 void http_page_index(struct http_exchange *x, const char *id);
-void http_page_script(struct http_exchange *x, const char *id);
+void http_page_file(struct http_exchange *x, const char *name);
 void http_page_openapi(struct http_exchange *x, const char *id);
-void http_page_style(struct http_exchange *x, const char *id);
 /* http_gateway.c */
 void http_gateway_resolve(struct http_exchange *x, const char *id);
 void http_gateway_page(struct http_exchange *x, const char *id);

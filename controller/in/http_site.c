@@ -60,6 +60,7 @@ struct http_exchange *http_exchange_free(struct http_exchange *x)
                 return NULL;
         pending_cancel(&x->pending);
         stored_cancel(&x->question);
+        http_history_cancel(x);
         http_stream_end(x);
         buf_deinit(&x->req.body);
         buf_deinit(&x->res.body);

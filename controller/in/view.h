@@ -151,12 +151,30 @@ struct view {
         utc_t utc;
 };
 
+enum view_sort {
+#define VIEW_SORT(id, name, doc) VIEW_SORT_##id,
+#include "in/view_sort.def"
+#undef VIEW_SORT
+        VIEW_SORT_MAX
+};
+
+#define VIEW_TEXT_SIZE 81
+
+/* Which workspaces, in which order. */
 struct view_filter {
         bool has_state;
         enum ws_state state;
+        bool trouble;                 /* only those that somebody should look at */
         char user_id[CORE_USER_SIZE]; /* "" for all */
-        uint64_t limit, offset;       /* limit 0: all */
+        char type[CORE_TYPE_SIZE];    /* "" for all */
+        char text[VIEW_TEXT_SIZE];    /* stands in a name, a label or the reason; "" for all */
+        enum view_sort sort;
+        bool descending;
+        uint64_t limit, offset; /* limit 0: all */
 };
+
+/* "user_id", "-idle": the name of an order, "-" before it turns it round. False: none. */
+bool view_sort_parse(const char *text, enum view_sort *ret_sort, bool *ret_descending);
 
 /* Running, and its task serves the student's files. */
 bool view_ready(const struct view *v, const struct workspace_row *w);
@@ -186,6 +204,17 @@ NODISCARD int view_pools(const struct view *v, struct buf *out);
 /* {"modes":[{"mode","workspace_type","hard","why"}]}: those that are on. */
 NODISCARD int view_modes(const struct view *v, struct buf *out);
 NODISCARD int view_why(const struct view *v, const struct workspace_row *w, struct buf *out);
+/*
+ * The fleet at a glance: as view_status, and how many are idle or in trouble, the newest row of the
+ * history and what `day` has counted (NULL: nothing).
+ */
+struct day;
+NODISCARD int view_overview(const struct view *v, bool writable, const struct shell_lead *lead,
+                            const struct day *day, uint64_t last_event, struct buf *out);
+/* The last 24 hours, a row for each `step` minutes. */
+NODISCARD int view_day(const struct view *v, const struct day *day, uint32_t step, struct buf *out);
+/* {"name":"night","roles":["read","operate"]} */
+NODISCARD int view_whoami(const char *name, const char *const *roles, uint32_t n, struct buf *out);
 /* `a` may be NULL. */
 NODISCARD int view_status(const struct view *v, const struct about *a, bool writable,
                           const struct shell_lead *lead, struct buf *out);

@@ -67,8 +67,8 @@ export function random(seed) {
 
 export function installed() {
   const where = execFileSync(path.join(root, 'images/local/install'), ['--where'], { encoding: 'utf8' });
-  const [codeServer, playwright] = where.trim().split('\n');
-  return { codeServer, playwright };
+  const [codeServer, playwright, , axe] = where.trim().split('\n');
+  return { codeServer, playwright, axe };
 }
 
 export function binaries() {
