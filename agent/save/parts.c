@@ -14,9 +14,9 @@
 #include "base/str.h"
 #include "save/grant.h"
 
-#define THREADS 3
+#define THREADS 2
 #define STREAMS 2
-#define WAITING_MAX 4                     /* whole parts that are not yet acknowledged */
+#define WAITING_MAX 3                     /* whole parts that are not yet acknowledged */
 #define FILES_MAX (STREAMS + WAITING_MAX) /* each stream fills one */
 #define ATTEMPTS 4                        /* the first and three more */
 #define BACKOFF_MS 250
