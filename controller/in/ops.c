@@ -624,7 +624,7 @@ int ops_new(struct loop *l, struct shell *sh, struct store *store, const struct 
                 o->front = http_config_of(config->http);
                 o->front_port = http_port(config->http);
                 o->links = (struct view_links){o->front->public_scheme, o->front->host_suffix,
-                                               o->front->keys};
+                                               o->front->keys, o->front->ticket_ms};
         }
         r = make_folder(config->url);
         if (r == 0)
