@@ -167,7 +167,6 @@ static void take_message(struct gate *g, struct channel_msg *m)
         switch (m->type) {
         case CHANNEL_GATE_CONFIG:
                 take_config(g, m);
-                report_again(g);
                 return;
         case CHANNEL_GATE_PROBE:
                 take_probe(g, m);

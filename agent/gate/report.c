@@ -6,7 +6,7 @@
 #include "gate/gate.h"
 
 #define REPORT_MIN_MS 1000
-#define REPORT_MAX_MS 30000 /* while nothing changes; each wakes two processes */
+#define REPORT_MAX_MS 10000
 
 /* --- what matters --- */
 
@@ -154,11 +154,6 @@ void report_init(struct gate *g)
 {
         loop_timer_init(g->loop, &g->report.timer, on_timer, g);
         loop_timer_set_in(&g->report.timer, REPORT_MIN_MS);
-}
-
-void report_again(struct gate *g)
-{
-        send_soon(g);
 }
 
 void report_seen(struct gate *g)

@@ -28,8 +28,6 @@ struct report {
 };
 
 void report_init(struct gate *g);
-/* A link that began anew knows nothing. */
-void report_again(struct gate *g);
 /* The observer was shown something. */
 void report_seen(struct gate *g);
 /* At the end of an iteration of the loop: send soon if something has changed. `ctx` is the gate. */
