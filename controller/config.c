@@ -29,6 +29,7 @@ enum kind {
         KIND_DECIMAL, /* in millionths */
         KIND_POLICY,
         KIND_IDLE_POLICY,
+        KIND_STORAGE_MODE,
         KIND_HOURS,
         KIND_WEEKDAYS,
         KIND_DATES,
@@ -128,6 +129,8 @@ static const char *kind_hint(enum kind kind)
                 return "fixed or forecast";
         case KIND_IDLE_POLICY:
                 return "fixed or adaptive";
+        case KIND_STORAGE_MODE:
+                return "snapshot or home";
         case KIND_HOURS:
                 return "FROM-TO such as 09:00-21:00, or never";
         case KIND_WEEKDAYS:
@@ -183,6 +186,8 @@ static int parse_kind(enum kind kind, const char *text, int64_t *ret_num)
                 return strcmp(text, "fixed") == 0 || strcmp(text, "forecast") == 0 ? 0 : -EINVAL;
         case KIND_IDLE_POLICY:
                 return strcmp(text, "fixed") == 0 || strcmp(text, "adaptive") == 0 ? 0 : -EINVAL;
+        case KIND_STORAGE_MODE:
+                return strcmp(text, "snapshot") == 0 || strcmp(text, "home") == 0 ? 0 : -EINVAL;
         case KIND_HOURS:
                 return hours_parse_peak(text, &hours) ? 0 : -EINVAL;
         case KIND_WEEKDAYS:

@@ -96,6 +96,8 @@ void config_core(const struct config *c, struct core_config *ret_core)
                 t->claim_timeout_ms = config_type_num(c, i, CONFIG_TYPE_CLAIM_TIMEOUT);
                 t->stop_timeout_ms = config_type_num(c, i, CONFIG_TYPE_STOP_TIMEOUT);
                 t->unsaved_alarm_ms = config_type_num(c, i, CONFIG_TYPE_UNSAVED_ALARM);
+                t->home = strcmp(config_type_text(c, i, CONFIG_TYPE_STORAGE_MODE), "home") == 0;
+                t->backup_ms = config_type_num(c, i, CONFIG_TYPE_HOME_BACKUP);
         }
         *ret_core = core;
 }

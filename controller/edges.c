@@ -16,6 +16,7 @@
 #include "metrics/emf.h"
 #include "metrics/serve.h"
 #include "out/notify.h"
+#include "out/providers/homes.h"
 #include "out/providers/process.h"
 #include "out/storage.h"
 #include "state_dir.h"
@@ -33,6 +34,7 @@ struct edges {
         struct edges_config c;
         char http_address[CONFIG_TEXT_SIZE];
         char tasks_dir[STATE_PATH_SIZE];
+        char homes_dir[STATE_PATH_SIZE];
         char ops_url[STATE_PATH_SIZE + 8];
         struct process_type types[CORE_TYPES_MAX];
         struct loop_timer strays;
@@ -47,6 +49,7 @@ struct edges {
         struct storage_proc *storage_proc;
         struct agents *agents;
         struct process *process;
+        struct homes *homes;
         struct http *http;
         struct ops *ops;
 };
@@ -259,6 +262,26 @@ static int start_process(struct edges *e)
         return process_new(e->loop, e->shell, &config, &e->process);
 }
 
+static int start_homes(struct edges *e)
+{
+        const char *given = config_text(e->c.config, CONFIG_HOMES_DIR);
+        const struct homes_config config = {
+                .dir = given[0] ? given : path_of(e, "homes", e->homes_dir),
+                .tasks = e->tasks_dir,
+                .process = e->process,
+        };
+
+        for (uint32_t i = 0; i < e->c.core->n_types; i++) {
+                if (!e->c.core->types[i].home || process_may_attach(e->process))
+                        continue;
+                log_error("storage_mode = home needs a controller that is root (to mount a home "
+                          "folder in a task); take snapshot, or start it as root",
+                          LOG_STR("type", e->c.core->types[i].name));
+                return -EPERM;
+        }
+        return homes_new(e->loop, e->shell, &config, &e->homes);
+}
+
 static int start_http(struct edges *e)
 {
         const char *web_dir = config_text(e->c.config, CONFIG_WEB_DIR);
@@ -308,8 +331,8 @@ static int start_all(struct edges *e)
                 int (*start)(struct edges *e);
         } parts[] = {{"metrics", start_metrics},  {"notifications", start_notify},
                      {"storage", start_storage},  {"agents", start_agents},
-                     {"provider", start_process}, {"http", start_http},
-                     {"ops", start_ops}};
+                     {"provider", start_process}, {"homes", start_homes},
+                     {"http", start_http},        {"ops", start_ops}};
 
         for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
                 int r = parts[i].start(e);
@@ -365,6 +388,7 @@ struct edges *edges_free(struct edges *e)
         ops_free(e->ops);
         http_free(e->http);
         timetables_free(e->timetables);
+        homes_free(e->homes);
         process_free(e->process);
         agents_free(e->agents);
         storage_proc_free(e->storage_proc);

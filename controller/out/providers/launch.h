@@ -63,5 +63,9 @@ void launch_map_self(struct launch_plan *plan);
 /* Try, in a child, whether this process may use `cage`. Blocks for some milliseconds. */
 bool launch_possible(enum launch_cage cage);
 
-/* A child for one errand: runs fn(ctx) with plain system calls only, exits with its result. */
-NODISCARD pid_t launch_errand(int (*fn)(const void *ctx), const void *ctx, int *ret_pidfd);
+/*
+ * A child for one errand: runs fn(ctx) with plain system calls only, exits with its result.
+ * `keep_fd` is 3 in there; -1: none.
+ */
+NODISCARD pid_t launch_errand(int (*fn)(const void *ctx), const void *ctx, int keep_fd,
+                              int *ret_pidfd);
