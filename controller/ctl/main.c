@@ -165,6 +165,8 @@ static const struct command {
         {"saves", "WORKSPACE", "list what is saved of a workspace", no_options, command_saves},
         {"restore", "WORKSPACE", "take a stopped workspace to another save", restore_options,
          command_restore},
+        {"pin", "WORKSPACE", "keep a save whatever its age", restore_options, command_pin},
+        {"unpin", "WORKSPACE", "let it go with its age again", restore_options, command_unpin},
         {"export", "WORKSPACE FILE", "a save as one archive (tar.zst)", restore_options,
          command_export},
         {"shutdown", NULL, "save and stop everything, then end the controller", wait_options,

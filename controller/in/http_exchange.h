@@ -96,6 +96,7 @@ struct http_exchange {
         struct pending pending;
         struct stored_question question;
         struct stored_at at; /* of a restore */
+        bool pin;            /* of a pin or unpin: which */
         char request_id[65]; /* the client's (X-Request-Id), or made by take */
         char idempotency_key[HTTP_REPLAY_KEY_SIZE + 2]; /* as it was sent; "" was not */
         bool bad_key;                                   /* it was sent, and does not fit */
@@ -228,6 +229,8 @@ void http_api_readyz(struct http_exchange *x, const char *id);
 /* http_saves.c */
 void http_api_saves(struct http_exchange *x, const char *id);
 void http_api_restore(struct http_exchange *x, const char *id);
+void http_api_pin(struct http_exchange *x, const char *id);
+void http_api_unpin(struct http_exchange *x, const char *id);
 /* http_stream.c */
 void http_stream_sse(struct http_exchange *x, const char *id);
 void http_stream_ws(struct http_exchange *x, const char *id);

@@ -100,7 +100,7 @@ static void put(const char *workspace, uint64_t generation, uint64_t seq, const 
 
         CHECK(STR_SET(ref.workspace, workspace) == 0);
         CHECK_INT(blob_file_parse(file, &ref), 0);
-        CHECK_INT(objects_begin(root_fd, len, &u), 0);
+        CHECK_INT(objects_begin(root_fd, &ref, len, &u), 0);
         CHECK_INT(fd_write_all(u.fd, data, len), 0);
         CHECK_INT(objects_commit(root_fd, &u, &ref), 0);
         objects_end(root_fd, &u);
