@@ -71,6 +71,7 @@ void config_core(const struct config *c, struct core_config *ret_core)
                 .retry_save_ms = config_num(c, CONFIG_SAVE_RETRY),
                 .erase_delay_ms = config_num(c, CONFIG_ERASE_DELAY),
                 .stops_per_min = (uint32_t)config_num(c, CONFIG_STOPS_PER_MINUTE),
+                .stops_share = (double)config_num(c, CONFIG_STOPS_SHARE) / 1e6,
                 .launch_rate = (double)config_num(c, CONFIG_LAUNCH_RATE),
                 .launch_burst = (double)config_num(c, CONFIG_LAUNCH_BURST),
                 .save_parallel = (uint32_t)config_num(c, CONFIG_SAVE_PARALLEL),

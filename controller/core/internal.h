@@ -65,6 +65,8 @@
 #define LIST_LATE_MS 60000
 /* stops_per_min is counted in windows of this length. */
 #define STOPS_WINDOW_MS 60000
+/* How many tasks there were is forgotten by this part of it in a window. */
+#define STOPS_BASE_FADES 8
 /* Of those that may be stopped, so many in a row may go ahead of others that wait. */
 #define STOPS_AHEAD_MAX 3
 /* After trouble with storage fewer last saves run at a time; again fewer after this. */
@@ -324,6 +326,7 @@ struct core {
         mono_t quiet_until;
         mono_t stops_window; /* start of the minute that idle stops are counted in */
         uint32_t stops;
+        uint32_t stops_base; /* tasks, as many as there were lately */
         uint64_t task_number, audit_seq, command_id;
         uint64_t generation_erased; /* highest; new workspaces begin above it */
         uint64_t ignored;
@@ -344,6 +347,7 @@ void fx_reply(struct core *c, uint64_t token, enum reply_status status, const ch
  * May one more be stopped that nobody asked for? Counts it. False: not before stops_again().
  */
 bool stops_allowed(struct core *c);
+uint32_t stops_limit(const struct core *c);
 mono_t stops_again(const struct core *c);
 const struct core_type *type_config(const struct core *c, uint32_t type);
 uint32_t type_find(const struct core *c, const char *name);

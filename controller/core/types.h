@@ -172,6 +172,7 @@ struct core_config {
         int64_t retry_save_ms; /* between attempts in attention */
         int64_t erase_delay_ms;    /* between DELETE and the objects going */
         uint32_t stops_per_min;    /* cap on what is stopped that nobody asked for */
+        double stops_share;        /* ... or this share of the tasks of late, if that is more */
         double launch_rate;        /* launches a second that the provider takes; 0: any number */
         double launch_burst;       /* and so many at once */
         uint32_t save_parallel;    /* last saves under way at a time; 0: any number */
