@@ -20,6 +20,7 @@
 #include "metrics/kpi.h"
 #include "metrics/serve.h"
 #include "out/notify.h"
+#include "out/providers/homes.h"
 #include "out/providers/process.h"
 #include "out/storage.h"
 #include "state_dir.h"
@@ -38,6 +39,7 @@ struct edges {
         struct edges_config c;
         char http_address[CONFIG_TEXT_SIZE];
         char tasks_dir[STATE_PATH_SIZE];
+        char homes_dir[STATE_PATH_SIZE];
         char ops_url[STATE_PATH_SIZE + 8];
         struct process_type types[CORE_TYPES_MAX];
         struct loop_timer strays;
@@ -57,6 +59,7 @@ struct edges {
         struct storage_proc *storage_proc;
         struct agents *agents;
         struct process *process;
+        struct homes *homes;
         struct http *http;
         struct ops *ops;
 };
@@ -291,6 +294,26 @@ static int start_process(struct edges *e)
         return process_new(e->loop, e->shell, &config, &e->process);
 }
 
+static int start_homes(struct edges *e)
+{
+        const char *given = config_text(e->c.config, CONFIG_HOMES_DIR);
+        const struct homes_config config = {
+                .dir = given[0] ? given : path_of(e, "homes", e->homes_dir),
+                .tasks = e->tasks_dir,
+                .process = e->process,
+        };
+
+        for (uint32_t i = 0; i < e->c.core->n_types; i++) {
+                if (!e->c.core->types[i].home || process_may_attach(e->process))
+                        continue;
+                log_error("storage_mode = home needs a controller that is root (to mount a home "
+                          "folder in a task); take snapshot, or start it as root",
+                          LOG_STR("type", e->c.core->types[i].name));
+                return -EPERM;
+        }
+        return homes_new(e->loop, e->shell, &config, &e->homes);
+}
+
 /* ---- what it tells of itself ---- */
 
 static void about_agents(void *ctx, struct agents_counters *ret_counters)
@@ -379,8 +402,9 @@ static int start_all(struct edges *e)
                 int (*start)(struct edges *e);
         } parts[] = {{"metrics", start_metrics},  {"notifications", start_notify},
                      {"storage", start_storage},  {"agents", start_agents},
-                     {"provider", start_process}, {"day", start_day},
-                     {"http", start_http},        {"ops", start_ops}};
+                     {"provider", start_process}, {"homes", start_homes},
+                     {"day", start_day},          {"http", start_http},
+                     {"ops", start_ops}};
 
         for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
                 int r = parts[i].start(e);
@@ -492,6 +516,7 @@ struct edges *edges_free(struct edges *e)
         http_free(e->http);
         day_free(e->day);
         timetables_free(e->timetables);
+        homes_free(e->homes);
         process_free(e->process);
         agents_free(e->agents);
         storage_proc_free(e->storage_proc);

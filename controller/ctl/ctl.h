@@ -106,6 +106,8 @@ enum ctl_exit command_drain(const struct ctl *c);
 enum ctl_exit command_shutdown(const struct ctl *c);
 enum ctl_exit command_saves(const struct ctl *c);
 enum ctl_exit command_restore(const struct ctl *c);
+enum ctl_exit command_pin(const struct ctl *c);
+enum ctl_exit command_unpin(const struct ctl *c);
 /* export.c */
 enum ctl_exit command_export(const struct ctl *c);
 /* timetable.c */

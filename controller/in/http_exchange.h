@@ -99,6 +99,7 @@ struct http_exchange {
         struct stored_at at;          /* of a restore or export */
         bool exports;                 /* it is an export */
         char request_id[65];          /* the client's (X-Request-Id), or made by take */
+        bool pin;                     /* of a pin or unpin: which */
         char idempotency_key[HTTP_REPLAY_KEY_SIZE + 2]; /* as it was sent; "" was not */
         bool bad_key;                                   /* it was sent, and does not fit */
         uint64_t ticket; /* where the answer is kept for who asks again; 0: nowhere */
@@ -233,6 +234,8 @@ void http_api_readyz(struct http_exchange *x, const char *id);
 void http_api_saves(struct http_exchange *x, const char *id);
 void http_api_export(struct http_exchange *x, const char *id);
 void http_api_restore(struct http_exchange *x, const char *id);
+void http_api_pin(struct http_exchange *x, const char *id);
+void http_api_unpin(struct http_exchange *x, const char *id);
 /* http_fleet.c */
 void http_api_overview(struct http_exchange *x, const char *id);
 void http_api_day(struct http_exchange *x, const char *id);

@@ -335,14 +335,16 @@ bool launch_possible(enum launch_cage cage)
         return info.si_code == CLD_EXITED && info.si_status == 0;
 }
 
-pid_t launch_errand(int (*fn)(const void *ctx), const void *ctx, int *ret_pidfd)
+pid_t launch_errand(int (*fn)(const void *ctx), const void *ctx, int keep_fd, int *ret_pidfd)
 {
         pid_t pid = clone_blocked(0, ret_pidfd);
 
         if (pid == 0) {
                 reset_signals();
                 (void)setsid(); /* Ctrl-C is for the controller */
-                (void)close_range(3, ~0U, 0);
+                if (keep_fd >= 0 && keep_fd != 3 && dup2(keep_fd, 3) < 0)
+                        _exit(errno);
+                (void)close_range(keep_fd < 0 ? 3 : 4, ~0U, 0);
                 _exit(fn(ctx));
         }
         return pid;

@@ -67,5 +67,9 @@ bool launch_possible(enum launch_cage cage);
  */
 bool launch_may_give_uids(void);
 
-/* A child for one errand: runs fn(ctx) with plain system calls only, exits with its result. */
-NODISCARD pid_t launch_errand(int (*fn)(const void *ctx), const void *ctx, int *ret_pidfd);
+/*
+ * A child for one errand: runs fn(ctx) with plain system calls only, exits with its result.
+ * `keep_fd` is 3 in there; -1: none.
+ */
+NODISCARD pid_t launch_errand(int (*fn)(const void *ctx), const void *ctx, int keep_fd,
+                              int *ret_pidfd);

@@ -82,7 +82,7 @@ static void remove_next(struct process *p);
 
 /* ---- table ---- */
 
-static struct entry *entry_find(struct process *p, const char *task)
+static struct entry *entry_find(const struct process *p, const char *task)
 {
         struct entry *e;
 
@@ -231,7 +231,7 @@ static int remove_start(struct entry *e)
         errand.sweep[0] = '\0';
         if (p->cage == LAUNCH_PLAIN)
                 (void)snprintf(errand.sweep, sizeof(errand.sweep), "WS_RUN_DIR=%s/run", e->path);
-        pid = launch_errand(folder_remove, &errand, &e->remover);
+        pid = launch_errand(folder_remove, &errand, -1, &e->remover);
         if (pid < 0)
                 return pid;
         r = loop_fd_add(p->loop, &e->remover_end, e->remover, EPOLLIN, on_removed, e);
@@ -730,6 +730,24 @@ static void cage_choose(struct process *p)
                          LOG_STR("cage", cage_names[p->cage]));
                 break;
         }
+}
+
+bool process_may_attach(const struct process *p)
+{
+        return p->cage == LAUNCH_ROOT;
+}
+
+int process_find(const struct process *p, const char *task, struct process_task *ret_task)
+{
+        const struct entry *e = entry_find(p, task);
+
+        if (!e || e->state != ENTRY_RUNNING || e->slot == FOLDER_SLOT_NONE)
+                return -ENOENT;
+        *ret_task = (struct process_task){
+                .pidfd = e->pidfd,
+                .student = p->own_uids ? p->config.uid_base + FOLDER_UIDS * e->slot : geteuid(),
+        };
+        return 0;
 }
 
 int process_new(struct loop *l, struct shell *s, const struct process_config *config,
