@@ -360,3 +360,28 @@ bool launch_may_give_uids(void)
         return geteuid() == 0 && syscall(SYS_capget, &head, data) == 0 &&
                (data[0].effective & need) == need;
 }
+
+int launch_fd_raise(int fd, int *ret_fd)
+{
+        int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 16),
+            r = fd < 0 || high < 0 ? -errno : 0;
+
+        fd_close(fd);
+        if (r == 0)
+                *ret_fd = high;
+        return r;
+}
+
+int launch_pipe(int *ret_read, int *ret_write)
+{
+        int fds[2], r;
+
+        if (pipe2(fds, O_CLOEXEC) < 0)
+                return -errno;
+        r = launch_fd_raise(fds[0], ret_read);
+        if (r < 0) {
+                fd_close(fds[1]);
+                return r;
+        }
+        return launch_fd_raise(fds[1], ret_write);
+}

@@ -73,3 +73,10 @@ bool launch_may_give_uids(void);
  */
 NODISCARD pid_t launch_errand(int (*fn)(const void *ctx), const void *ctx, int keep_fd,
                               int *ret_pidfd);
+
+/*
+ * A descriptor, which is taken, and both ends of a pipe, above the numbers that a child dups onto;
+ * CLOEXEC. 0 or -errno: then nothing is left open. `fd` below 0 gives the errno of its making.
+ */
+NODISCARD int launch_fd_raise(int fd, int *ret_fd);
+NODISCARD int launch_pipe(int *ret_read, int *ret_write);

@@ -373,32 +373,6 @@ static const struct process_type *type_find(const struct process *p, const char 
         return NULL;
 }
 
-/* Above the numbers that the child dups onto. */
-static int fd_raise(int fd, int *ret_fd)
-{
-        int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 16),
-            r = fd < 0 || high < 0 ? -errno : 0;
-
-        fd_close(fd);
-        if (r == 0)
-                *ret_fd = high;
-        return r;
-}
-
-static int pipe_raised(int *ret_read, int *ret_write)
-{
-        int fds[2], r;
-
-        if (pipe2(fds, O_CLOEXEC) < 0)
-                return -errno;
-        r = fd_raise(fds[0], ret_read);
-        if (r < 0) {
-                fd_close(fds[1]);
-                return r;
-        }
-        return fd_raise(fds[1], ret_write);
-}
-
 static void on_status(void *ctx, uint32_t events)
 {
         struct entry *e = ctx;
@@ -455,15 +429,15 @@ static int child_start(struct entry *e, struct launch_plan *plan)
         int r;
 
         (void)snprintf(path, sizeof(path), "%s/agent.log", e->path);
-        r = fd_raise(open("/dev/null", O_RDONLY | O_CLOEXEC), &null);
+        r = launch_fd_raise(open("/dev/null", O_RDONLY | O_CLOEXEC), &null);
         if (r == 0)
-                r = fd_raise(
+                r = launch_fd_raise(
                         open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600),
                         &log);
         if (r == 0)
-                r = pipe_raised(&go_read, &go_write);
+                r = launch_pipe(&go_read, &go_write);
         if (r == 0)
-                r = pipe_raised(&e->status_fd, &status_write);
+                r = launch_pipe(&e->status_fd, &status_write);
         if (r == 0)
                 r = fd_nonblock(e->status_fd);
         if (r < 0)
