@@ -34,6 +34,7 @@ enum kind {
         KIND_DATES,
         KIND_ZONE,
         KIND_SWITCH,
+        KIND_PROVIDER,
 };
 
 struct option {
@@ -139,6 +140,8 @@ static const char *kind_hint(enum kind kind)
                        "(package tzdata)";
         case KIND_SWITCH:
                 return "on or off";
+        case KIND_PROVIDER:
+                return "process or docker";
         }
         return "";
 }
@@ -193,6 +196,8 @@ static int parse_kind(enum kind kind, const char *text, int64_t *ret_num)
                 return hours_parse_zone(text, &hours.zone) ? 0 : -EINVAL;
         case KIND_SWITCH:
                 return strcmp(text, "on") == 0 || strcmp(text, "off") == 0 ? 0 : -EINVAL;
+        case KIND_PROVIDER:
+                return strcmp(text, "process") == 0 || strcmp(text, "docker") == 0 ? 0 : -EINVAL;
         }
         return -EINVAL;
 }
@@ -615,6 +620,26 @@ static int check_pool(struct load *l, const struct config_type *t)
         return 0;
 }
 
+/* What a task is made from. */
+static int check_source(struct load *l, const struct config_type *t)
+{
+        const struct config_value *profile = &t->v[CONFIG_TYPE_PROFILE];
+
+        if (strcmp(l->config->v[CONFIG_PROVIDER].text, "docker") == 0)
+                return t->v[CONFIG_TYPE_IMAGE].text[0]
+                               ? 0
+                               : complain(l,
+                                          "[type %s]: image is not set; give the name of an image",
+                                          t->name);
+        if (!profile->text[0])
+                return complain(l, "[type %s]: profile is not set; give the path of a profile",
+                                t->name);
+        if (access(profile->text, R_OK) < 0)
+                return complain(l, "%s: profile: %s: %s", profile->source, profile->text,
+                                strerrordesc_np(errno));
+        return 0;
+}
+
 static int cross_check(struct load *l)
 {
         const struct config *c = l->config;
@@ -624,21 +649,12 @@ static int cross_check(struct load *l)
                 return complain(l, "no workspace type is configured; add \"[type vscode]\" with "
                                    "\"profile = FILE\" to the file given with --config");
         for (uint32_t i = 0; i < c->n_types; i++) {
-                const struct config_value *profile = &c->types[i].v[CONFIG_TYPE_PROFILE];
-
                 pools += c->types[i]
                                  .v[forecasts(&c->types[i]) ? CONFIG_TYPE_POOL_MIN
                                                             : CONFIG_TYPE_POOL]
                                  .num;
-                if (!profile->text[0])
-                        return complain(l,
-                                        "[type %s]: profile is not set; give the path of a profile",
-                                        c->types[i].name);
-                if (access(profile->text, R_OK) < 0)
-                        return complain(l, "%s: profile: %s: %s", profile->source, profile->text,
-                                        strerrordesc_np(errno));
-                if (check_limits(l, &c->types[i]) < 0 || check_pool(l, &c->types[i]) < 0 ||
-                    check_adaptive(l, &c->types[i]) < 0)
+                if (check_source(l, &c->types[i]) < 0 || check_limits(l, &c->types[i]) < 0 ||
+                    check_pool(l, &c->types[i]) < 0 || check_adaptive(l, &c->types[i]) < 0)
                         return -EINVAL;
         }
         if (pools > c->v[CONFIG_TASKS_MAX].num)

@@ -16,6 +16,7 @@
 #include "metrics/emf.h"
 #include "metrics/serve.h"
 #include "out/notify.h"
+#include "out/providers/docker.h"
 #include "out/providers/process.h"
 #include "out/storage.h"
 #include "state_dir.h"
@@ -35,6 +36,7 @@ struct edges {
         char tasks_dir[STATE_PATH_SIZE];
         char ops_url[STATE_PATH_SIZE + 8];
         struct process_type types[CORE_TYPES_MAX];
+        struct docker_type docker_types[CORE_TYPES_MAX];
         struct loop_timer strays;
         struct timetables *timetables;
         struct metrics_watch *metrics;
@@ -46,7 +48,8 @@ struct edges {
         struct stored *stored;
         struct storage_proc *storage_proc;
         struct agents *agents;
-        struct process *process;
+        struct process *process; /* or NULL: one provider it is */
+        struct docker *docker;   /* or NULL */
         struct http *http;
         struct ops *ops;
 };
@@ -249,14 +252,51 @@ static int start_process(struct edges *e)
                 .types = e->types,
         };
 
-        if (check_list(c) < 0)
-                return -EINVAL;
         for (uint32_t i = 0; i < c->n_types; i++) {
                 STR_CUT(e->types[i].name, c->types[i].name);
                 e->types[i].profile = config_type_text(c, i, CONFIG_TYPE_PROFILE);
                 e->types[i].bind = config_type_text(c, i, CONFIG_TYPE_BIND);
         }
         return process_new(e->loop, e->shell, &config, &e->process);
+}
+
+static int start_docker(struct edges *e)
+{
+        const struct config *c = e->c.config;
+        const char *all = config_text(c, CONFIG_CONTROLLERS);
+        struct docker_config config = {
+                .socket = config_text(c, CONFIG_DOCKER_SOCKET),
+                .network = config_text(c, CONFIG_DOCKER_NETWORK),
+                .controller_url = all[0] ? all : edges_agents_url(c),
+                .keys = e->c.keys,
+                .stop_grace_ms = config_num(c, CONFIG_DOCKER_STOP_GRACE),
+                .own_machines = strcmp(config_text(c, CONFIG_DOCKER_OWN_MACHINES), "on") == 0,
+                .n_types = c->n_types,
+                .types = e->docker_types,
+        };
+
+        for (uint32_t i = 0; i < c->n_types; i++) {
+                struct docker_type *t = &e->docker_types[i];
+
+                STR_CUT(t->name, c->types[i].name);
+                t->image = config_type_text(c, i, CONFIG_TYPE_IMAGE);
+                t->profile = config_type_text(c, i, CONFIG_TYPE_PROFILE);
+                t->bind = config_type_text(c, i, CONFIG_TYPE_BIND);
+                t->memory = config_type_num(c, i, CONFIG_TYPE_MEMORY);
+                t->cpu = config_type_num(c, i, CONFIG_TYPE_CPU);
+                t->pids = config_type_num(c, i, CONFIG_TYPE_PIDS);
+                t->read_only = strcmp(config_type_text(c, i, CONFIG_TYPE_READ_ONLY), "on") == 0;
+                t->versioned = !config_type_text(c, i, CONFIG_TYPE_VERSION)[0];
+        }
+        return docker_new(e->loop, e->shell, &config, &e->docker);
+}
+
+static int start_provider(struct edges *e)
+{
+        if (check_list(e->c.config) < 0)
+                return -EINVAL;
+        return strcmp(config_text(e->c.config, CONFIG_PROVIDER), "docker") == 0 ? start_docker(e)
+                                                                                : start_process(e);
 }
 
 static int start_http(struct edges *e)
@@ -306,9 +346,12 @@ static int start_all(struct edges *e)
         static const struct {
                 const char *name;
                 int (*start)(struct edges *e);
-        } parts[] = {{"metrics", start_metrics},  {"notifications", start_notify},
-                     {"storage", start_storage},  {"agents", start_agents},
-                     {"provider", start_process}, {"http", start_http},
+        } parts[] = {{"metrics", start_metrics},
+                     {"notifications", start_notify},
+                     {"storage", start_storage},
+                     {"agents", start_agents},
+                     {"provider", start_provider},
+                     {"http", start_http},
                      {"ops", start_ops}};
 
         for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
@@ -327,7 +370,7 @@ static void on_strays(void *ctx)
 {
         struct edges *e = ctx;
 
-        if (shell_writable(e->shell))
+        if (e->process && shell_writable(e->shell))
                 process_adopt_strays(e->process);
         loop_timer_set_in(&e->strays, STRAYS_MS);
 }
@@ -366,6 +409,7 @@ struct edges *edges_free(struct edges *e)
         http_free(e->http);
         timetables_free(e->timetables);
         process_free(e->process);
+        docker_free(e->docker);
         agents_free(e->agents);
         storage_proc_free(e->storage_proc);
         storage_free(e->storage);
@@ -385,10 +429,13 @@ int edges_run(struct edges *e)
 
 int edges_lead(struct edges *e, uint64_t epoch)
 {
-        int r;
+        int r = 0;
 
         agents_lead(e->agents, epoch);
-        r = process_inventory(e->process);
+        if (e->process)
+                r = process_inventory(e->process);
+        else
+                docker_inventory(e->docker);
         if (r < 0)
                 log_error("the running tasks cannot be listed", LOG_ERR(r));
         loop_timer_set_in(&e->strays, STRAYS_MS);
