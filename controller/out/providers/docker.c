@@ -241,7 +241,7 @@ static void on_signalled(void *ctx, const struct engine_answer *a)
                 entry_vanished(e, "its container was removed");
         else if (a->status == 409 && e->state == ENTRY_RUNNING)
                 entry_ended(e); /* it is not running */
-        else if (a->status)
+        else if (a->status && a->status != 409)
                 log_error("cannot signal a task", LOG_STR("task", a->tag),
                           LOG_STR("reason", a->body));
 }

@@ -13,7 +13,6 @@
 #define LIST_MS 15000
 #define LIST_FIRST_MS 1000 /* until the first is there */
 #define STREAM_RETRY_MS 1000
-#define IMAGES_EVERY 2    /* lists */
 #define SINCE_MARGIN_S 10 /* clocks of the engine and ours */
 #define VERSION_DIGITS 19 /* "sha256:" and what people compare */
 #define PATH_SIZE 1024
@@ -164,6 +163,7 @@ static void on_image(void *ctx, const struct engine_answer *a)
         uint32_t i = (uint32_t)(a->tag[0] - 'a');
         char id[DOCKER_ID_SIZE];
 
+        d->images_asked--;
         if (i >= d->config.n_types || !d->leads)
                 return;
         if (a->status == 200 && docker_json_id(a->body, id) == 0) {
@@ -174,6 +174,8 @@ static void on_image(void *ctx, const struct engine_answer *a)
                           LOG_STR("type", d->config.types[i].name),
                           LOG_STR("image", d->config.types[i].image));
         }
+        if (d->images_asked == 0 && !d->listed)
+                list_ask(d);
 }
 
 static void images_ask(struct docker *d)
@@ -181,13 +183,14 @@ static void images_ask(struct docker *d)
         char name[FILTER_SIZE], path[PATH_SIZE];
 
         static_assert(CORE_TYPES_MAX <= 26, "a letter for each type");
-        for (uint32_t i = 0; i < d->config.n_types; i++) {
+        for (uint32_t i = 0; i < d->config.n_types && d->images_asked < 26; i++) {
                 const char tag[2] = {(char)('a' + i), 0};
 
                 engine_escape(d->config.types[i].image, name, sizeof(name));
                 (void)snprintf(path, sizeof(path), "/images/%s/json", name);
                 if (engine_call(d->engine, "GET", path, NULL, tag, on_image, d) < 0)
                         return; /* with the next list */
+                d->images_asked++;
         }
 }
 
@@ -238,8 +241,7 @@ static void on_list_due(void *ctx)
                 loop_timer_set_in(&d->list_timer, LIST_FIRST_MS);
                 return;
         }
-        if (d->list_number % IMAGES_EVERY == 0)
-                images_ask(d);
+        images_ask(d);
         if (!d->network_told)
                 network_ask(d);
         list_ask(d);
@@ -321,7 +323,9 @@ void docker_inventory(struct docker *d)
         if (d->event_time == 0)
                 d->event_time = loop_utc(d->loop).us / 1000000 - SINCE_MARGIN_S;
         stream_start(d);
-        images_ask(d);
         network_ask(d);
-        list_ask(d);
+        /* Versions first: with the list the core begins to launch. */
+        images_ask(d);
+        if (d->images_asked == 0)
+                list_ask(d);
 }
