@@ -12,6 +12,7 @@
 
 #define REMOVE_RETRY_MS 5000
 #define KILLED_STATUS 137 /* 128 + SIGKILL */
+#define FINISH_MS 10000
 #define NAME_SIZE 80
 #define PATH_SIZE 512
 #define TMP_BYTES (INT64_C(256) << 20)
@@ -97,7 +98,8 @@ static void post_launched(struct docker *d, const char *task, enum launch_failur
 
         STR_CUT(ev.task_result.task, task);
         STR_CUT(ev.task_result.reason, reason ? reason : "");
-        shell_post(d->shell, &ev);
+        if (!d->ending)
+                shell_post(d->shell, &ev);
 }
 
 static void post_ended(struct docker *d, const char *task, int status, const char *reason)
@@ -107,7 +109,8 @@ static void post_ended(struct docker *d, const char *task, int status, const cha
 
         STR_CUT(ev.task_ended.task, task);
         STR_CUT(ev.task_ended.reason, reason);
-        shell_post(d->shell, &ev);
+        if (!d->ending)
+                shell_post(d->shell, &ev);
 }
 
 /* ---- removal ---- */
@@ -622,11 +625,24 @@ int docker_new(struct loop *l, struct shell *s, const struct docker_config *conf
         return 0;
 }
 
+static bool removes_any(const struct docker *d)
+{
+        const struct entry *e = d->entries;
+
+        while (e && e->state != ENTRY_REMOVING)
+                e = e->next;
+        return e != NULL;
+}
+
 struct docker *docker_free(struct docker *d)
 {
         if (!d)
                 return NULL;
         docker_watch_end(d);
+        d->ending = true;
+        /* Whatever else is under way is found again at the next start. */
+        if (removes_any(d) && !d->away)
+                engine_finish(d->engine, FINISH_MS);
         d->engine = engine_free(d->engine);
         while (d->entries)
                 entry_free(d->entries);

@@ -53,6 +53,7 @@ struct docker {
         char version[CORE_TYPES_MAX][CORE_VERSION_SIZE]; /* of the types' images, "" not known */
         bool missing[CORE_TYPES_MAX];                    /* the image: told once */
         bool network_told;
+        bool ending;           /* nothing is told any more */
         uint32_t images_asked; /* and not answered; the first list waits for them */
 };
 

@@ -8,9 +8,12 @@
 #include "out/providers/engine.h"
 #include "wire/json.h"
 
-/* What init needs to give the roles their users and to end what they leave behind. */
-static const char *const capabilities[] = {"CHOWN",  "DAC_OVERRIDE", "FOWNER", "KILL",
-                                           "SETGID", "SETPCAP",      "SETUID"};
+/*
+ * What init needs to give the roles their users and to end what they leave behind; FSETID for the
+ * sockets' folders, whose group is another than root's.
+ */
+static const char *const capabilities[] = {"CHOWN", "DAC_OVERRIDE", "FOWNER",  "FSETID",
+                                           "KILL",  "SETGID",       "SETPCAP", "SETUID"};
 #define RUN_SIZE "16m"
 #define SHM_BYTES (256 << 20)
 #define LOG_MAX "16m"

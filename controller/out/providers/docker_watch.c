@@ -115,7 +115,7 @@ static void on_list(void *ctx, const struct engine_answer *a)
 
         d->listing = false;
         docker_reached(d, a->status ? NULL : a->error);
-        if (a->status == 200 && d->leads)
+        if (a->status == 200 && d->leads && !d->ending)
                 read_list(d, a->body);
         else if (a->status)
                 log_error("the container engine does not list", LOG_STR("reason", a->body));
@@ -164,7 +164,7 @@ static void on_image(void *ctx, const struct engine_answer *a)
         char id[DOCKER_ID_SIZE];
 
         d->images_asked--;
-        if (i >= d->config.n_types || !d->leads)
+        if (i >= d->config.n_types || !d->leads || d->ending)
                 return;
         if (a->status == 200 && docker_json_id(a->body, id) == 0) {
                 version_changed(d, i, id);

@@ -16,6 +16,7 @@
 #define CONNECTIONS_MAX 16L
 #define CONNECT_TIMEOUT_MS 5000L
 #define CALL_TIMEOUT_MS 60000L
+#define FINISH_POLL_MS 50
 #define ANSWER_MAX (16u << 20)
 #define LINES_MAX (4u << 20) /* of a stream, that come at once */
 
@@ -376,6 +377,27 @@ int engine_stream(struct engine *e, const char *path, engine_line_fn line, engin
         c->line = line;
         c->ctx = ctx;
         return call_start(c, "GET", path);
+}
+
+static bool is_busy(const struct engine *e)
+{
+        const struct call *c = e->calls;
+
+        while (c && c->line)
+                c = c->next;
+        return c != NULL;
+}
+
+void engine_finish(struct engine *e, int64_t ms)
+{
+        mono_t limit = mono_add_ms(mono_read(), ms);
+        int running;
+
+        while (is_busy(e) && !mono_due(limit, mono_read())) {
+                (void)curl_multi_perform(e->multi, &running);
+                finished_take(e);
+                (void)curl_multi_poll(e->multi, NULL, 0, FINISH_POLL_MS, NULL);
+        }
 }
 
 /* ---- its life ---- */

@@ -44,6 +44,11 @@ NODISCARD int engine_call(struct engine *e, const char *method, const char *path
 /* GET that goes on until the engine ends it; `end` is then called with status and error. */
 NODISCARD int engine_stream(struct engine *e, const char *path, engine_line_fn line, engine_fn end,
                             void *ctx);
+/*
+ * The loop has ended: give the calls that are under way `ms` more, streams excepted. Blocks;
+ * callbacks are made.
+ */
+void engine_finish(struct engine *e, int64_t ms);
 /* Escape for a path or a query. Cuts what does not fit. */
 void engine_escape(const char *text, char *dst, size_t size);
 /* Why connect(2) to the socket failed, and what to do about it. */
