@@ -3,7 +3,8 @@
 // With students at work: the controller is killed and started again; it is away while a task dies; the engine
 // is killed and started again under a running controller. What runs is adopted and serves on, what died
 // is told and comes back from its save, and nothing is left over.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { check, main, root, Steps, until } from './lib.mjs';
@@ -14,18 +15,26 @@ const engine = (world, verb) => {
   check(r.status === 0, `engine ${verb}: ${r.stdout}${r.stderr}`);
 };
 
-// Each role its user; the secret in link's environment alone, and nothing that the engine shows.
+// As keys.c derives it.
+function secretOf(world, task) {
+  const sha = (text) => crypto.createHash('sha256').update(text).digest('hex');
+  return crypto.createHmac('sha256', fs.readFileSync(path.join(world.state, 'master.key')))
+    .update(`task-secret\n${sha(task)}\n${sha('')}\n0\n0`).digest('hex');
+}
+
+// Each role its user; the secret in no environment, and in nothing that the engine shows.
 function checkRoles(world, task) {
   const uids = { init: 0, link: 971, gate: 972, sense: 1000 };
   for (const [role, uid] of Object.entries(uids)) {
     const p = role === 'init' ? world.inTask(task).find((x) => x.cmd.endsWith('wsagent init')) : world.role(task, role);
     check(p?.uid === uid, `${role} runs as ${p?.uid}, not ${uid}`);
   }
-  const link = world.role(task, 'link').pid;
-  const environ = (pid) => fs.readFileSync(`/proc/${pid}/environ`, 'utf8');
-  const secret = environ(link).match(/WS_TASK_SECRET=([0-9a-f]{64})/)?.[1];
-  check(secret, 'link has no secret: this check would find nothing');
-  for (const p of world.inTask(task)) check(p.pid === link || !environ(p.pid).includes(secret), `the secret is in the environment of ${p.cmd}`);
+  const secret = secretOf(world, task);
+  const shows = (pid) => fs.readFileSync(`/proc/${pid}/environ`, 'utf8').includes(secret);
+  const planted = spawn('sleep', ['100'], { stdio: 'ignore', env: { WS_TASK_SECRET: secret } });
+  check(shows(planted.pid), 'a secret in an environment is not seen: this check would find nothing');
+  planted.kill('SIGKILL');
+  for (const p of world.inTask(task)) check(!shows(p.pid), `the secret is in the environment of ${p.cmd}`);
   const { id } = world.container(task);
   check(!world.docker('inspect', id).includes(secret), 'docker inspect shows the secret');
   check(!world.docker('exec', id, 'env').includes(secret), 'docker exec is given the secret');
