@@ -422,7 +422,8 @@ static void test_version(void)
         CHECK(str_starts(shell.version, "sha256:") && strlen(shell.version) == 19);
         STR_CUT(before, shell.version);
         CHECK_INT(shell.versions, 1);
-        (void)output_of("docker tag ws-test-task ws-test-old && docker tag ws-test-next ws-test-task");
+        (void)output_of(
+                "docker tag ws-test-task ws-test-old && docker tag ws-test-next ws-test-task");
         CHECK(wait_for(is_new_version, before));
         CHECK_INT(shell.versions, 2);
         (void)output_of("docker tag ws-test-old ws-test-task");
@@ -526,7 +527,8 @@ int main(int argc, char **argv)
         set_names();
         gateway = "127.0.0.2";
         if (argc == 3 && strcmp(argv[1], "--denied") == 0) {
-                no_engine(argv[2], "Permission denied; add the controller's user to the group docker");
+                no_engine(argv[2],
+                          "Permission denied; add the controller's user to the group docker");
                 return 0;
         }
         RUN(test_no_engine);
