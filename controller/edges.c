@@ -20,7 +20,7 @@
 #include "out/providers/process.h"
 #include "out/storage.h"
 #include "state_dir.h"
-#include "timetables.h"
+#include "timetable/timetables.h"
 
 #define STORAGE_URL_TTL_S 86400
 #define STORAGE_SWEEP_BATCH 8
@@ -144,6 +144,7 @@ static int start_notify(struct edges *e)
                 .mail_to = config_text(c, CONFIG_MAIL_TO),
                 .mail_students = config_text(c, CONFIG_MAIL_STUDENTS),
                 .pager_url = config_text(c, CONFIG_PAGER_URL),
+                .ca_file = config_text(c, CONFIG_NOTIFY_CA_FILE),
                 .pager_key_file = config_text(c, CONFIG_PAGER_KEY_FILE),
                 .sns_topic = config_text(c, CONFIG_SNS_TOPIC),
                 .sns_url = config_text(c, CONFIG_SNS_URL),
