@@ -59,8 +59,10 @@ export const contained = (Base) => class extends Base {
       // The image's profile, but for one line.
       const dir = path.join(this.dir, 'profile');
       fs.mkdirSync(dir, { recursive: true });
-      const text = fs.readFileSync(profile, 'utf8').replace('/tmp/node-compile-cache', '/opt/ws/node-compile-cache');
-      fs.writeFileSync(path.join(dir, 'profile.json'), text);
+      const p = JSON.parse(fs.readFileSync(profile, 'utf8'));
+      p.app.env.NODE_COMPILE_CACHE = '/opt/ws/node-compile-cache';
+      p.limits = { processes: 0 };
+      fs.writeFileSync(path.join(dir, 'profile.json'), JSON.stringify(p));
       fs.copyFileSync(path.join(this.dir, 'presence.json'), path.join(dir, 'presence.json'));
       lines.push(`bind = ${dir}:/run/ws/profile`, 'profile = /run/ws/profile/profile.json');
     }
