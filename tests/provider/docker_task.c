@@ -29,6 +29,19 @@ static const char *may_write(const char *path)
         return "yes";
 }
 
+static void say_capabilities(void)
+{
+        FILE *f = fopen("/proc/self/status", "re");
+        char line[256];
+
+        while (f && fgets(line, sizeof(line), f)) {
+                if (strncmp(line, "Cap", 3) == 0 || strncmp(line, "NoNewPrivs", 10) == 0)
+                        printf("%s", line);
+        }
+        if (f)
+                fclose(f);
+}
+
 /* More than any memory limit here, touched, so that the kernel must find it. */
 static void eat_memory(void)
 {
@@ -60,6 +73,7 @@ int main(void)
         printf("write_root=%s\n", may_write("/file"));
         printf("write_tmp=%s write_run=%s write_home=%s\n", may_write("/tmp/file"),
                may_write("/run/ws/file"), may_write("/home/student/file"));
+        say_capabilities();
         if (strcmp(what, "brief") == 0)
                 return 3;
         if (strcmp(what, "hungry") == 0)

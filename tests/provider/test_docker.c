@@ -2,7 +2,9 @@
  * The Docker provider against a real engine, with docker_task standing in for wsagent.
  *
  *   test_docker SOCKET GATEWAY ENGINE_RUN    all cases (see tests/provider/docker, which starts it)
- *   test_docker --denied SOCKET              as a user who may not: the error must say so
+ *   test_docker SOCKET GATEWAY               all but the engine's restart (see
+ * tests/provider/podman) test_docker --denied SOCKET              as a user who may not: the error
+ * must say so
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -117,7 +119,8 @@ static void provider_open(const char *socket)
 {
         static char url[64];
         struct docker_config c = {.socket = socket,
-                                  .network = "bridge",
+                                  .network = getenv("WS_TEST_NETWORK") ? getenv("WS_TEST_NETWORK")
+                                                                       : "bridge",
                                   .controller_url = url,
                                   .keys = &keys,
                                   .stop_grace_ms = 1500,
@@ -265,14 +268,16 @@ static void test_launch(void)
         CHECK(strstr(log, "pid=1 task=t-1 ") && strstr(log, ":7700 listen=0.0.0.0:8000 "));
         CHECK(strstr(log, "write_root=Read-only file system"));
         CHECK(strstr(log, "write_tmp=yes write_run=yes write_home=yes"));
+        /* CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP */
+        CHECK(strstr(log, "CapEff:\t00000000000001fb") && strstr(log, "CapBnd:\t00000000000001fb"));
+        CHECK(strstr(log, "NoNewPrivs:\t1"));
         (void)snprintf(name, sizeof(name), "ws-%s-t-1", controller);
         CHECK(!shows_secret(name, "t-1"));
         CHECK_STR(inspect("t-1", "{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}} "
                                  "{{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}}"),
                   "67108864 67108864 500000000 50");
-        CHECK_STR(inspect("t-1", "{{.HostConfig.Privileged}} {{len .NetworkSettings.Ports}} "
-                                 "{{.HostConfig.SecurityOpt}} {{.HostConfig.CapDrop}}"),
-                  "false 0 [no-new-privileges] [ALL]");
+        CHECK_STR(inspect("t-1", "{{.HostConfig.Privileged}} {{len .HostConfig.PortBindings}}"),
+                  "false 0");
         /* The same again: the same container. */
         told("t-1")->launched = 0;
         launch_good("t-1", "good");
@@ -319,8 +324,12 @@ static void test_ends(void)
         launch_good("t-11", "hungry");
         CHECK(wait_for(is_ended, "t-11"));
         CHECK_INT(told("t-11")->status, 137);
-        CHECK_STR(told("t-11")->reason,
-                  "the kernel killed it at its memory limit of 32 MB; raise `memory`");
+        /* Podman does not say so with control groups of version 1. */
+        if (getenv("WS_TEST_NETWORK"))
+                CHECK_STR(told("t-11")->reason, "killed from outside");
+        else
+                CHECK_STR(told("t-11")->reason,
+                          "the kernel killed it at its memory limit of 32 MB; raise `memory`");
         launch_good("t-12", "stubborn");
         CHECK(wait_for(is_ready, "t-12"));
         stop("t-12", false);
@@ -531,11 +540,11 @@ int main(int argc, char **argv)
                 return 0;
         }
         RUN(test_no_engine);
-        if (argc != 4)
+        if (argc < 3 || argc > 4)
                 return 2;
         engine_socket_path = argv[1];
         gateway = argv[2];
-        engine_run = argv[3];
+        engine_run = argc == 4 ? argv[3] : NULL;
         provider_open(engine_socket_path);
         RUN(test_launch);
         RUN(test_looks);
@@ -545,7 +554,8 @@ int main(int argc, char **argv)
         RUN(test_name_taken);
         RUN(test_adoption);
         RUN(test_many);
-        RUN(test_engine_restart);
+        if (engine_run)
+                RUN(test_engine_restart);
         RUN(test_version);
         provider_close();
         return 0;

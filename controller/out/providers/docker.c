@@ -411,10 +411,17 @@ static void on_started(void *ctx, const struct engine_answer *a)
                 launch_refused(e, a, "start of the container");
 }
 
-static void on_attached(void *ctx, const char *error)
+static void on_attached(void *ctx, const char *error, const char *refusal)
 {
         struct entry *e = ctx;
+        char message[DOCKER_TEXT_SIZE], reason[CORE_REASON_SIZE];
 
+        if (refusal) { /* Podman prepares the container at this point already */
+                docker_json_message(refusal, message);
+                (void)snprintf(reason, sizeof(reason), "start of the container: %.120s", message);
+                launch_failed(e, LAUNCH_BROKEN, reason);
+                return;
+        }
         if (error[0]) {
                 launch_failed(e, LAUNCH_CAPACITY, error);
                 return;

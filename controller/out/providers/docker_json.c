@@ -17,6 +17,10 @@ static const char *const capabilities[] = {"CHOWN", "DAC_OVERRIDE", "FOWNER",  "
 #define RUN_SIZE "16m"
 #define SHM_BYTES (256 << 20)
 #define LOG_MAX "16m"
+/* Podman filters by its own names: died, remove. */
+#define EVENTS                                                                                     \
+        ",\"type\":[\"container\"],"                                                               \
+        "\"event\":[\"die\",\"died\",\"oom\",\"destroy\",\"remove\"]"
 
 static const char *text_of(const cJSON *o, const char *name)
 {
@@ -212,9 +216,7 @@ void docker_json_filters(const char *controller, bool events, char *dst, size_t 
         char text[512];
 
         (void)snprintf(text, sizeof(text), "{\"label\":[\"%s=%.64s\"]%s}", DOCKER_LABEL_CONTROLLER,
-                       controller,
-                       events ? ",\"type\":[\"container\"],\"event\":[\"die\",\"oom\",\"destroy\"]"
-                              : "");
+                       controller, events ? EVENTS : "");
         engine_escape(text, dst, size);
 }
 

@@ -215,8 +215,7 @@ static void on_network(void *ctx, const struct engine_answer *a)
                           LOG_STR("network", network));
                 return;
         }
-        if (docker_json_gateway(a->body, gateway) == 0 && is_loopback(d->config.controller_url) &&
-            strcmp(network, "host") != 0)
+        if (docker_json_gateway(a->body, gateway) == 0 && is_loopback(d->config.controller_url))
                 log_error("agents in containers cannot reach the loopback: have listen_agents and "
                           "listen_storage listen at the network's gateway",
                           LOG_STR("agents", d->config.controller_url), LOG_STR("network", network),
@@ -227,6 +226,8 @@ static void network_ask(struct docker *d)
 {
         char name[FILTER_SIZE], path[PATH_SIZE];
 
+        if (strcmp(d->config.network, "host") == 0)
+                return;
         engine_escape(d->config.network, name, sizeof(name));
         (void)snprintf(path, sizeof(path), "/networks/%s", name);
         if (engine_call(d->engine, "GET", path, NULL, "", on_network, d) < 0)
@@ -249,6 +250,17 @@ static void on_list_due(void *ctx)
 
 /* ---- events ---- */
 
+static bool is_end(const char *action)
+{
+        static const char *const ends[] = {"die", "died", "destroy", "remove"};
+
+        for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+                if (strcmp(action, ends[i]) == 0)
+                        return true;
+        }
+        return false;
+}
+
 static void on_line(void *ctx, const char *line)
 {
         struct docker *d = ctx;
@@ -264,12 +276,10 @@ static void on_line(void *ctx, const char *line)
         if (strcmp(ev.action, "oom") == 0)
                 log_warn("the kernel killed a process of a task at its memory limit",
                          LOG_STR("task", e->task));
-        else if (strcmp(ev.action, "die") == 0 && e->state == ENTRY_RUNNING)
+        else if (is_end(ev.action) && e->state == ENTRY_RUNNING)
                 entry_ended(e);
-        else if (strcmp(ev.action, "die") == 0 && e->state == ENTRY_STARTING)
+        else if (is_end(ev.action) && e->state == ENTRY_STARTING)
                 e->died = true;
-        else if (strcmp(ev.action, "destroy") == 0 && e->state == ENTRY_RUNNING)
-                entry_ended(e);
 }
 
 static void stream_start(void *ctx)

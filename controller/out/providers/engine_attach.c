@@ -26,7 +26,7 @@ struct attach {
         char text[ATTACH_TEXT_SIZE];
 };
 
-static void finish(struct attach *a, const char *error)
+static void finish(struct attach *a, const char *error, const char *refusal)
 {
         attach_fn done = a->done;
 
@@ -35,12 +35,12 @@ static void finish(struct attach *a, const char *error)
         explicit_bzero(a->text, sizeof(a->text));
         a->done = NULL;
         if (done)
-                done(a->ctx, error); /* may free us */
+                done(a->ctx, error, refusal); /* may free us */
 }
 
 static void on_timeout(void *ctx)
 {
-        finish(ctx, "the container engine did not attach in time");
+        finish(ctx, "the container engine did not attach in time", NULL);
 }
 
 /* "HTTP/1.1 101 UPGRADED": 200 comes from engines that do not know of the upgrade. */
@@ -59,7 +59,6 @@ static void on_head(void *ctx, uint32_t events)
 {
         struct attach *a = ctx;
         ssize_t n = recv(a->fd, a->head + a->len, sizeof(a->head) - 1 - a->len, 0);
-        char error[ENGINE_ERROR_SIZE];
         const char *body;
         long status;
 
@@ -67,7 +66,7 @@ static void on_head(void *ctx, uint32_t events)
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
                 return;
         if (n <= 0) {
-                finish(a, "the container engine broke off while attaching");
+                finish(a, "the container engine broke off while attaching", NULL);
                 return;
         }
         a->len += (size_t)n;
@@ -75,22 +74,20 @@ static void on_head(void *ctx, uint32_t events)
         body = strstr(a->head, "\r\n\r\n");
         if (!body) {
                 if (a->len == sizeof(a->head) - 1)
-                        finish(a, "the container engine's answer to attach is too long");
+                        finish(a, "the container engine's answer to attach is too long", NULL);
                 return;
         }
         status = head_status(a->head);
         if (status != 101 && status != 200) {
-                (void)snprintf(error, sizeof(error), "the container engine does not attach: %.100s",
-                               body + 4);
-                finish(a, error);
+                finish(a, "the container engine does not attach", body + 4);
                 return;
         }
         n = send(a->fd, a->text, strlen(a->text), MSG_NOSIGNAL);
         if (n != (ssize_t)strlen(a->text)) {
-                finish(a, "the container engine does not take the standard input");
+                finish(a, "the container engine does not take the standard input", NULL);
                 return;
         }
-        finish(a, "");
+        finish(a, "", NULL);
 }
 
 static int open_socket(const char *path, int *ret_fd)

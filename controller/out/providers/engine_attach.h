@@ -13,8 +13,11 @@
 
 struct attach;
 
-/* `error` is "" when the engine has taken the text; else cause and cure. */
-typedef void (*attach_fn)(void *ctx, const char *error);
+/*
+ * `error` is "" when the engine has taken the text; else cause and cure. `refusal` is what the
+ * engine answered when it refused (JSON, perhaps cut), else NULL.
+ */
+typedef void (*attach_fn)(void *ctx, const char *error, const char *refusal);
 
 /*
  * Connect, ask, send `text`. `done` is called once, unless attach_free comes first; the connection
