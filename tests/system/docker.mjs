@@ -45,6 +45,7 @@ export const contained = (Base) => class extends Base {
       spawnSync(path.join(root, 'images/local/engine'), ['stop', this.engineRun]);
       throw new Failure('the image could not be built');
     }
+    this.docker('image', 'prune', '-f'); // what was built from agents of before
   }
 
   providerLines() {

@@ -567,8 +567,8 @@ static void on_created(void *ctx, const struct engine_answer *a)
                 return;
         if (!a->status)
                 launch_unanswered(e, a);
-        else if (a->status == 409)
-                look_again(e);
+        else if (a->status == 409 || (a->status == 500 && strstr(a->body, "already in use")))
+                look_again(e); /* 500 is Podman's */
         else if (a->status != 201 || docker_json_id(a->body, e->id) < 0)
                 launch_refused(e, a, "creation of the container");
         else
