@@ -29,6 +29,7 @@ enum kind {
         KIND_DECIMAL, /* in millionths */
         KIND_POLICY,
         KIND_IDLE_POLICY,
+        KIND_SAME_SITE,
         KIND_HOURS,
         KIND_WEEKDAYS,
         KIND_DATES,
@@ -129,6 +130,8 @@ static const char *kind_hint(enum kind kind)
                 return "fixed or forecast";
         case KIND_IDLE_POLICY:
                 return "fixed or adaptive";
+        case KIND_SAME_SITE:
+                return "lax or none";
         case KIND_HOURS:
                 return "FROM-TO such as 09:00-21:00, or never";
         case KIND_WEEKDAYS:
@@ -186,6 +189,8 @@ static int parse_kind(enum kind kind, const char *text, int64_t *ret_num)
                 return strcmp(text, "fixed") == 0 || strcmp(text, "forecast") == 0 ? 0 : -EINVAL;
         case KIND_IDLE_POLICY:
                 return strcmp(text, "fixed") == 0 || strcmp(text, "adaptive") == 0 ? 0 : -EINVAL;
+        case KIND_SAME_SITE:
+                return strcmp(text, "lax") == 0 || strcmp(text, "none") == 0 ? 0 : -EINVAL;
         case KIND_HOURS:
                 return hours_parse_peak(text, &hours) ? 0 : -EINVAL;
         case KIND_WEEKDAYS:
@@ -640,6 +645,27 @@ static int check_source(struct load *l, const struct config_type *t)
         return 0;
 }
 
+static int check_access(struct load *l)
+{
+        const struct config_value *site = &l->config->v[CONFIG_COOKIE_SAME_SITE];
+        const struct config_value *back = &l->config->v[CONFIG_PLATFORM_URL];
+
+        if (strcmp(site->text, "none") == 0 &&
+            strcmp(l->config->v[CONFIG_PUBLIC_SCHEME].text, "https") != 0)
+                return complain(l,
+                                "%s: cookie_same_site is none, which browsers take over https "
+                                "only; set public_scheme = https",
+                                site->source);
+        if (back->text[0] && !str_starts(back->text, "https://") &&
+            !str_starts(back->text, "http://"))
+                return complain(l, "%s: platform_url: %s: it must begin with https:// or http://",
+                                back->source, back->text);
+        if (strlen(back->text) >= PLATFORM_URL_SIZE)
+                return complain(l, "%s: platform_url is longer than %d bytes", back->source,
+                                PLATFORM_URL_SIZE - 1);
+        return 0;
+}
+
 static int cross_check(struct load *l)
 {
         const struct config *c = l->config;
@@ -657,6 +683,8 @@ static int cross_check(struct load *l)
                     check_pool(l, &c->types[i]) < 0 || check_adaptive(l, &c->types[i]) < 0)
                         return -EINVAL;
         }
+        if (check_access(l) < 0)
+                return -EINVAL;
         if (pools > c->v[CONFIG_TASKS_MAX].num)
                 return complain(
                         l,
@@ -744,15 +772,38 @@ void config_addr(const struct config *c, enum config_option o, char *dst, size_t
         *ret_port = (uint16_t)port;
 }
 
+bool config_at(const struct config *c, size_t i, struct config_entry *ret_entry)
+{
+        size_t type = (i - CONFIG_OPTION_MAX) / CONFIG_TYPE_OPTION_MAX;
+        const struct config_value *v = i < CONFIG_OPTION_MAX ? &c->v[i] : NULL;
+        const char *name = v ? options[i].name : NULL;
+
+        if (!v && type < c->n_types) {
+                i = (i - CONFIG_OPTION_MAX) % CONFIG_TYPE_OPTION_MAX;
+                v = &c->types[type].v[i];
+                name = type_options[i].name;
+                *ret_entry = (struct config_entry){.type = c->types[type].name};
+        } else {
+                *ret_entry = (struct config_entry){.type = ""};
+        }
+        if (!v)
+                return false;
+        ret_entry->name = name;
+        ret_entry->value = v->text;
+        ret_entry->source = v->source;
+        return true;
+}
+
 void config_print(const struct config *c)
 {
-        for (size_t i = 0; i < ARRAY_LEN(options); i++)
-                printf("%s = %s  # %s\n", options[i].name, c->v[i].text, c->v[i].source);
-        for (uint32_t t = 0; t < c->n_types; t++) {
-                printf("\n[type %s]\n", c->types[t].name);
-                for (size_t i = 0; i < ARRAY_LEN(type_options); i++)
-                        printf("%s = %s  # %s\n", type_options[i].name, c->types[t].v[i].text,
-                               c->types[t].v[i].source);
+        struct config_entry e;
+        const char *type = "";
+
+        for (size_t i = 0; config_at(c, i, &e); i++) {
+                if (strcmp(type, e.type) != 0)
+                        printf("\n[type %s]\n", e.type);
+                type = e.type;
+                printf("%s = %s  # %s\n", e.name, e.value, e.source);
         }
 }
 
@@ -772,7 +823,8 @@ static void help_table(const struct option *table, size_t n)
 void config_help(void)
 {
         printf("usage: wscontroller [--config FILE] [options]\n"
-               "       wscontroller storage …    the storage server, started by the controller\n\n"
+               "       wscontroller storage …    the storage server, started by the controller\n"
+               "       wscontroller rotate-key … a new master key, see wscontroller(8)\n\n"
                "Sources, later ones win: defaults, the file, the environment (WS_STATE_DIR for\n"
                "--state-dir), flags.\n\n"
                "  --config FILE          \"name = value\" lines and [type NAME] sections "

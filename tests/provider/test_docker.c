@@ -123,6 +123,7 @@ static void provider_open(const char *socket)
                                                                        : "bridge",
                                   .controller_url = url,
                                   .keys = &keys,
+                                  .installation = controller,
                                   .stop_grace_ms = 1500,
                                   .n_types = ARRAY_LEN(types),
                                   .types = types};

@@ -607,7 +607,6 @@ static void on_launch_task(void *ctx, const struct core_effect *fx)
 int docker_new(struct loop *l, struct shell *s, const struct docker_config *config,
                struct docker **ret_docker)
 {
-        char id[KEYS_HEX];
         struct docker *d;
         int r;
 
@@ -618,8 +617,7 @@ int docker_new(struct loop *l, struct shell *s, const struct docker_config *conf
         d->loop = l;
         d->shell = s;
         d->config = *config;
-        keys_installation(config->keys, id);
-        (void)snprintf(d->controller, sizeof(d->controller), "%.12s", id);
+        STR_CUT(d->controller, config->installation);
         r = engine_new(l, config->socket, &d->engine);
         if (r < 0) {
                 free(d);

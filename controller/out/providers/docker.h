@@ -4,8 +4,8 @@
  * the image of a type is another than before, EV_VERSION_SET.
  *
  * A container is named ws-CONTROLLER-TASK and labelled with controller, task, type and image; the
- * controller's name follows from its master key, so that several controllers of one database find
- * the same containers and those of another installation are never touched. Containers publish no
+ * controller's name is that of the installation, so that several controllers of one database find
+ * the same containers and those of another are never touched. Containers publish no
  * port: agents dial the controller, and the gateway reaches gates on the container network.
  *
  * The task's secret is given on standard input (engine_attach.h): it is in no environment, no file
@@ -43,6 +43,7 @@ struct docker_config {
         const char *network;
         const char *controller_url; /* what agents dial */
         const struct keys *keys;
+        const char *installation; /* in labels and names: stays the same for ever */
         int64_t stop_grace_ms; /* between SIGTERM, which makes the agent save, and SIGKILL */
         bool own_machines;     /* the engine spreads tasks over many machines */
         uint32_t n_types;
