@@ -44,8 +44,8 @@ struct docker_config {
         const char *controller_url; /* what agents dial */
         const struct keys *keys;
         const char *installation; /* in labels and names: stays the same for ever */
-        int64_t stop_grace_ms; /* between SIGTERM, which makes the agent save, and SIGKILL */
-        bool own_machines;     /* the engine spreads tasks over many machines */
+        int64_t stop_grace_ms;    /* between SIGTERM, which makes the agent save, and SIGKILL */
+        bool own_machines;        /* the engine spreads tasks over many machines */
         uint32_t n_types;
         const struct docker_type *types;
 };
