@@ -57,12 +57,6 @@ static int complain(struct load *l, const char *fmt, ...)
 
 /* ---- one value ---- */
 
-static bool is_number(enum config_kind kind)
-{
-        return kind == KIND_DECIMAL || kind == KIND_COUNT || kind == KIND_DURATION ||
-               kind == KIND_SIZE;
-}
-
 static int set_value(struct load *l, const struct option *o, struct config_value *v,
                      const char *text, const char *source)
 {
@@ -82,7 +76,7 @@ static int set_value(struct load *l, const struct option *o, struct config_value
         if (o->kind == KIND_DECIMAL && (num < o->min || num > o->max))
                 return complain(l, "%s: %s: \"%.80s\" is out of range; give %g to %g", source,
                                 o->name, text, (double)o->min / 1e6, (double)o->max / 1e6);
-        if (is_number(o->kind) && (num < o->min || num > o->max))
+        if (config_kind_is_number(o->kind) && (num < o->min || num > o->max))
                 return complain(l, "%s: %s: \"%.80s\" is out of range; give %lld to %lld%s", source,
                                 o->name, text, (long long)o->min, (long long)o->max,
                                 o->kind == KIND_DURATION ? " ms" : "");
@@ -475,6 +469,26 @@ static int check_pool(struct load *l, const struct config_type *t)
         return 0;
 }
 
+/* What a task is made from. */
+static int check_source(struct load *l, const struct config_type *t)
+{
+        const struct config_value *profile = &t->v[CONFIG_TYPE_PROFILE];
+
+        if (strcmp(l->config->v[CONFIG_PROVIDER].text, "docker") == 0)
+                return t->v[CONFIG_TYPE_IMAGE].text[0]
+                               ? 0
+                               : complain(l,
+                                          "[type %s]: image is not set; give the name of an image",
+                                          t->name);
+        if (!profile->text[0])
+                return complain(l, "[type %s]: profile is not set; give the path of a profile",
+                                t->name);
+        if (access(profile->text, R_OK) < 0)
+                return complain(l, "%s: profile: %s: %s", profile->source, profile->text,
+                                strerrordesc_np(errno));
+        return 0;
+}
+
 static int check_access(struct load *l)
 {
         const struct config_value *site = &l->config->v[CONFIG_COOKIE_SAME_SITE];
@@ -505,21 +519,12 @@ static int cross_check(struct load *l)
                 return complain(l, "no workspace type is configured; add \"[type vscode]\" with "
                                    "\"profile = FILE\" to the file given with --config");
         for (uint32_t i = 0; i < c->n_types; i++) {
-                const struct config_value *profile = &c->types[i].v[CONFIG_TYPE_PROFILE];
-
                 pools += c->types[i]
                                  .v[forecasts(&c->types[i]) ? CONFIG_TYPE_POOL_MIN
                                                             : CONFIG_TYPE_POOL]
                                  .num;
-                if (!profile->text[0])
-                        return complain(l,
-                                        "[type %s]: profile is not set; give the path of a profile",
-                                        c->types[i].name);
-                if (access(profile->text, R_OK) < 0)
-                        return complain(l, "%s: profile: %s: %s", profile->source, profile->text,
-                                        strerrordesc_np(errno));
-                if (check_limits(l, &c->types[i]) < 0 || check_pool(l, &c->types[i]) < 0 ||
-                    check_adaptive(l, &c->types[i]) < 0)
+                if (check_source(l, &c->types[i]) < 0 || check_limits(l, &c->types[i]) < 0 ||
+                    check_pool(l, &c->types[i]) < 0 || check_adaptive(l, &c->types[i]) < 0)
                         return -EINVAL;
         }
         if (check_access(l) < 0)
@@ -606,7 +611,7 @@ void config_addr(const struct config *c, enum config_option o, char *dst, size_t
 {
         uint64_t port = 0;
 
-        if (config_addr_split(c->v[o].text, dst, size, &port) < 0)
+        if (config_kind_split_addr(c->v[o].text, dst, size, &port) < 0)
                 dst[0] = 0;
         *ret_port = (uint16_t)port;
 }

@@ -1,7 +1,6 @@
 #include "config_kind.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -10,7 +9,7 @@
 #include "config.h"
 #include "timetable/hours.h"
 
-int config_addr_split(const char *text, char *host, size_t size, uint64_t *ret_port)
+int config_kind_split_addr(const char *text, char *host, size_t size, uint64_t *ret_port)
 {
         const char *colon = strrchr(text, ':');
         size_t len = colon ? (size_t)(colon - text) : 0;
@@ -75,6 +74,8 @@ const char *config_kind_hint(enum config_kind kind)
                        "(package tzdata)";
         case KIND_SWITCH:
                 return "on or off";
+        case KIND_PROVIDER:
+                return "process or docker";
         }
         return "";
 }
@@ -95,7 +96,7 @@ int config_kind_parse(enum config_kind kind, const char *text, int64_t *ret_num)
         case KIND_URL:
                 return str_starts(text, "tcp://") || str_starts(text, "ipc://") ? 0 : -EINVAL;
         case KIND_ADDR:
-                return config_addr_split(text, host, sizeof(host), &n);
+                return config_kind_split_addr(text, host, sizeof(host), &n);
         case KIND_SCHEME:
                 return strcmp(text, "http") == 0 || strcmp(text, "https") == 0 ? 0 : -EINVAL;
         case KIND_BIND:
@@ -119,10 +120,10 @@ int config_kind_parse(enum config_kind kind, const char *text, int64_t *ret_num)
                 return strcmp(text, "fixed") == 0 || strcmp(text, "forecast") == 0 ? 0 : -EINVAL;
         case KIND_IDLE_POLICY:
                 return strcmp(text, "fixed") == 0 || strcmp(text, "adaptive") == 0 ? 0 : -EINVAL;
-        case KIND_SAME_SITE:
-                return strcmp(text, "lax") == 0 || strcmp(text, "none") == 0 ? 0 : -EINVAL;
         case KIND_STORAGE_MODE:
                 return strcmp(text, "snapshot") == 0 || strcmp(text, "home") == 0 ? 0 : -EINVAL;
+        case KIND_SAME_SITE:
+                return strcmp(text, "lax") == 0 || strcmp(text, "none") == 0 ? 0 : -EINVAL;
         case KIND_HOURS:
                 return hours_parse_peak(text, &hours) ? 0 : -EINVAL;
         case KIND_WEEKDAYS:
@@ -133,6 +134,14 @@ int config_kind_parse(enum config_kind kind, const char *text, int64_t *ret_num)
                 return hours_parse_zone(text, &hours.zone) ? 0 : -EINVAL;
         case KIND_SWITCH:
                 return strcmp(text, "on") == 0 || strcmp(text, "off") == 0 ? 0 : -EINVAL;
+        case KIND_PROVIDER:
+                return strcmp(text, "process") == 0 || strcmp(text, "docker") == 0 ? 0 : -EINVAL;
         }
         return -EINVAL;
+}
+
+bool config_kind_is_number(enum config_kind kind)
+{
+        return kind == KIND_DECIMAL || kind == KIND_COUNT || kind == KIND_DURATION ||
+               kind == KIND_SIZE;
 }

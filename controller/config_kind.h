@@ -1,7 +1,10 @@
-/* Kinds of values of the configuration: how a text of each is read, and what is said of a wrong
- * one. */
+/*
+ * What kinds of values options have: does a text parse as one, and what should it have been? Pure,
+ * but for time zones, which are files of the system.
+ */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,12 +31,13 @@ enum config_kind {
         KIND_DATES,
         KIND_ZONE,
         KIND_SWITCH,
+        KIND_PROVIDER,
 };
 
-/* What to write, for people: "a duration such as 30s, 5m, 2h". */
-const char *config_kind_hint(enum config_kind kind);
-/* Check a text; *ret_num is what it is worth where the kind is a number (ms, bytes, millionths). 0,
- * -EINVAL. */
+/* 0, with the number of those that are one; else negative. */
 NODISCARD int config_kind_parse(enum config_kind kind, const char *text, int64_t *ret_num);
-/* "HOST:PORT" taken apart; `size` bytes at `host`. 0 or -EINVAL. */
-NODISCARD int config_addr_split(const char *text, char *host, size_t size, uint64_t *ret_port);
+/* "a duration such as 500ms, ..." */
+const char *config_kind_hint(enum config_kind kind);
+bool config_kind_is_number(enum config_kind kind);
+/* "HOST:PORT" -> both. 0, -EINVAL, -ERANGE. */
+NODISCARD int config_kind_split_addr(const char *text, char *host, size_t size, uint64_t *ret_port);

@@ -331,7 +331,7 @@ async function agentKilled() {
   });
   process.kill(w.taskPid(ws.task), 'SIGKILL');
   await until('it is stopped', 20, async () => (await w.workspace(ws.id)).state === 'stopped');
-  await until('nothing of it is left', 10, () => w.orphans().length === 0 && !fs.existsSync(w.taskDir(ws.task)));
+  await until('nothing of it is left', 10, () => w.orphans().length === 0 && !w.exists(ws.task));
   const lost = await f.events(w, (e) => e.task === ws.task && e.what === 'lost');
   check(lost.length === 1, `the history says ${JSON.stringify(lost)}`);
   const again = await f.launch(w, 'kim');
