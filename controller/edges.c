@@ -208,6 +208,7 @@ static int start_agents(struct edges *e)
         struct agents_config config = {
                 .url = config_text(e->c.config, CONFIG_LISTEN_AGENTS),
                 .host_suffix = config_text(e->c.config, CONFIG_PUBLIC_HOST),
+                .paths = strcmp(config_text(e->c.config, CONFIG_WORKSPACE_PATHS), "on") == 0,
                 .keys = e->c.keys,
                 .heartbeat_ms = config_num(e->c.config, CONFIG_HEARTBEAT),
                 .grants_ctx = e->storage,
@@ -270,6 +271,7 @@ static int start_http(struct edges *e)
                 .burst = (double)config_num(e->c.config, CONFIG_API_BURST),
                 .public_scheme = config_text(e->c.config, CONFIG_PUBLIC_SCHEME),
                 .host_suffix = config_text(e->c.config, CONFIG_PUBLIC_HOST),
+                .paths = strcmp(config_text(e->c.config, CONFIG_WORKSPACE_PATHS), "on") == 0,
                 .keys = e->c.keys,
                 .web_dir = web_dir[0] ? web_dir : NULL,
                 .stored = e->stored,

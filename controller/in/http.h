@@ -24,6 +24,7 @@ struct http_config {
         double rate, burst;     /* requests of /v1/ that a token may make a second, and at once */
         const char *public_scheme; /* "http" or "https": how browsers reach the gateway */
         const char *host_suffix;   /* "localhost:8080": what follows "<workspace>." in a browser */
+        bool paths;                /* workspaces are at host_suffix/w/<workspace>/ instead */
         const struct keys *keys;
         struct timetables *timetables; /* NULL: it has none */
         /* Told of each answer: for metrics. `waited`: for a workspace or the core's reply. Or NULL

@@ -266,7 +266,7 @@ static void put_headers(struct head *o, const struct http_exchange *x)
         char number[24];
 
         put(o, "content-type:", res->content_type);
-        put(o, "cache-control:", "no-store");
+        put(o, "cache-control:", res->cache[0] ? res->cache : "no-store");
         put(o, "x-content-type-options:", "nosniff");
         put(o, "referrer-policy:", "no-referrer");
         put(o, "content-security-policy:", res->csp);

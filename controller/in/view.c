@@ -170,6 +170,10 @@ int view_access_url(const struct view *v, const char *workspace, struct buf *out
         char hex[KEYS_HEX];
 
         keys_access(v->links->keys, workspace, expires, hex);
+        if (v->links->paths)
+                return buf_printf(out, "%s://%s/w/%s/?ws_access=%llu.%s", v->links->scheme,
+                                  v->links->host_suffix, workspace, (unsigned long long)expires,
+                                  hex);
         return buf_printf(out, "%s://%s.%s/?ws_access=%llu.%s", v->links->scheme, workspace,
                           v->links->host_suffix, (unsigned long long)expires, hex);
 }
