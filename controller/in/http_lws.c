@@ -268,7 +268,9 @@ static void put_headers(struct head *o, const struct http_exchange *x)
         put(o, "content-type:", res->content_type);
         put(o, "cache-control:", res->cache[0] ? res->cache : "no-store");
         put(o, "x-content-type-options:", "nosniff");
-        put(o, "referrer-policy:", "no-referrer");
+        /* Without a referrer a page's own form would say "Origin: null". */
+        put(o, "referrer-policy:",
+            str_starts(x->req.path, "/internal/") ? "same-origin" : "no-referrer");
         put(o, "content-security-policy:", res->csp);
         put(o, "x-request-id:", x->request_id);
         put(o, "idempotency-replayed:", x->replayed ? "true" : NULL);

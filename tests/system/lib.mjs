@@ -359,11 +359,10 @@ export class Browsers {
     this.open = new Set();
   }
 
-  // A browser with a fresh profile: a student's own machine, or another one the next day.
-  async start() {
-    const profile = fs.mkdtempSync(path.join(this.world.dir, 'browser.'));
+  // A browser with a fresh profile: a student's own machine, or another one the next day. With a profile: the same one again.
+  async start({ profile = fs.mkdtempSync(path.join(this.world.dir, 'browser.')), args = [] } = {}) {
     const context = await this.chromium.launchPersistentContext(profile, { executablePath: '/usr/bin/chromium', headless: true,
-      args: chromiumArgs, viewport: { width: 1280, height: 800 } });
+      args: [...chromiumArgs, ...args], viewport: { width: 1280, height: 800 } });
     context.setDefaultTimeout(30000);
     this.open.add(context);
     context.on('close', () => this.open.delete(context));
