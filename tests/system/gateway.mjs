@@ -81,6 +81,11 @@ async function controllerAway(world, context, ws, page, steps) {
     check(res.status < 400, `by the gateway on ${gateway.port}: ${res.status}`);
   }
   const idle = await world.launch('idle'); // its address was never opened
+  // Bob opens his; his task will die meanwhile.
+  const bob = await world.launch('bob'), bobs = new URL(bob.url);
+  const link = await world.ask(bobs.hostname, bobs.pathname + bobs.search);
+  const bobHtml = { Accept: 'text/html', Cookie: link.headers['set-cookie'].map((c) => c.split(';')[0]).join('; ') };
+  check((await world.ask(bobs.hostname, '/', { headers: bobHtml })).status < 400, "Bob's page");
   world.controller.kill('SIGKILL');
   await world.controller.ended;
   const from = now();
@@ -110,13 +115,13 @@ async function controllerAway(world, context, ws, page, steps) {
     const res = await world.ask(to, '/', { headers: { Accept: 'text/html', ...headers } });
     check(res.status === 503 && res.text.includes('One moment') && res.headers['retry-after'] === '3', `${who}: ${res.status}`);
   }
-  // Its gate goes: what the gateway remembers leads nowhere.
-  const task = world.taskPid(ws.task);
-  process.kill(task, 'SIGSTOP');
-  process.kill(world.role(ws.task, 'gate').pid, 'SIGKILL');
-  const dead = await world.ask(host, '/', { headers: html });
-  check(dead.status === 503 && dead.text.includes('One moment'), `the gate is gone: ${dead.status}`);
-  process.kill(task, 'SIGCONT');
+  // What has ended has ended: what the gateway remembers of it leads nowhere.
+  check((await world.ask(bobs.hostname, '/', { headers: bobHtml })).status < 400, "Bob's page, with the controller away");
+  process.kill(world.taskPid(bob.task), 'SIGKILL');
+  await until('the gateway finds nobody there', 30, async () => {
+    const dead = await world.ask(bobs.hostname, '/', { headers: bobHtml });
+    return dead.status === 503 && dead.text.includes('One moment');
+  });
   await steps.take('the controller is back', () => world.startController());
   await until('the workspace runs', 60, async () => (await world.workspace(ws.id)).state === 'running');
   await typed(world, ws, page, 'afterwards').catch(async () => {
@@ -152,17 +157,65 @@ async function onlyAClick(world, context, ws, page, steps) {
   check(fs.readFileSync(world.home(back.task, 'workspace/words.txt'), 'utf8').includes('afterwards'), 'what was written before is there');
 }
 
-const passed = process.env.SKIP_PAGES ? 0 : await pages();
-console.log(`  pages: ${passed} checks`);
-await main({ name: 'gateway', pool: 2, saveAfter: '2s' }, async (world) => {
+// One host name, /w/<workspace>/ in front: the real editor below a path, its WebSocket and its terminal.
+class PathsWorld extends World {
+  writeConfig() {
+    super.writeConfig();
+    fs.writeFileSync(this.config, `workspace_paths = on\n${fs.readFileSync(this.config, 'utf8').replace('public_host = localhost', 'public_host = ws.localhost')}`);
+  }
+}
+
+async function belowPaths() {
+  const world = await PathsWorld.make({ name: 'gateway-paths', pool: 1, saveAfter: '2s' });
+  const browsers = new Browsers(world);
+  let failed = true;
+  try {
+    await world.start();
+    await world.warm(1, 300);
+    const ws = await world.launch('alice');
+    const base = `http://ws.localhost:${world.port}/w/${ws.id}/`;
+    check(ws.url.startsWith(base), ws.url);
+    const context = await browsers.start();
+    context.setDefaultTimeout(120000);
+    const page = await openEditor(context, ws.url);
+    check(page.url().startsWith(base), `the editor is at ${page.url()}`);
+    const [cookie] = await context.cookies(base);
+    check(cookie.path === `/w/${ws.id}/`, `the cookie is for ${cookie.path}`);
+    await openTerminal(page);
+    await typed(world, ws, page, 'below');
+    await world.stop(ws.id);
+    await page.reload({ waitUntil: 'commit' });
+    await page.getByRole('button', { name: 'Resume' }).click();
+    await usable(page);
+    check(page.url().startsWith(base), `resumed, the editor is at ${page.url()}`);
+    await world.shutdown();
+    failed = false;
+  } catch (e) {
+    console.error(`controller's log: ${world.logTail()}`);
+    throw e;
+  } finally {
+    await browsers.closeAll();
+    await world.close(failed);
+  }
+  return 1;
+}
+
+const only = process.env.ONLY;
+let passed = 0;
+if (!only || only === 'pages') passed += await pages();
+if (!only || only === 'paths') passed += await belowPaths();
+console.log(`  pages and paths: ${passed} checks`);
+if (only && only !== 'tls') process.exit(0);
+await main({ name: 'gateway', pool: 1, saveAfter: '2s' }, async (world) => {
   const steps = new Steps();
   const browsers = new Browsers(world);
   try {
     await world.start();
-    await world.warm(2);
+    await world.warm(1, 300);
     const ws = await world.launch('alice');
     check(ws.url.startsWith('https://'), ws.url);
     const context = await browsers.start({ args: ['--ignore-certificate-errors'] });
+    context.setDefaultTimeout(120000); // for a busy machine
     const page = await steps.take('the editor, by TLS', () => openEditor(context, ws.url));
     const [access] = await context.cookies(new URL(ws.url).origin);
     check(access.secure && access.httpOnly, `the cookie: ${JSON.stringify({ ...access, value: '' })}`);
