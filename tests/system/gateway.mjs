@@ -73,16 +73,15 @@ async function typed(world, ws, page, word) {
   await until(`the shell wrote ${word}`, 30, () => fs.readFileSync(world.home(ws.task, 'workspace/words.txt'), 'utf8').includes(word));
 }
 
-async function controllerAway(world, context, ws, page, steps) {
+async function controllerAway(world, context, ws, page, steps, idle, bob) {
   const host = new URL(ws.url).hostname, cookie = await cookieOf(context, new URL(ws.url).origin);
   const html = { Cookie: cookie, Accept: 'text/html' };
   for (const gateway of world.gateways) {
     const res = await world.ask(host, '/', { gateway, headers: html });
     check(res.status < 400, `by the gateway on ${gateway.port}: ${res.status}`);
   }
-  const idle = await world.launch('idle'); // its address was never opened
-  // Bob opens his; his task will die meanwhile.
-  const bob = await world.launch('bob'), bobs = new URL(bob.url);
+  // Bob opens his, and his task will die meanwhile; the address of the idle one was never opened.
+  const bobs = new URL(bob.url);
   const link = await world.ask(bobs.hostname, bobs.pathname + bobs.search);
   const bobHtml = { Accept: 'text/html', Cookie: link.headers['set-cookie'].map((c) => c.split(';')[0]).join('; ') };
   check((await world.ask(bobs.hostname, '/', { headers: bobHtml })).status < 400, "Bob's page");
@@ -206,13 +205,14 @@ if (!only || only === 'pages') passed += await pages();
 if (!only || only === 'paths') passed += await belowPaths();
 console.log(`  pages and paths: ${passed} checks`);
 if (only && only !== 'tls') process.exit(0);
-await main({ name: 'gateway', pool: 1, saveAfter: '2s' }, async (world) => {
+await main({ name: 'gateway', pool: 3, saveAfter: '2s' }, async (world) => {
   const steps = new Steps();
   const browsers = new Browsers(world);
   try {
     await world.start();
-    await world.warm(1, 300);
-    const ws = await world.launch('alice');
+    await world.warm(3, 300);
+    const ws = await world.launch('alice'), idle = await world.launch('idle'), bob = await world.launch('bob');
+    await world.api('PUT', '/v1/pools/vscode', { size: 1, reason: 'the others are not needed' });
     check(ws.url.startsWith('https://'), ws.url);
     const context = await browsers.start({ args: ['--ignore-certificate-errors'] });
     context.setDefaultTimeout(120000); // for a busy machine
@@ -220,7 +220,7 @@ await main({ name: 'gateway', pool: 1, saveAfter: '2s' }, async (world) => {
     const [access] = await context.cookies(new URL(ws.url).origin);
     check(access.secure && access.httpOnly, `the cookie: ${JSON.stringify({ ...access, value: '' })}`);
     await openTerminal(page);
-    await controllerAway(world, context, ws, page, steps);
+    await controllerAway(world, context, ws, page, steps, idle, bob);
     await onlyAClick(world, context, ws, page, steps);
     await world.shutdown();
     return passed + 3;
