@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "base/str.h"
-#include "hours.h"
+#include "timetable/hours.h"
 
 #define FILE_MAX_BYTES (1 << 20)
 

@@ -3,7 +3,7 @@
 
 #include "base/str.h"
 #include "config.h"
-#include "hours.h"
+#include "timetable/hours.h"
 
 #define AGENT_LOST_MS_MIN 30000
 #define AGENT_LOST_HEARTBEATS 6

@@ -19,7 +19,7 @@
 #include "out/providers/process.h"
 #include "out/storage.h"
 #include "state_dir.h"
-#include "timetables.h"
+#include "timetable/timetables.h"
 
 #define STORAGE_URL_TTL_S 86400
 #define STORAGE_SWEEP_BATCH 8

@@ -13,7 +13,7 @@
 #include "base/str.h"
 #include "config.h"
 #include "edges.h"
-#include "hours.h"
+#include "timetable/hours.h"
 #include "lead/leader.h"
 #include "out/storage.h"
 #include "state_dir.h"

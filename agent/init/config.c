@@ -31,7 +31,7 @@ static int path_take(char dst[PATH_MAX], const char *what, const char *value)
         return 0;
 }
 
-static int worker_beside_us(char dst[PATH_MAX])
+int config_worker_beside_us(char dst[PATH_MAX])
 {
         char self[PATH_MAX];
         ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -214,7 +214,7 @@ int config_read(int argc, char **argv, struct config *c)
         if (r || (r = paths_take(c)) || (r = path_take(c->profile, "--profile", profile)))
                 return r;
         if (worker ? (r = path_take(c->worker, "--worker", worker))
-                   : worker_beside_us(c->worker) < 0)
+                   : config_worker_beside_us(c->worker) < 0)
                 return EXIT_CONFIG;
         if (listen_take(&c->listen, listen) < 0) {
                 log_error("--listen: an IPv4 address and a port, such as 127.0.0.1:0",

@@ -31,6 +31,8 @@ struct config {
         bool pid1;
 };
 
+/* Where wsagent-worker should stand. 0 or -errno; it need not exist. */
+NODISCARD int config_worker_beside_us(char dst[PATH_MAX]);
 /*
  * Fill `c`, which is zeroed. 0, or an exit code (64 usage, 78 configuration) after saying what is
  * wrong; `c` is then half filled.

@@ -181,6 +181,7 @@ static int app_spawn(void)
                                     .death_signal = death_signal(SIGTERM),
                                     .home = p->home,
                                     .record = &p->record,
+                                    .confine = &p->confine,
                                     .nice = init.app.prime ? PRIME_NICE : 0};
 
         /* What an app that was killed left behind; a new one would not bind. */

@@ -1,13 +1,18 @@
 /* wsagent: choose the subcommand, nothing else. */
+#include <errno.h>
+#include <limits.h>
+#include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/macro.h"
+#include "init/config.h"
 #include "init/init.h"
 
 #define EXIT_USAGE 64
+#define EXIT_OS 71
 
 static const char help[] =
         "usage: wsagent COMMAND\n"
@@ -17,6 +22,8 @@ static const char help[] =
         "  run [-g] -- COMMAND [ARG...] PID 1 or subreaper for any command: reaps, forwards "
         "signals\n"
         "                               (-g: to its process group), ends with its exit code\n"
+        "  probe [--json]               what this kernel and runtime allow, as wsagent-worker sees "
+        "it\n"
         "  healthcheck                  ask the gate for its health; exit code 0 or 1\n"
         "  --help, --version\n"
         "\n"
@@ -39,6 +46,20 @@ static const char help[] =
         "71 system, 78 configuration. Of run: the command's, 128+signal, 126 not executable,\n"
         "127 not found.\n";
 
+/* The answer needs more than this program holds: the worker beside it gives it. */
+static int probe_main(int argc, char **argv)
+{
+        char worker[PATH_MAX];
+        int r = config_worker_beside_us(worker);
+
+        if (r == 0)
+                (void)execv(worker, (char *[]){(char *)(uintptr_t) "wsagent-worker", argv[0],
+                                               argc > 1 ? argv[1] : NULL, NULL});
+        log_error("cannot run wsagent-worker, which belongs beside wsagent",
+                  LOG_ERR(r < 0 ? r : -errno));
+        return EXIT_OS;
+}
+
 static const struct {
         const char *name;
         int (*main)(int argc, char **argv);
@@ -46,6 +67,7 @@ static const struct {
         {"init", init_main},
         {"run", run_main},
         {"healthcheck", healthcheck_main},
+        {"probe", probe_main},
 };
 
 static int say(int fd, const char *text, int code)

@@ -182,7 +182,9 @@ static int child_setup(const struct spawn *s, pid_t parent)
         files_default(s);
         if (s->cwd && (r = dir_make(s->cwd, 0755)) < 0)
                 return r;
-        return chdir(s->cwd ? s->cwd : "/") < 0 ? -errno : 0;
+        if (chdir(s->cwd ? s->cwd : "/") < 0)
+                return -errno;
+        return s->confine ? confine_self(s->confine) : 0;
 }
 
 static _Noreturn void child_fail(const char *msg, const char *file, int r)

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "base/macro.h"
+#include "init/confine.h"
 #include "profile/record.h"
 
 struct spawn_fd {
@@ -33,8 +34,9 @@ struct spawn {
         int death_signal; /* what it gets when we die; 0 none */
         const char *home; /* where `record`'s default files go; NULL: none are written */
         const struct record *record;
-        int nice;       /* 0, or how far it stands back for what people wait for */
-        bool disk_idle; /* as much for the disk: the idle class of ioprio_set(2) */
+        const struct confine *confine; /* NULL: free within the user's rights */
+        int nice;                      /* 0, or how far it stands back for what people wait for */
+        bool disk_idle;                /* as much for the disk: the idle class of ioprio_set(2) */
 };
 
 /* 0 or -errno of fork. An exec that fails ends the child with 126 or 127. */

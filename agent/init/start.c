@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mono.h"
+#include "base/str.h"
 #include "init/reap.h"
 
 #define EXIT_OS 71
@@ -23,6 +24,7 @@
 #define COMPILE_LIMIT_MS 20000
 #define PATH_DEFAULT "/usr/local/bin:/usr/bin:/bin"
 #define LISTEN_BACKLOG 256
+#define SCOPES_SINCE 6 /* of Landlock: signals stay inside */
 
 /* Enrolment: for link alone. */
 static const char *const credential_vars[] = {"WS_TASK_ID", "WS_TASK_SECRET", "WS_CONTROLLER"};
@@ -233,6 +235,23 @@ static int compile(const struct config *c, struct app_plan *p, char *bytes, size
         return record_open(bytes, (size_t)r, &p->record);
 }
 
+/* What the app and all that it starts may write: its home, its socket's folder, the profile's. */
+static void plan_confine(struct app_plan *p, const char *socket_dir)
+{
+        size_t n = 0;
+
+        p->folders[n++] = p->home;
+        p->folders[n++] = p->workspace;
+        p->folders[n++] = socket_dir;
+        for (uint32_t i = 0; i < p->record.head.n_write; i++)
+                p->folders[n++] = p->record.write[i];
+        p->confine = (struct confine){
+                .folders = p->folders,
+                .n_folders = n,
+                .limits = {.processes = p->record.head.processes, .files = p->record.head.files},
+        };
+}
+
 static int plan_make(const struct config *c, struct app_plan *p, char *bytes, size_t size)
 {
         int r = compile(c, p, bytes, size);
@@ -245,10 +264,24 @@ static int plan_make(const struct config *c, struct app_plan *p, char *bytes, si
         return r < 0 ? EXIT_CONFIG : 0;
 }
 
+/* Who runs this shall know what protects them, and what does not. */
+static void landlock_tell(const struct spawn_user *student)
+{
+        int version = confine_landlock();
+
+        if (version >= SCOPES_SINCE)
+                return;
+        log_warn(version == 0 ? "no Landlock in this kernel: users and modes alone keep the "
+                                "student's programs from the agent's processes and other folders"
+                              : "an old Landlock: the student's programs cannot be kept from "
+                                "signalling the save, restore and sense roles",
+                 LOG_INT("landlock", version), LOG_INT("shared_user", !student->drop));
+}
+
 int start_prepare(int argc, char **argv, struct start *s)
 {
         static char app_bytes[RECORD_SIZE_MAX + 1], prime_bytes[RECORD_SIZE_MAX + 1];
-        static char prime_workspace[PATH_MAX];
+        static char prime_workspace[PATH_MAX], socket_dir[PATH_MAX];
         struct config *c = &s->config;
         int r = config_read(argc, argv, c);
 
@@ -266,6 +299,11 @@ int start_prepare(int argc, char **argv, struct start *s)
             (r = plan_make(c, &s->app, app_bytes, sizeof(app_bytes))) ||
             (r = plan_make(c, &s->prime, prime_bytes, sizeof(prime_bytes))))
                 return r;
+        STR_CUT(socket_dir, c->app_socket);
+        *strrchr(socket_dir, '/') = 0;
+        plan_confine(&s->app, socket_dir);
+        plan_confine(&s->prime, socket_dir);
+        landlock_tell(&c->student);
         r = listen_open(c, &s->listen);
         if (r < 0) {
                 log_error("cannot listen for the gate",

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "init/config.h"
+#include "init/confine.h"
 #include "init/env.h"
 #include "profile/record.h"
 
@@ -13,6 +14,8 @@ struct app_plan {
         struct record record;
         struct env env;
         const char *home, *workspace;
+        const char *folders[RECORD_WRITE_MAX + 4]; /* what it may write */
+        struct confine confine;
 };
 
 struct start {

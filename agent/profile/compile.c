@@ -85,6 +85,8 @@ static int strings_append(struct buf *b, const struct profile *p)
                         r = buf_append(b, p->defaults.items[i].value,
                                        strlen(p->defaults.items[i].value) + 1);
         }
+        for (size_t i = 0; i < p->write.n && r == 0; i++)
+                r = string_append(b, p->write.items[i]);
         return r;
 }
 
@@ -95,6 +97,9 @@ static int compile(const struct profile *p, struct buf *b)
                 .n_argv = (uint32_t)p->argv.n,
                 .n_env = (uint32_t)p->env.n,
                 .n_files = (uint32_t)p->defaults.n,
+                .n_write = (uint32_t)p->write.n,
+                .processes = p->processes,
+                .files = p->files,
                 .stop_grace_ms = (uint32_t)p->stop_grace_ms,
                 .kill_grace_ms = (uint32_t)p->kill_grace_ms,
         };
@@ -125,6 +130,9 @@ static void profile_print(const struct profile *p)
         list_print("app", &p->argv);
         printf("%-14s %s, prime %s\n", "health", p->health_path,
                p->prime_path[0] ? p->prime_path : "nothing");
+        list_print("write also", &p->write);
+        printf("%-14s %u processes, %u open files (0: no limit)\n", "limits", p->processes,
+               p->files);
         list_print("save", &p->save_include);
         list_print("save not", &p->save_exclude);
         list_print("later", &p->save_later);

@@ -23,8 +23,10 @@ enum kind {
         KIND_TEXT,      /* char *, not empty */
         KIND_URL_PATH,  /* char[PROFILE_PATH_MAX], "/..." */
         KIND_FILE_NAME, /* char[65], beside the profile */
+        KIND_COUNT,     /* uint32_t */
         KIND_DURATION,  /* int64_t ms, "20s" */
         KIND_STRINGS,   /* struct profile_list, not empty strings */
+        KIND_FOLDERS,   /* struct profile_list, absolute or from a variable */
         KIND_PATTERNS,  /* struct profile_list, paths below home */
         KIND_ENV,       /* struct profile_pairs, NAME -> text */
         KIND_FILES,     /* struct profile_pairs, path below home -> text, or JSON written as text */
@@ -50,6 +52,7 @@ static const struct row rows[] = {
         {"", "prime", KIND_SECTION, 0, false, 0},
         {"", "save", KIND_SECTION, 0, false, 0},
         {"", "watch", KIND_SECTION, 0, false, 0},
+        {"", "limits", KIND_SECTION, 0, false, 0},
         {"", "presence", KIND_FILE_NAME, AT(presence_name), false, 0},
         {"", "save_after", KIND_DURATION, AT(save_after_ms), false, HOUR_MS},
         {"", "stop_grace", KIND_DURATION, AT(stop_grace_ms), false, HOUR_MS},
@@ -58,6 +61,9 @@ static const struct row rows[] = {
         {"app", "env", KIND_ENV, AT(env), false, RECORD_ENV_MAX},
         {"app", "path", KIND_TEXT, AT(path), false, 0},
         {"app", "defaults", KIND_FILES, AT(defaults), false, RECORD_FILES_MAX},
+        {"app", "write", KIND_FOLDERS, AT(write), false, RECORD_WRITE_MAX},
+        {"limits", "processes", KIND_COUNT, AT(processes), false, 1000000},
+        {"limits", "files", KIND_COUNT, AT(files), false, 1000000},
         {"health", "path", KIND_URL_PATH, AT(health_path), true, 0},
         {"prime", "path", KIND_URL_PATH, AT(prime_path), true, 0},
         {"save", "include", KIND_PATTERNS, AT(save_include), false, PATTERNS_MAX},
@@ -106,6 +112,11 @@ static int parse_path(struct parse *s, const char *text, char **ret_copy)
         return *ret_copy ? 0 : -ENOMEM;
 }
 
+static bool path_absolute(const char *text)
+{
+        return text && (text[0] == '/' || str_starts(text, "${")) && !strstr(text, "..");
+}
+
 static int parse_list(struct parse *s, const struct row *row, const cJSON *v,
                       struct profile_list *dst)
 {
@@ -127,6 +138,9 @@ static int parse_list(struct parse *s, const struct row *row, const cJSON *v,
 
                 if (row->kind == KIND_PATTERNS)
                         r = parse_path(s, text_of(item), &copy);
+                else if (row->kind == KIND_FOLDERS && !path_absolute(text_of(item)))
+                        r = fail(s, "must be absolute, or begin with a variable such as "
+                                    "${RUN_DIR}");
                 else if (!text_of(item))
                         r = fail(s, "must be a text that is not empty");
                 else if (!(copy = strdup(text_of(item))))
@@ -200,6 +214,15 @@ static int parse_duration(struct parse *s, const struct row *row, const cJSON *v
         return 0;
 }
 
+static int parse_count(struct parse *s, const struct row *row, const cJSON *v, uint32_t *dst)
+{
+        if (!cJSON_IsNumber(v) || v->valuedouble < 0 || v->valuedouble > (double)row->max ||
+            v->valuedouble != (double)(uint32_t)v->valuedouble)
+                return fail(s, "must be a whole number from 0 (no limit) to %zu", row->max);
+        *dst = (uint32_t)v->valuedouble;
+        return 0;
+}
+
 static int parse_name(struct parse *s, const cJSON *v, char *dst)
 {
         if (!cJSON_IsString(v) || !name_valid(v->valuestring, 64))
@@ -244,7 +267,10 @@ static int parse_value(struct parse *s, const struct row *row, const cJSON *v)
                 return str_copy(dst, sizeof(s->p->presence_name), v->valuestring);
         case KIND_DURATION:
                 return parse_duration(s, row, v, dst);
+        case KIND_COUNT:
+                return parse_count(s, row, v, dst);
         case KIND_STRINGS:
+        case KIND_FOLDERS:
         case KIND_PATTERNS:
                 return parse_list(s, row, v, dst);
         case KIND_ENV:
@@ -317,6 +343,7 @@ static int defaults_set(struct profile *p)
         p->save_after_ms = 20 * 1000;
         p->stop_grace_ms = 20 * 1000;
         p->kill_grace_ms = 5 * 1000;
+        p->processes = 4096;
         p->path = strdup("/usr/local/bin:/usr/bin:/bin");
         return p->path ? 0 : -ENOMEM;
 }

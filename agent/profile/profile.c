@@ -81,6 +81,7 @@ struct profile *profile_free(struct profile *p)
         list_free(&p->argv);
         pairs_free(&p->env);
         pairs_free(&p->defaults);
+        list_free(&p->write);
         list_free(&p->save_include);
         list_free(&p->save_exclude);
         list_free(&p->save_later);

@@ -48,7 +48,10 @@ struct profile {
         struct profile_pairs env; /* of the app; ${...} not yet expanded */
         char *path;               /* PATH of the app */
         struct profile_pairs
-                defaults; /* files under home written before the app starts, if absent */
+                defaults;          /* files under home written before the app starts, if absent */
+        struct profile_list write; /* absolute, ${...} not yet expanded: besides the home */
+        uint32_t processes;        /* of the student, threads included; default 4096; 0: any */
+        uint32_t files;            /* open at a time in one process; default 0: any */
 
         char health_path[PROFILE_PATH_MAX]; /* "/healthz": 200 means it is up */
         char prime_path[PROFILE_PATH_MAX];  /* fetched once when priming, "/"; "" when not wanted */

@@ -35,6 +35,11 @@ static int strings_find(char *pos, char *end, struct record *r)
                 if (!r->files[i].path || !r->files[i].content)
                         return -EBADMSG;
         }
+        for (uint32_t i = 0; i < r->head.n_write; i++) {
+                r->write[i] = next_string(&pos, end);
+                if (!r->write[i] || r->write[i][0] != '/')
+                        return -EBADMSG;
+        }
         return pos == end ? 0 : -EBADMSG;
 }
 
@@ -48,7 +53,8 @@ int record_open(void *bytes, size_t size, struct record *ret_record)
         memcpy(&r.head, bytes, sizeof(r.head));
         if (r.head.magic != RECORD_MAGIC || r.head.size != size || r.head.n_argv < 1 ||
             r.head.n_argv > RECORD_ARGV_MAX || r.head.n_env > RECORD_ENV_MAX ||
-            r.head.n_files > RECORD_FILES_MAX || !memchr(r.head.name, 0, sizeof(r.head.name)))
+            r.head.n_files > RECORD_FILES_MAX || r.head.n_write > RECORD_WRITE_MAX ||
+            !memchr(r.head.name, 0, sizeof(r.head.name)))
                 return -EBADMSG;
         err = strings_find((char *)bytes + sizeof(r.head), (char *)bytes + size, &r);
         if (err < 0)

@@ -257,6 +257,8 @@ int role_sense_main(int argc, char **argv)
         (void)argc, (void)argv;
         /* Not to outlive init where it is not PID 1. */
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        /* It shares the student's user, and holds the socket to link. */
+        (void)prctl(PR_SET_DUMPABLE, 0);
         r = run(&s);
         if (r < 0)
                 log_error("sense ends", LOG_ERR(r));

@@ -11,7 +11,7 @@
 #include "base/str.h"
 #include "ctl.h"
 #include "table.h"
-#include "timetable_text.h"
+#include "timetable/text.h"
 
 #define SET_WAIT_MS 10000
 #define TEXT_MAX (4u << 20)

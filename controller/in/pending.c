@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "timetables.h"
+#include "timetable/timetables.h"
 
 /* How long a decision may take to be stored before the caller is told that it can not be. */
 #define STORE_WAIT_MS 5000

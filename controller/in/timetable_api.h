@@ -5,7 +5,7 @@
 #pragma once
 
 #include "in/view.h"
-#include "timetables.h"
+#include "timetable/timetables.h"
 
 #define TIMETABLE_SHOWN_MAX 1000 /* classes */
 

@@ -38,6 +38,7 @@ class World:
         with open(self.conf, 'w') as f:
             f.write(''.join(f'{k} = {v}\n' for k, v in options.items()))
             f.write(f'[type app]\nprofile = {profile}\nbind = {app}:/run/ws/dist\npool = {pool}\nidle = 30m\n')
+        self.options = options
         self.log = open(os.path.join(self.dir, 'controller.log'), 'ab')
         self.proc = None
 

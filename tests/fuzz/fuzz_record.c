@@ -31,6 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         inside(r.files[i].path, bytes, size);
                         inside(r.files[i].content, bytes, size);
                 }
+                for (uint32_t i = 0; i < r.head.n_write; i++)
+                        inside(r.write[i], bytes, size);
         }
         free(bytes);
         return 0;

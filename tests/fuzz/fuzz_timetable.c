@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "timetable_text.h"
+#include "timetable/text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -94,7 +94,7 @@ ws_test(test_timetable_ical LABEL unit SOURCES ${here}/test_timetable_ical.c
 add_test(NAME unit/ical_oracle COMMAND ${here}/ical_oracle $<TARGET_FILE:test_timetable_ical>)
 # ... which finds one that takes every week to begin on Monday.
 ws_test(test_timetable_ical_planted LABEL unit SOURCES ${here}/test_timetable_ical.c
-        ${CMAKE_SOURCE_DIR}/controller/timetable_recur.c
+        ${CMAKE_SOURCE_DIR}/controller/timetable/recur.c
         USES controller_timetable_text controller_hours controller_headers ws_base)
 target_compile_definitions(test_timetable_ical_planted PRIVATE RECUR_PLANTED_MONDAY)
 set_tests_properties(unit/test_timetable_ical_planted PROPERTIES

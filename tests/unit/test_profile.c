@@ -29,6 +29,8 @@ static void smallest_profile_has_defaults(void)
         CHECK_INT(p->save_after_ms, 20000);
         CHECK_INT(p->save_include.n, 1);
         CHECK(profile_saves(p, "a/b"));
+        CHECK_INT(p->processes, 4096);
+        CHECK_INT(p->files, 0);
         CHECK_STR(p->presence_name, "");
         CHECK(p->presence && p->presence->methods.n == 0 && !p->presence->editor_query[0]);
 }
@@ -57,6 +59,14 @@ static void errors_name_the_key(void)
                 {"{" APP ",\"presence\":\"../x.json\"}", "presence: must be the name of a file"},
                 {"{" APP ",\"presence\":\"\"}", "presence: must be the name of a file"},
                 {"{\"name\":\"a b\"}", "name: must be a name"},
+                {"{" APP ",\"limits\":{\"processes\":-1}}",
+                 "limits.processes: must be a whole number"},
+                {"{" APP ",\"limits\":{\"files\":1.5}}", "limits.files: must be a whole number"},
+                {"{" APP ",\"limits\":{\"memory\":1}}", "limits.memory: unknown key"},
+                {"{\"name\":\"x\",\"app\":{\"write\":[\"var\"]}}",
+                 "app.write[0]: must be absolute"},
+                {"{\"name\":\"x\",\"app\":{\"write\":[\"/a/../b\"]}}",
+                 "app.write[0]: must be absolute"},
                 {"{\"name\":\"x\",\"app\":{\"argv\":[]}}", "app.argv: must be a list"},
                 {"{\"name\":\"x\",\"app\":{\"argv\":[\"\"]}}", "app.argv[0]: must be a text"},
                 {"{\"name\":\"x\",\"app\":{\"argv\":[\"a\\u0000b\"]}}", "NUL"},

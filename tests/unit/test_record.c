@@ -10,15 +10,18 @@ struct bytes {
 
 static size_t bytes_make(struct bytes *b, const char *strings, size_t len)
 {
-        *b = (struct bytes){
-                .head = {
-                        .magic = RECORD_MAGIC, .n_argv = 2, .n_env = 1, .n_files = 1, .name = "x"}};
+        *b = (struct bytes){.head = {.magic = RECORD_MAGIC,
+                                     .n_argv = 2,
+                                     .n_env = 1,
+                                     .n_files = 1,
+                                     .n_write = 1,
+                                     .name = "x"}};
         memcpy(b->strings, strings, len);
         b->head.size = (uint32_t)(sizeof(b->head) + len);
         return b->head.size;
 }
 
-#define GOOD "/bin\0sh\0-c\0A=1\0file\0content"
+#define GOOD "/bin\0sh\0-c\0A=1\0file\0content\0/var/cache/x"
 
 static void good_record_opens(void)
 {
@@ -32,6 +35,7 @@ static void good_record_opens(void)
         CHECK(!r.argv[2]);
         CHECK_STR(r.env[0], "A=1");
         CHECK_STR(r.files[0].content, "content");
+        CHECK_STR(r.write[0], "/var/cache/x");
 }
 
 static void every_truncation_is_refused(void)
@@ -63,6 +67,9 @@ static void counts_that_lie_are_refused(void)
                 CHECK(record_open(&b, size, &r) < 0);
                 size = bytes_make(&b, GOOD, sizeof(GOOD));
                 b.head.n_files = counts[i] == 1 ? 2 : counts[i];
+                CHECK(record_open(&b, size, &r) < 0);
+                size = bytes_make(&b, GOOD, sizeof(GOOD));
+                b.head.n_write = counts[i] == 1 ? 2 : counts[i];
                 CHECK(record_open(&b, size, &r) < 0);
         }
         size = bytes_make(&b, GOOD, sizeof(GOOD));

@@ -10,9 +10,9 @@
 #include <time.h>
 
 #include "base/str.h"
-#include "hours.h"
+#include "timetable/hours.h"
 #include "test.h"
-#include "timetable_text.h"
+#include "timetable/text.h"
 
 static struct core_config config = {
         .n_types = 2,

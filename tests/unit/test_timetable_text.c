@@ -6,7 +6,7 @@
 
 #include "base/str.h"
 #include "test.h"
-#include "timetable_text.h"
+#include "timetable/text.h"
 
 #define NOW_S INT64_C(1787000000) /* 2026-08-17T20:53:20Z */
 

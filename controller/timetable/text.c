@@ -1,4 +1,4 @@
-#include "timetable_text.h"
+#include "timetable/text.h"
 
 #include <errno.h>
 #include <math.h>

@@ -1,4 +1,4 @@
-#include "ical.h"
+#include "timetable/ical.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "base/str.h"
-#include "hours.h"
+#include "timetable/hours.h"
 
 #define DAY_S INT64_C(86400)
 #define DEPTH_MAX 8

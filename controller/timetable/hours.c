@@ -1,4 +1,4 @@
-#include "hours.h"
+#include "timetable/hours.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -11,7 +11,7 @@
 #include <assert.h>
 
 #include "base/buf.h"
-#include "timetable_text.h"
+#include "timetable/text.h"
 
 #define TIMETABLE_FILE_BYTES (4 << 20) /* at most */
 #define TIMETABLE_API_BYTES (256u * 1024)

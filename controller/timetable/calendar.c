@@ -1,6 +1,6 @@
 /*
  * A calendar as a timetable. Of RFC 5545 is read: unfolding, VEVENT with UID, DTSTART (UTC, TZID,
- * floating), DTEND, DURATION, RRULE (timetable_recur.h), EXDATE, RECURRENCE-ID, STATUS, and what
+ * floating), DTEND, DURATION, RRULE (recur.h), EXDATE, RECURRENCE-ID, STATUS, and what
  * says that it is a class:
  *
  *   roster   X-WS-ROSTER:30, or "roster=30" in the DESCRIPTION; an event without one is no class
@@ -19,9 +19,9 @@
 
 #include "base/num.h"
 #include "base/str.h"
-#include "ical.h"
-#include "timetable_recur.h"
-#include "timetable_text.h"
+#include "timetable/ical.h"
+#include "timetable/recur.h"
+#include "timetable/text.h"
 
 #define DAY_S INT64_C(86400)
 #define STUDENTS_MAX 100000

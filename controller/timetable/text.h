@@ -1,6 +1,6 @@
 /*
  * What a timetable says: classes in JSON (as in wscontroller.conf(5), "TIMETABLES"), or a calendar
- * (RFC 5545, timetable_ical.c). A text with an error is refused as a whole. Not beside threads that
+ * (RFC 5545, calendar.c). A text with an error is refused as a whole. Not beside threads that
  * read TZ (hours.h).
  */
 #pragma once

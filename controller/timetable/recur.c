@@ -1,4 +1,4 @@
-#include "timetable_recur.h"
+#include "timetable/recur.h"
 
 #include <errno.h>
 #include <stdio.h>

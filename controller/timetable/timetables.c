@@ -1,4 +1,4 @@
-#include "timetables.h"
+#include "timetable/timetables.h"
 
 #include <errno.h>
 #include <inttypes.h>
