@@ -171,7 +171,8 @@ static const char page_head[] =
         "<noscript><meta http-equiv=\"refresh\" content=\"5\"></noscript>\n"
         "<style>\n";
 static const char page_main[] =
-        "</style>\n</head>\n<body>\n<main>\n<svg class=\"mark\" viewBox=\"0 0 44 44\" fill=\"none\" "
+        "</style>\n</head>\n<body>\n<main>\n<svg class=\"mark\" viewBox=\"0 0 44 44\" "
+        "fill=\"none\" "
         "stroke=\"currentColor\" stroke-width=\"3\" stroke-linecap=\"round\" "
         "stroke-linejoin=\"round\" aria-hidden=\"true\"><rect x=\"3\" y=\"6\" width=\"38\" "
         "height=\"32\" rx=\"6\"/><path d=\"M12 17l6 5-6 5M22 28h10\"/></svg>\n"
@@ -233,10 +234,12 @@ static int put_wait_html(struct buf *b, const struct page_state *s)
         if (r == 0)
                 r = put_html_text(b, s->message);
         if (r == 0)
-                r = buf_append_str(b, "</p>\n</div>\n<div class=\"bar any\" aria-hidden=\"true\"><svg "
-                                      "width=\"100%\" height=\"100%\"><rect width=\"30%\" "
-                                      "height=\"100%\" rx=\"4\"/></svg></div>\n"
-                                      "<p class=\"soft\">This page goes on by itself as soon as it can.</p>\n");
+                r = buf_append_str(
+                        b,
+                        "</p>\n</div>\n<div class=\"bar any\" aria-hidden=\"true\"><svg "
+                        "width=\"100%\" height=\"100%\"><rect width=\"30%\" "
+                        "height=\"100%\" rx=\"4\"/></svg></div>\n"
+                        "<p class=\"soft\">This page goes on by itself as soon as it can.</p>\n");
         if (r == 0)
                 r = buf_append_str(b, page_tail);
         return r;

@@ -199,7 +199,8 @@ async function belowPaths() {
   return 1;
 }
 
-const only = process.env.ONLY;
+// WS_TEST_ONLY: pages, paths or tls alone.
+const only = process.env.WS_TEST_ONLY;
 let passed = 0;
 if (!only || only === 'pages') passed += await pages();
 if (!only || only === 'paths') passed += await belowPaths();
