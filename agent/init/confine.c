@@ -99,7 +99,7 @@ static int landlock_self(const struct confine *c, int version)
 }
 
 /* Lower, never higher: it cannot be raised again without root. */
-static int limit(__rlimit_resource_t what, uint32_t most)
+static int limit(int what, uint32_t most)
 {
         struct rlimit now;
 

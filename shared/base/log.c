@@ -116,11 +116,22 @@ static void line_time(struct line *l)
         line_raw(l, text);
 }
 
+/* strerror(3) of glibc takes memory and the locale's words; musl's reads a table. */
+static const char *error_text(int err)
+{
+#ifdef __GLIBC__
+        const char *text = strerrordesc_np(err);
+
+        return text ? text : "unknown error";
+#else
+        return strerror(err);
+#endif
+}
+
 static void line_field(struct line *l, const struct log_field *f)
 {
         char text[32];
         int err = 0;
-        const char *name = NULL;
 
         line_char(l, ' ');
         line_raw(l, f->key);
@@ -137,8 +148,7 @@ static void line_field(struct line *l, const struct log_field *f)
                 break;
         case LOG_KIND_ERR:
                 err = (int)(f->num < 0 ? -f->num : f->num);
-                name = strerrordesc_np(err);
-                line_value(l, name ? name : "unknown error");
+                line_value(l, error_text(err));
                 break;
         }
 }
