@@ -31,6 +31,7 @@ enum {
         NEXT_API,
         NEXT_RESOLVE,
         NEXT_PAGE,
+        AWAY_ON,
         RESOLVE_S,
         GATEWAY_KEY,
         RUN_DIR,
@@ -58,6 +59,7 @@ static struct value values[N_VALUES] = {
         [NEXT_API] = {.name = "NEXT_API"},
         [NEXT_RESOLVE] = {.name = "NEXT_RESOLVE"},
         [NEXT_PAGE] = {.name = "NEXT_PAGE"},
+        [AWAY_ON] = {.name = "AWAY_ON"},
         [RESOLVE_S] = {.name = "RESOLVE_S"},
         [GATEWAY_KEY] = {.name = "GATEWAY_KEY"},
         [RUN_DIR] = {.name = "RUN_DIR"},
@@ -105,8 +107,9 @@ static void set_next(bool several)
                                        "timeout http_502 non_idempotent;");
         STR_CUT(values[NEXT_RESOLVE].text, "proxy_set_header X-Try-Next 404; "
                                            "proxy_next_upstream error timeout http_404;");
-        STR_CUT(values[NEXT_PAGE].text, "proxy_set_header X-Try-Next 502; proxy_next_upstream "
-                                        "error timeout http_502; proxy_intercept_errors on;");
+        STR_CUT(values[NEXT_PAGE].text, "proxy_set_header X-Try-Next 404; proxy_next_upstream "
+                                        "error timeout http_404; proxy_intercept_errors on;");
+        STR_CUT(values[AWAY_ON].text, "404 ");
 }
 
 /*
