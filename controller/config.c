@@ -728,15 +728,38 @@ void config_addr(const struct config *c, enum config_option o, char *dst, size_t
         *ret_port = (uint16_t)port;
 }
 
+bool config_at(const struct config *c, size_t i, struct config_entry *ret_entry)
+{
+        size_t type = (i - CONFIG_OPTION_MAX) / CONFIG_TYPE_OPTION_MAX;
+        const struct config_value *v = i < CONFIG_OPTION_MAX ? &c->v[i] : NULL;
+        const char *name = v ? options[i].name : NULL;
+
+        if (!v && type < c->n_types) {
+                i = (i - CONFIG_OPTION_MAX) % CONFIG_TYPE_OPTION_MAX;
+                v = &c->types[type].v[i];
+                name = type_options[i].name;
+                *ret_entry = (struct config_entry){.type = c->types[type].name};
+        } else {
+                *ret_entry = (struct config_entry){.type = ""};
+        }
+        if (!v)
+                return false;
+        ret_entry->name = name;
+        ret_entry->value = v->text;
+        ret_entry->source = v->source;
+        return true;
+}
+
 void config_print(const struct config *c)
 {
-        for (size_t i = 0; i < ARRAY_LEN(options); i++)
-                printf("%s = %s  # %s\n", options[i].name, c->v[i].text, c->v[i].source);
-        for (uint32_t t = 0; t < c->n_types; t++) {
-                printf("\n[type %s]\n", c->types[t].name);
-                for (size_t i = 0; i < ARRAY_LEN(type_options); i++)
-                        printf("%s = %s  # %s\n", type_options[i].name, c->types[t].v[i].text,
-                               c->types[t].v[i].source);
+        struct config_entry e;
+        const char *type = "";
+
+        for (size_t i = 0; config_at(c, i, &e); i++) {
+                if (strcmp(type, e.type) != 0)
+                        printf("\n[type %s]\n", e.type);
+                type = e.type;
+                printf("%s = %s  # %s\n", e.name, e.value, e.source);
         }
 }
 

@@ -67,6 +67,14 @@ int64_t config_type_num(const struct config *c, uint32_t type, enum config_type_
 void config_addr(const struct config *c, enum config_option o, char *dst, size_t size,
                  uint16_t *ret_port);
 
+/* One option as it is in force; by pointer. */
+struct config_entry {
+        const char *type; /* "": it is set once */
+        const char *name, *value, *source;
+};
+/* The i-th from 0, those of the types last; false behind the last. */
+bool config_at(const struct config *c, size_t i, struct config_entry *ret_entry);
+
 /* What the core needs of it. */
 void config_core(const struct config *c, struct core_config *ret_core);
 /* To standard output. */

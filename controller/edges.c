@@ -9,11 +9,13 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "in/about.h"
 #include "in/agents.h"
 #include "in/http.h"
 #include "in/ops.h"
 #include "in/stored.h"
 #include "metrics/emf.h"
+#include "metrics/kpi.h"
 #include "metrics/serve.h"
 #include "out/notify.h"
 #include "out/providers/process.h"
@@ -38,6 +40,7 @@ struct edges {
         struct loop_timer strays;
         struct timetables *timetables;
         struct metrics_watch *metrics;
+        struct about about;
         struct metrics_serve *metrics_serve; /* or NULL */
         struct emf *emf;                     /* or NULL */
         struct notify *notify;               /* or NULL */
@@ -141,6 +144,7 @@ static int start_notify(struct edges *e)
                 .mail_to = config_text(c, CONFIG_MAIL_TO),
                 .mail_students = config_text(c, CONFIG_MAIL_STUDENTS),
                 .pager_url = config_text(c, CONFIG_PAGER_URL),
+                .ca_file = config_text(c, CONFIG_NOTIFY_CA_FILE),
                 .pager_key_file = config_text(c, CONFIG_PAGER_KEY_FILE),
                 .sns_topic = config_text(c, CONFIG_SNS_TOPIC),
                 .sns_url = config_text(c, CONFIG_SNS_URL),
@@ -260,6 +264,41 @@ static int start_process(struct edges *e)
         return process_new(e->loop, e->shell, &config, &e->process);
 }
 
+/* ---- what it tells of itself ---- */
+
+static void about_agents(void *ctx, struct agents_counters *ret_counters)
+{
+        const struct edges *e = ctx;
+
+        agents_counters(e->agents, ret_counters);
+}
+
+static bool about_option(void *ctx, size_t i, struct about_option *ret_option)
+{
+        const struct edges *e = ctx;
+        struct config_entry entry;
+
+        if (!config_at(e->c.config, i, &entry))
+                return false;
+        *ret_option = (struct about_option){entry.type, entry.name, entry.value, entry.source};
+        return true;
+}
+
+static bool about_kpi(void *ctx, size_t i, struct about_kpi *ret_kpi)
+{
+        const struct edges *e = ctx;
+        struct kpi k;
+
+        if (!kpi_at(e->metrics, i, &k))
+                return false;
+        *ret_kpi = (struct about_kpi){.name = k.name,
+                                      .meaning = k.meaning,
+                                      .unit = k.unit,
+                                      .value = k.value,
+                                      .target = k.target};
+        return true;
+}
+
 static int start_http(struct edges *e)
 {
         const char *web_dir = config_text(e->c.config, CONFIG_WEB_DIR);
@@ -274,6 +313,7 @@ static int start_http(struct edges *e)
                 .paths = strcmp(config_text(e->c.config, CONFIG_WORKSPACE_PATHS), "on") == 0,
                 .keys = e->c.keys,
                 .web_dir = web_dir[0] ? web_dir : NULL,
+                .about = &e->about,
                 .stored = e->stored,
                 .timetables = e->timetables,
                 .observed = metrics_watch_http,
@@ -292,9 +332,8 @@ static int start_ops(struct edges *e)
         struct ops_config config = {.url = e->ops_url,
                                     .http = e->http,
                                     .stored = e->stored,
-                                    .counters = agents_counters,
-                                    .timetables = e->timetables,
-                                    .agents = e->agents};
+                                    .about = &e->about,
+                                    .timetables = e->timetables};
 
         (void)snprintf(e->ops_url, sizeof(e->ops_url), "ipc://%s",
                        given[0] ? given : path_of(e, "ops.sock", path));
@@ -346,6 +385,11 @@ int edges_start(struct loop *l, struct shell *shell, struct store *store,
         e->shell = shell;
         e->store = store;
         e->c = *c;
+        e->about = (struct about){.version = WS_VERSION,
+                                  .ctx = e,
+                                  .agents = about_agents,
+                                  .option = about_option,
+                                  .kpi = about_kpi};
         loop_timer_init(l, &e->strays, on_strays, e);
         r = timetables_new(l, shell, config_text(c->config, CONFIG_TIMETABLE), c->core,
                            &e->timetables);

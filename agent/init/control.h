@@ -43,10 +43,12 @@ enum control_type {
 };
 
 enum control_flags {
-        CONTROL_PRIME = 1, /* run the app in a scratch home */
-        CONTROL_FINAL = 2, /* no process of the student is running */
-        CONTROL_HELD = 4,  /* init's own save after SIGTERM */
-        CONTROL_REST = 8,  /* the second part of a restore */
+        CONTROL_PRIME = 1,  /* run the app in a scratch home */
+        CONTROL_FINAL = 2,  /* no process of the student is running */
+        CONTROL_HELD = 4,   /* init's own save after SIGTERM */
+        CONTROL_REST = 8,   /* the second part of a restore */
+        CONTROL_AHEAD = 16, /* CONTROL_RESTORE: start its process now, which waits for the request
+                               of the next one; no blob, no answer */
 };
 
 enum control_app_state {

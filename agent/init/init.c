@@ -26,6 +26,7 @@
 #include "init/job.h"
 #include "init/proc.h"
 #include "init/reap.h"
+#include "init/signals.h"
 #include "init/spawn.h"
 #include "init/start.h"
 #include "init/supervise.h"
@@ -65,6 +66,7 @@ static struct {
         uint32_t killed; /* how many needed SIGKILL */
 
         struct job save, restore;
+        struct job ahead;    /* a restore that waits for its request */
         struct job rest;     /* of a restore: beside the app */
         mono_t progress_due; /* when progress may be told again */
         int held;            /* the request for a last save, or -1 */
@@ -195,7 +197,7 @@ static int app_spawn(void)
  */
 static int rest_signal(const int *sigs, size_t n_sigs)
 {
-        pid_t except[ROLES + 2];
+        pid_t except[ROLES + 3];
         size_t n = 0;
         struct proc_scan scan = {.pid1 = init.start.config.pid1,
                                  .by_uid = init.start.config.student.drop,
@@ -207,6 +209,7 @@ static int rest_signal(const int *sigs, size_t n_sigs)
                 except[n++] = init.roles[i].pid;
         except[n++] = init.save.pid;
         except[n++] = init.restore.pid;
+        except[n++] = init.ahead.pid;
         scan.n_except = n;
         left = proc_signal(&scan, sigs, n_sigs);
         if (left >= 0)
@@ -226,6 +229,7 @@ static void app_act_spawn(void)
         if (!init.app.prime) {
                 init.saved = init.final_ok = false;
                 init.worked = true;
+                job_dismiss(&init.ahead); /* there was nothing to restore */
         }
         if (r < 0) {
                 log_error("app not started", LOG_ERR(r));
@@ -308,7 +312,7 @@ static void app_tick(void)
 
 /* ---- save and restore ---- */
 
-/* Takes `request`. */
+/* Takes `request`; -1: it waits for one (job_give). */
 static int job_run(struct job *j, const char *role, int request, uint32_t id, uint32_t flags)
 {
         const char *option = flags & CONTROL_FINAL  ? "--final"
@@ -316,7 +320,7 @@ static int job_run(struct job *j, const char *role, int request, uint32_t id, ui
                                                     : NULL;
         char *const argv[] = {init.start.config.worker, (char *)(uintptr_t)role,
                               (char *)(uintptr_t)option, NULL};
-        bool waited_for = j == &init.restore || (flags & CONTROL_FINAL);
+        bool waited_for = j != &init.rest && (j != &init.save || (flags & CONTROL_FINAL));
         const struct spawn spawn = {.argv = argv,
                                     .env = init.start.role_env.vars,
                                     .user = init.start.config.student,
@@ -327,7 +331,8 @@ static int job_run(struct job *j, const char *role, int request, uint32_t id, ui
 
         j->id = id;
         j->flags = flags;
-        r = job_start(j, &spawn, request, init.now);
+        r = request < 0 ? job_start_ahead(j, &spawn, init.now)
+                        : job_start(j, &spawn, request, init.now);
         (void)fd_close(request);
         return r;
 }
@@ -410,6 +415,27 @@ static void refuse(const struct control_msg *order)
         tell(&m, NULL);
 }
 
+static void order_ahead(void)
+{
+        int r = 0;
+
+        if (!terminating() && !init.ahead.pid && !init.restore.pid && !init.worked)
+                r = job_run(&init.ahead, "restore", -1, 0, 0);
+        if (r < 0)
+                log_warn("a restore is not started ahead", LOG_ERR(r));
+}
+
+/* Whether the one that waits has it now. */
+static bool restore_given(const struct control_msg *o, const void *blob)
+{
+        if (!job_waits(&init.ahead) || job_give(&init.ahead, blob, o->len, init.now) < 0)
+                return false;
+        init.restore = init.ahead;
+        init.ahead.pid = 0;
+        init.restore.id = o->id;
+        return true;
+}
+
 static void order_job(const struct control_msg *o, const void *blob)
 {
         bool is_save = o->type == CONTROL_SAVE;
@@ -425,6 +451,8 @@ static void order_job(const struct control_msg *o, const void *blob)
         /* Until it is done the home is not complete: nothing to save by itself on SIGTERM. */
         if (!is_save)
                 init.held = fd_close(init.held);
+        if (!is_save && restore_given(o, blob))
+                return;
         request = job_request(blob, o->len);
         r = request < 0 ? request
                         : job_run(j, is_save ? "save" : "restore", request, o->id,
@@ -492,6 +520,8 @@ static void order(const struct control_msg *o, const void *blob)
         case CONTROL_SAVE:
                 if (o->type == CONTROL_RESTORE && (o->flags & CONTROL_REST))
                         order_rest(o, blob);
+                else if (o->type == CONTROL_RESTORE && (o->flags & CONTROL_AHEAD))
+                        order_ahead();
                 else
                         order_job(o, blob);
                 return;
@@ -562,6 +592,8 @@ static void reaped(pid_t pid, int code)
                 job_done(&init.restore, CONTROL_RESTORE_DONE, code);
         else if (pid == init.rest.pid)
                 job_done(&init.rest, CONTROL_RESTORE_DONE, code);
+        else if (pid == init.ahead.pid)
+                job_end(&init.ahead);
 }
 
 static void signals_read(void)
@@ -587,29 +619,6 @@ static void children_reap(void)
         init.order_id = 0;
         while (reap_next(&pid, &code))
                 reaped(pid, code);
-}
-
-static int signals_open(void)
-{
-        static const int faults[] = {SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGABRT, SIGTRAP, SIGSYS};
-        const struct sigaction dfl = {.sa_handler = SIG_DFL};
-        sigset_t set;
-
-        /* An inherited SIG_IGN would make the kernel reap our children without a word. */
-        if (sigaction(SIGCHLD, &dfl, NULL) < 0)
-                return -errno;
-        sigfillset(&set);
-        for (size_t i = 0; i < ARRAY_LEN(faults); i++)
-                sigdelset(&set, faults[i]);
-        if (sigprocmask(SIG_SETMASK, &set, NULL) < 0)
-                return -errno;
-        /* Blocked, never seen: those of writing to closed pipes and of terminals. */
-        sigdelset(&set, SIGPIPE);
-        sigdelset(&set, SIGTSTP);
-        sigdelset(&set, SIGTTIN);
-        sigdelset(&set, SIGTTOU);
-        init.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-        return init.signals < 0 ? -errno : 0;
 }
 
 /* ---- the loop ---- */
@@ -756,7 +765,7 @@ static int os_prepare(void)
                 return -errno;
         if (chdir("/") < 0) /* keeps no mount busy */
                 return -errno;
-        if ((r = signals_open()) < 0 || (r = proc_open()) < 0 ||
+        if ((r = signals_open(&init.signals)) < 0 || (r = proc_open()) < 0 ||
             (r = control_io_open(&init.control)) < 0 || (r = pair_open(init.gate_link)) < 0)
                 return r;
         return pair_open(init.sense_link);

@@ -34,6 +34,7 @@ int job_start(struct job *j, const struct spawn *spawn, int request, mono_t now)
 
         if (pipe2(pipe, O_CLOEXEC) < 0)
                 return -errno;
+        j->request = -1;
         s.fds = (const struct spawn_fd[]){{request, ROLE_FD_REQUEST}, {pipe[1], ROLE_FD_RESULT}};
         s.n_fds = 2;
         r = fd_nonblock(pipe[0]);
@@ -47,6 +48,57 @@ int job_start(struct job *j, const struct spawn *spawn, int request, mono_t now)
         j->result = pipe[0];
         j->len = 0;
         j->overflow = j->moved = false;
+        j->started = now;
+        j->limit = mono_add_ms(now, JOB_LIMIT_MS);
+        return 0;
+}
+
+int job_start_ahead(struct job *j, const struct spawn *spawn, mono_t now)
+{
+        int pipe[2];
+        int r;
+
+        if (pipe2(pipe, O_CLOEXEC | O_NONBLOCK) < 0)
+                return -errno;
+        /* The child's end blocks: each end of a pipe has flags of its own. */
+        r = fcntl(pipe[0], F_SETFL, 0) < 0 ? -errno : job_start(j, spawn, pipe[0], now);
+        (void)fd_close(pipe[0]);
+        if (r < 0) {
+                (void)fd_close(pipe[1]);
+                return r;
+        }
+        j->request = pipe[1];
+        j->limit = MONO_NEVER;
+        return 0;
+}
+
+bool job_waits(const struct job *j)
+{
+        return j->pid && j->request >= 0;
+}
+
+bool job_runs(const struct job *j)
+{
+        return j->pid && j->request < 0;
+}
+
+void job_dismiss(struct job *j)
+{
+        if (!job_waits(j))
+                return;
+        (void)kill(j->pid, SIGKILL);
+}
+
+int job_give(struct job *j, const void *blob, size_t len, mono_t now)
+{
+        /* A pipe takes this much at once, or the machine has run out of what pipes are made of. */
+        ssize_t n = write(j->request, blob, len);
+
+        if (n != (ssize_t)len) {
+                job_dismiss(j);
+                return n < 0 ? -errno : -ENOBUFS;
+        }
+        j->request = fd_close(j->request);
         j->started = now;
         j->limit = mono_add_ms(now, JOB_LIMIT_MS);
         return 0;
@@ -95,12 +147,12 @@ void job_read(struct job *j, mono_t now)
 
 mono_t job_deadline(const struct job *j)
 {
-        return j->pid ? j->limit : MONO_NEVER;
+        return job_runs(j) ? j->limit : MONO_NEVER;
 }
 
 void job_tick(struct job *j, mono_t now)
 {
-        if (!j->pid || !mono_due(j->limit, now))
+        if (!job_runs(j) || !mono_due(j->limit, now))
                 return;
         log_error("hung; killed", LOG_INT("pid", j->pid));
         (void)kill(j->pid, SIGKILL);
@@ -111,6 +163,7 @@ void job_end(struct job *j)
 {
         job_read(j, j->started);
         j->result = fd_close(j->result);
+        j->request = fd_close(j->request);
         j->pid = 0;
         if (j->overflow)
                 j->len = 0;

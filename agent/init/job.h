@@ -1,7 +1,8 @@
 /*
  * A short-lived child with a request and a result: save and restore. The request is a sealed memfd,
  * the result comes through a pipe, both bounded by ROLE_BLOB_MAX. Before the result it may say how
- * far it is (struct role_progress).
+ * far it is (struct role_progress). One that is started ahead reads its request from a pipe: the
+ * time that a program takes to start is spent before anybody waits.
  */
 #pragma once
 
@@ -22,6 +23,7 @@ struct job {
         mono_t started;
         mono_t limit; /* when it is killed as hung: JOB_LIMIT_MS after its last word */
         int result;   /* our end of the pipe */
+        int request;  /* of one that was started ahead and waits: where the request goes; else -1 */
         bool overflow;
         bool moved; /* it has said how far it is, and that was not told yet */
         struct role_progress progress;
@@ -36,6 +38,18 @@ struct job {
 NODISCARD int job_request(const void *blob, size_t len);
 /* Start `spawn` with `request` at ROLE_FD_REQUEST; the result pipe is added. 0 or -errno. */
 NODISCARD int job_start(struct job *j, const struct spawn *spawn, int request, mono_t now);
+/*
+ * The same ahead of its request, which it waits for: job_runs() is false. 0 or -errno. job_give
+ * hands it over: 0, or -errno, and then it has been killed and waits no more.
+ */
+NODISCARD int job_start_ahead(struct job *j, const struct spawn *spawn, mono_t now);
+NODISCARD int job_give(struct job *j, const void *blob, size_t len, mono_t now);
+/* There is a process, and it has its request. */
+bool job_runs(const struct job *j);
+/* There is a process without a request. */
+bool job_waits(const struct job *j);
+/* End one that waits; nothing otherwise. It is reaped like any other. */
+void job_dismiss(struct job *j);
 /* The result pipe is readable: take what is there. */
 void job_read(struct job *j, mono_t now);
 /* MONO_NEVER while it does not run. */

@@ -144,10 +144,13 @@ void life_begin(struct state *s, struct state_actions *fx)
 static void primed(struct state *s, struct state_actions *fx)
 {
         s->prime_stopping = false;
-        if (s->generation > 0)
+        if (s->generation > 0) {
                 begin_claim(s, fx);
-        else
+        } else {
                 life_enter(s, WIRE_PHASE_WARM, fx);
+                /* Whoever comes back will not wait for a program to start. */
+                state_order(s, fx, CONTROL_RESTORE, CONTROL_AHEAD);
+        }
 }
 
 /* 126 and 127 come from init: the app's program could not be executed. */

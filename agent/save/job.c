@@ -67,10 +67,15 @@ int job_init(struct job *j, char error[static JOB_ERROR_SIZE])
 {
         int r;
 
-        *j = (struct job){.home_fd = -1, .request = BUF_INIT(ROLE_BLOB_MAX), .began = mono_read()};
+        *j = (struct job){.home_fd = -1, .request = BUF_INIT(ROLE_BLOB_MAX)};
         limits_set();
         (void)umask(0077);
+        r = transfer_init(&j->transfer);
+        if (r < 0)
+                return fail(error, r, "cannot start", "libcurl");
+        /* One that was started ahead waits here, and has nothing left to prepare but the folder. */
         r = fd_read_all(ROLE_FD_REQUEST, &j->request);
+        j->began = mono_read();
         if (r < 0)
                 return fail(error, r, "cannot read", "the request");
         r = paths_set(j);
@@ -81,8 +86,7 @@ int job_init(struct job *j, char error[static JOB_ERROR_SIZE])
                 return fail(error, -errno, "cannot enter the home folder", j->home);
         if (mkdir(j->scratch, 0700) < 0 && errno != EEXIST)
                 return fail(error, -errno, "cannot make", j->scratch);
-        r = transfer_init(&j->transfer);
-        return r < 0 ? fail(error, r, "cannot start", "libcurl") : 0;
+        return 0;
 }
 
 void job_deinit(struct job *j)

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/num.h"
 #include "base/str.h"
@@ -166,6 +167,11 @@ static void begin(struct sense *s, const struct channel_msg *msg)
         stop(s);
         STR_CUT(workspace, msg->u.begin.workspace);
         STR_CUT(home, msg->u.begin.home);
+        /* A new workspace's folder is made by whoever comes first: the app, or who watches it. */
+        r = dir_make(workspace, 0755);
+        if (r < 0)
+                log_warn("the workspace's folder cannot be made", LOG_STR("path", workspace),
+                         LOG_ERR(r));
         r = tree_new(s->loop, &tree, &s->tree);
         if (r < 0) {
                 log_error("the files cannot be watched; saves go by time alone", LOG_ERR(r));

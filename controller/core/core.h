@@ -204,6 +204,12 @@ struct core_event {
                         char version[CORE_VERSION_SIZE]; /* "" is ignored */
                 } version_set;
                 struct {
+                        char name[CORE_ALARM_SIZE];
+                        bool on;
+                        utc_t at; /* whole seconds; its id is made of it */
+                        char detail[CORE_ALARM_DETAIL];
+                } alarm;
+                struct {
                         char task[CORE_ID_SIZE];
                         bool ok;
                         char reason[CORE_REASON_SIZE]; /* when not ok */
@@ -515,6 +521,16 @@ bool core_pool(const struct core *c, uint32_t i, struct pool_view *ret_view);
 #define CORE_TIMETABLE_PIECES 1792
 /* That many bytes fit in any case: a piece is short by at most three, to end with a character. */
 #define CORE_TIMETABLE_BYTES (CORE_TIMETABLE_PIECES * (CORE_REASON_SIZE - 4))
+
+/* A condition that was announced to people and is not over (out/notify_alarm.c). */
+struct core_alarm {
+        char name[CORE_ALARM_SIZE];
+        utc_t at;
+        char detail[CORE_ALARM_DETAIL];
+};
+
+/* `pos` from 0 to CORE_ALARMS_MAX: the next one from there, or NULL. */
+const struct core_alarm *core_next_alarm(const struct core *c, size_t *pos);
 
 struct core_timetable {
         uint64_t revision; /* grows with each replacement; 0: there was none */

@@ -497,6 +497,7 @@ static void (*const handlers[])(struct core *c, const struct core_event *ev) = {
         [EV_CLASS_SET] = classes_set,
         [EV_TIMETABLE_PIECE] = document_piece,
         [EV_TIMETABLE_SET] = document_set,
+        [EV_ALARM] = alarms_set,
         [EV_VERSION_SET] = versions_set,
         [EV_REQ_SHUTDOWN] = requests_shutdown,
         [EV_TASK_LAUNCHED] = provider_launched,

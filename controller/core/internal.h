@@ -305,13 +305,14 @@ struct core {
         mono_t pool_due;
         bool pool_dirty;
         struct pace pace;
-        struct document *document;    /* the timetable of the API */
-        struct bucket launches;       /* of the provider */
-        union learned_image learning; /* room to put it together */
-        bool booted;                  /* BOOT_DONE was given */
-        bool open;                    /* the first inventory is complete */
-        bool certain;                 /* what the last inventory did not have is not there */
-        bool own_machines;            /* of the provider: see EV_INVENTORY_DONE */
+        struct document *document;                 /* the timetable of the API */
+        struct core_alarm alarms[CORE_ALARMS_MAX]; /* name "": free */
+        struct bucket launches;                    /* of the provider */
+        union learned_image learning;              /* room to put it together */
+        bool booted;                               /* BOOT_DONE was given */
+        bool open;                                 /* the first inventory is complete */
+        bool certain;      /* what the last inventory did not have is not there */
+        bool own_machines; /* of the provider: see EV_INVENTORY_DONE */
         bool draining;
         mono_t drain_until; /* then DRAINED comes, whatever is left */
         mono_t drain_due;
@@ -551,6 +552,12 @@ void classes_run(struct core *c, uint32_t type);
 /* The lesson that somebody comes for, whose course is this: TIMETABLE_NONE when that is not known,
  * TIMETABLE_OTHER when the course has none now. */
 uint32_t classes_lesson(const struct core *c, uint32_t type, const char *course);
+
+/* ---- alarms.c: what people were told and is not over ---- */
+
+/* True: it was one of these. */
+bool alarms_boot(struct core *c, const struct setting_row *row);
+void alarms_set(struct core *c, const struct core_event *ev);
 
 /* ---- document.c: the timetable of the API, as text ---- */
 

@@ -65,7 +65,7 @@ void modes_boot(struct core *c, const struct core_event *ev)
 
         if (learned_boot(c, row) || classes_boot(c, row) || document_boot(c, row) ||
             pool_set_boot(c, row) || adaptive_boot(c, row) || versions_boot(c, row) ||
-            pace_boot(c, row))
+            pace_boot(c, row) || alarms_boot(c, row))
                 return;
         if (c->booted || !(hard || str_starts(row->value, SOFT))) {
                 c->ignored++;

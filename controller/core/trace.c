@@ -198,6 +198,8 @@ static void add_plan(struct text *x, const struct core_event *ev)
                 add(x, " %u bytes=%zu", ev->timetable_piece.i, strlen(ev->timetable_piece.text));
         else if (ev->type == EV_TIMETABLE_SET)
                 add(x, " pieces=%u", ev->timetable_set.n);
+        else if (ev->type == EV_ALARM)
+                add(x, " %s %s", ev->alarm.name, ev->alarm.on ? "on" : "over");
         else if (ev->type == EV_VERSION_SET)
                 add(x, " %s version=%s", ev->version_set.type, ev->version_set.version);
         else
@@ -310,6 +312,7 @@ static void add_event(struct text *x, const struct core_event *ev)
         case EV_TIMETABLE_PIECE:
         case EV_TIMETABLE_SET:
         case EV_VERSION_SET:
+        case EV_ALARM:
                 add_plan(x, ev);
                 break;
         case EV_REQ_SHUTDOWN:

@@ -22,10 +22,13 @@
 #define CORE_NONCE_SIZE 33    /* 16 bytes in hex */
 #define CORE_SHA256_SIZE 65   /* 32 bytes in hex */
 #define CORE_REASON_SIZE 160
-#define CORE_SOURCE_SIZE 24  /* "terminal"; a kind, a confidence */
-#define CORE_JOB_SIZE 32     /* what a job is called */
-#define CORE_VERSION_SIZE 65 /* of an image: a tag, a digest cut short, a revision */
+#define CORE_ALARM_SIZE 56    /* "KIND.TYPE"; behind "alarm." the name of a setting */
+#define CORE_ALARM_DETAIL 120 /* behind the seconds the value of one */
+#define CORE_SOURCE_SIZE 24   /* "terminal"; a kind, a confidence */
+#define CORE_JOB_SIZE 32      /* what a job is called */
+#define CORE_VERSION_SIZE 65  /* of an image: a tag, a digest cut short, a revision */
 #define CORE_TYPES_MAX 16
+#define CORE_ALARMS_MAX (2 * CORE_TYPES_MAX + 4)
 
 enum task_state {
 #define TASK_STATE(id, name, doc) TASK_##id,

@@ -66,7 +66,7 @@ int agents_fill_claim(struct agents *a, struct agents_session *s, const struct s
 {
         const struct core_type *type = agents_type_of(a, s->task);
         AUTO_BUF json = BUF_INIT(WIRE_RESTORE_SIZE);
-        int r;
+        int r = 0;
 
         *c = (struct wire_claim){.generation = s->generation,
                                  .idle_ms = type ? type->limits.idle_ms : 0};
@@ -76,8 +76,10 @@ int agents_fill_claim(struct agents *a, struct agents_session *s, const struct s
         else
                 (void)snprintf(c->host, sizeof(c->host), "%s.%s", s->workspace, a->host_suffix);
         keys_gate(a->config.keys, s->workspace, s->generation, c->gate_key);
-        r = a->config.restore_request(a->config.grants_ctx, s->workspace, s->generation, head,
-                                      previous, &json);
+        /* Without a save there is nothing to bring: the agent goes on to the app at once. */
+        if (head->seq > 0 || previous->seq > 0)
+                r = a->config.restore_request(a->config.grants_ctx, s->workspace, s->generation,
+                                              head, previous, &json);
         if (r == 0)
                 r = buf_terminate(&json);
         if (r < 0) {

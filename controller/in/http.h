@@ -13,6 +13,7 @@
 #include "loop/loop.h"
 #include "shell.h"
 
+struct about;
 struct stored;
 struct timetables;
 
@@ -31,7 +32,8 @@ struct http_config {
          */
         void (*observed)(void *ctx, const char *path, int status, bool waited, int64_t us);
         void *observed_ctx;
-        struct stored *stored; /* the saves; NULL: not told of */
+        const struct about *about; /* of the program; kept by pointer. NULL: nothing */
+        struct stored *stored;     /* the saves; NULL: not told of */
         const char *web_dir; /* the page's files from here instead of the built-in ones, or NULL */
 };
 

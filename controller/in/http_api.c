@@ -404,6 +404,29 @@ void http_api_tasks(struct http_exchange *x, const char *id)
         http_answer_json(x, 200, view_tasks(&v, &x->res.body));
 }
 
+void http_api_status(struct http_exchange *x, const char *id)
+{
+        struct view v = http_view(x);
+        struct shell *sh = x->site->shell;
+
+        (void)id;
+        http_answer_json(x, 200,
+                         view_status(&v, x->site->config.about, shell_writable(sh), shell_lead(sh),
+                                     &x->res.body));
+}
+
+void http_api_config(struct http_exchange *x, const char *id)
+{
+        (void)id;
+        http_answer_json(x, 200, view_config(x->site->config.about, &x->res.body));
+}
+
+void http_api_kpi(struct http_exchange *x, const char *id)
+{
+        (void)id;
+        http_answer_json(x, 200, view_kpi(x->site->config.about, &x->res.body));
+}
+
 static void on_events(struct pending *p, enum pending_end end)
 {
         struct http_exchange *x = container_of(p, struct http_exchange, pending);

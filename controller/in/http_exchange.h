@@ -98,7 +98,8 @@ struct http_exchange {
         bool close; /* do not keep the connection: the request was not read to its end */
         struct pending pending;
         struct stored_question question;
-        struct stored_at at; /* of a restore */
+        struct stored_at at; /* of a restore or export */
+        bool exports;        /* it is an export */
         char request_id[65]; /* the client's (X-Request-Id), or made by take */
         char idempotency_key[HTTP_REPLAY_KEY_SIZE + 2]; /* as it was sent; "" was not */
         bool bad_key;                                   /* it was sent, and does not fit */
@@ -225,11 +226,15 @@ void http_api_timetable_put(struct http_exchange *x, const char *id);
 void http_api_why(struct http_exchange *x, const char *id);
 void http_api_pools(struct http_exchange *x, const char *id);
 void http_api_tasks(struct http_exchange *x, const char *id);
+void http_api_status(struct http_exchange *x, const char *id);
+void http_api_config(struct http_exchange *x, const char *id);
+void http_api_kpi(struct http_exchange *x, const char *id);
 void http_api_events(struct http_exchange *x, const char *id);
 void http_api_healthz(struct http_exchange *x, const char *id);
 void http_api_readyz(struct http_exchange *x, const char *id);
 /* http_saves.c */
 void http_api_saves(struct http_exchange *x, const char *id);
+void http_api_export(struct http_exchange *x, const char *id);
 void http_api_restore(struct http_exchange *x, const char *id);
 /* http_stream.c */
 void http_stream_sse(struct http_exchange *x, const char *id);

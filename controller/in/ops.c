@@ -9,7 +9,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "in/agents.h"
+#include "in/about.h"
 #include "in/http.h"
 #include "in/ops_socket.h"
 #include "in/pending.h"
@@ -141,8 +141,8 @@ static int render_done(const struct ask *a, struct buf *out)
         case PENDING_TIMETABLE:
                 return timetable_api_show(&v, a->ops->config.timetables, out);
         case PENDING_SHUTDOWN:
-                return view_status(&v, shell_writable(a->ops->shell), shell_lead(a->ops->shell),
-                                   out);
+                return view_status(&v, a->ops->config.about, shell_writable(a->ops->shell),
+                                   shell_lead(a->ops->shell), out);
         case PENDING_EVENTS:
                 return pending_events(a->ops->shell, a->pending.after, EVENTS_PER_ANSWER, out);
         }
@@ -211,15 +211,26 @@ static const struct workspace_row *find_workspace(struct ask *a)
 static void do_status(struct ask *a)
 {
         struct view v = view_of(a->ops);
-        struct agents_counters counters;
         AUTO_BUF out = BUF_INIT(VIEW_ANSWER_MAX);
-        int r;
+        int r = view_status(&v, a->ops->config.about, shell_writable(a->ops->shell),
+                            shell_lead(a->ops->shell), &out);
 
-        if (a->ops->config.counters) {
-                a->ops->config.counters(a->ops->config.agents, &counters);
-                v.agents = &counters;
-        }
-        r = view_status(&v, shell_writable(a->ops->shell), shell_lead(a->ops->shell), &out);
+        answer(a, r, &out);
+}
+
+static void do_config(struct ask *a)
+{
+        AUTO_BUF out = BUF_INIT(VIEW_ANSWER_MAX);
+        int r = view_config(a->ops->config.about, &out);
+
+        answer(a, r, &out);
+}
+
+static void do_kpi(struct ask *a)
+{
+        AUTO_BUF out = BUF_INIT(VIEW_ANSWER_MAX);
+        int r = view_kpi(a->ops->config.about, &out);
+
         answer(a, r, &out);
 }
 
@@ -526,7 +537,8 @@ static const struct {
         {"shutdown", do_shutdown}, {"abandon", do_abandon},
         {"mode", do_mode},         {"timetable", do_timetable},
         {"saves", do_saves},       {"restore", do_restore},
-        {"export", do_export},
+        {"export", do_export},     {"config", do_config},
+        {"kpi", do_kpi},
 };
 
 static void run(struct ask *a, const char *text, size_t len)

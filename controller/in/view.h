@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/macro.h"
 #include "core/core.h"
+#include "in/about.h"
 #include "in/stored.h"
 #include "keys.h"
 #include "shell.h"
@@ -107,8 +108,9 @@ NODISCARD int view_reason_parse(const char *text, size_t len,
                                 char ret_reason[static CORE_REASON_SIZE],
                                 struct view_error *ret_error);
 
-/* Body of a restore: {"at":"3-7"}, a save or a time (stored_at_parse), which is needed. */
-NODISCARD int view_at_parse(const char *text, size_t len, struct stored_at *ret_at,
+/* Body of a restore or export: {"at":"3-7"}, a save or a time (stored_at_parse); where it is not
+ * needed, its absence is the head. */
+NODISCARD int view_at_parse(const char *text, size_t len, bool needed, struct stored_at *ret_at,
                             struct view_error *ret_error);
 
 /* One request of the ops socket (OPS.md). */
@@ -142,14 +144,11 @@ struct view_links {
         bool paths; /* "/w/<workspace>/" behind host_suffix, and no "<workspace>." in front */
 };
 
-struct agents_counters;
-
 struct view {
         const struct core *core;
         const struct view_links *links;
         mono_t now;
         utc_t utc;
-        const struct agents_counters *agents; /* for view_status; NULL: not shown */
 };
 
 struct view_filter {
@@ -180,8 +179,9 @@ NODISCARD int view_pools(const struct view *v, struct buf *out);
 /* {"modes":[{"mode","workspace_type","hard","why"}]}: those that are on. */
 NODISCARD int view_modes(const struct view *v, struct buf *out);
 NODISCARD int view_why(const struct view *v, const struct workspace_row *w, struct buf *out);
-NODISCARD int view_status(const struct view *v, bool writable, const struct shell_lead *lead,
-                          struct buf *out);
+/* `a` may be NULL. */
+NODISCARD int view_status(const struct view *v, const struct about *a, bool writable,
+                          const struct shell_lead *lead, struct buf *out);
 NODISCARD int view_error_json(const struct view_error *e, struct buf *out);
 /*
  * The same as a problem document (RFC 9457): type, title, status, detail, instance, and of ours

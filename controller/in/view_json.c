@@ -638,19 +638,21 @@ static void add_counts(const struct view *v, cJSON *o)
 }
 
 /* What the agents' door has seen since the start: a wrong secret is somebody trying. */
-static void add_agents(const struct view *v, cJSON *o)
+static void add_agents(const struct about *about, cJSON *o)
 {
-        cJSON *a = v->agents ? cJSON_AddObjectToObject(o, "agents") : NULL;
+        struct agents_counters n;
+        cJSON *a = about && about->agents ? cJSON_AddObjectToObject(o, "agents") : NULL;
 
         if (!a)
                 return;
-        add_count(a, "sessions", v->agents->sessions);
-        add_count(a, "messages", v->agents->messages);
-        add_count(a, "bad-messages", v->agents->bad_messages);
-        add_count(a, "bad-secrets", v->agents->bad_secrets);
-        add_count(a, "not-leader", v->agents->not_leader);
-        add_count(a, "not-enrolled", v->agents->not_enrolled);
-        add_count(a, "refused", v->agents->refused);
+        about->agents(about->ctx, &n);
+        add_count(a, "sessions", n.sessions);
+        add_count(a, "messages", n.messages);
+        add_count(a, "bad-messages", n.bad_messages);
+        add_count(a, "bad-secrets", n.bad_secrets);
+        add_count(a, "not-leader", n.not_leader);
+        add_count(a, "not-enrolled", n.not_enrolled);
+        add_count(a, "refused", n.refused);
 }
 
 static void add_lead(const struct shell_lead *lead, cJSON *o)
@@ -665,15 +667,17 @@ static void add_lead(const struct shell_lead *lead, cJSON *o)
         add_str(l, "holder", lead->holder);
 }
 
-int view_status(const struct view *v, bool writable, const struct shell_lead *lead, struct buf *out)
+int view_status(const struct view *v, const struct about *a, bool writable,
+                const struct shell_lead *lead, struct buf *out)
 {
         AUTO_JSON *o = cJSON_CreateObject();
 
+        add_str(o, "version", a ? a->version : NULL);
         add_lead(lead, o);
         cJSON_AddBoolToObject(o, "store_writable", writable);
         cJSON_AddBoolToObject(o, "draining", core_draining(v->core));
         add_counts(v, o);
-        add_agents(v, o);
+        add_agents(a, o);
         add_modes(v, o);
         add_stops(v, o);
         add_pools(v, o);

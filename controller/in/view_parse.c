@@ -470,12 +470,12 @@ static int take_at(const cJSON *obj, bool needed, struct stored_at *ret_at,
         return 1;
 }
 
-int view_at_parse(const char *text, size_t len, struct stored_at *ret_at,
+int view_at_parse(const char *text, size_t len, bool needed, struct stored_at *ret_at,
                   struct view_error *ret_error)
 {
         AUTO_JSON *obj = parse_object(text, len, ret_error);
 
-        return obj ? take_at(obj, true, ret_at, ret_error) : 1;
+        return obj ? take_at(obj, needed, ret_at, ret_error) : 1;
 }
 
 /* "text", "check", "if_match" of a timetable. */

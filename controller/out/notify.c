@@ -91,6 +91,12 @@ static int check_config(const struct notify *n)
                 r = check_secret("smtp_password_file", c->smtp_password_file, 1);
         if (r == 0)
                 r = check_secret("pager_key_file", c->pager_key_file, SECRET_MIN);
+        if (r == 0 && c->ca_file[0] && access(c->ca_file, R_OK) < 0) {
+                r = -errno;
+                log_error("this file of certificates cannot be read",
+                          LOG_STR("option", "notify_ca_file"), LOG_STR("file", c->ca_file),
+                          LOG_ERR(r));
+        }
         if (r == 0 && c->smtp[0] &&
             (!c->mail_from[0] || (!c->mail_to[0] && !c->mail_students[0]))) {
                 log_error("smtp needs mail_from, and mail_to or mail_students");
@@ -206,6 +212,7 @@ static int fill(struct notify *n, const struct notify_item *item, struct notify_
 
         q->body = BUF_INIT(BODY_MAX);
         q->timeout_ms = n->config.timeout_ms;
+        q->ca_file = n->config.ca_file;
         switch (item->channel) {
         case CHANNEL_WEBHOOK:
                 r = fill_webhook(n, &item->notice, q);
@@ -550,6 +557,7 @@ void notify_lead(struct notify *n)
 {
         n->leads = n->led = true;
         notify_alarm_forget(n);
+        notify_alarm_resume(n);
         notify_events_replay(n);
         loop_timer_set_in(&n->tick, 0);
 }

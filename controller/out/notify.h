@@ -7,8 +7,10 @@
  * to notify-dead.jsonl in state_dir. What history has said and was not settled is announced again
  * by the next leader (up to NOTIFY_REPLAY_S old, NOTIFY_REPLAY_BLIND_S where the file
  * notify.cursor is not there, as on another machine) with the same id, so a receiver that keeps ids
- * sees each once. Conditions (pool-depleted, launch-failures, error-rate, service-down) are judged
- * anew by each leader: an announcement of one that goes on has another id and the same dedup_key.
+ * sees each once. Conditions (pool-depleted, launch-failures, error-rate, service-down) that are
+ * not over are in the store: the next leader announces each again with its id, judges it anew and
+ * says when it is over. Only that the store is away cannot be stored: who announced that says its
+ * end.
  */
 #pragma once
 
@@ -35,6 +37,7 @@ struct notify_config {
         const char *smtp, *smtp_user, *smtp_password_file;
         const char *mail_from, *mail_to, *mail_students;
         const char *pager_url, *pager_key_file;
+        const char *ca_file;
         const char *sns_topic, *sns_url;
         const char *templates;
         const char *maintenance;

@@ -15,22 +15,44 @@
 #define ERROR_SAMPLES 10 /* 5 minutes; launches: all, 10 minutes */
 #define STORAGE_ERRORS_MIN 3
 
+static const char *subject_of(const struct alarm *a)
+{
+        return a->notice.key.name[0] ? a->notice.key.name : a->notice.key.type;
+}
+
+/* So that the next leader knows of it. That the store is away cannot be stored. */
+static void remember(struct notify *n, const struct alarm *a, bool on)
+{
+        struct core_event ev = {.type = EV_ALARM, .alarm = {.on = on, .at = a->notice.at}};
+
+        if (!n->leads || a == &n->alarms[ALARM_STORE])
+                return;
+        (void)snprintf(ev.alarm.name, sizeof(ev.alarm.name), "%s.%.32s",
+                       notice_kind_name(a->notice.kind), subject_of(a));
+        STR_CUT(ev.alarm.detail, a->notice.detail);
+        shell_post(n->shell, &ev);
+}
+
+/* From what it is about and when it began: id and dedup_key. */
+static void name(const struct notify *n, struct alarm *a)
+{
+        char tail[64];
+
+        (void)snprintf(tail, sizeof(tail), "%.40s:%lld", subject_of(a),
+                       (long long)(a->notice.at.us / US_PER_S));
+        notify_name(n, &a->notice, tail);
+        (void)snprintf(a->notice.dedup, sizeof(a->notice.dedup), "%s:%.64s",
+                       notice_kind_name(a->notice.kind), subject_of(a));
+}
+
 static void say(struct notify *n, struct alarm *a, bool resolved)
 {
         a->raised = !resolved;
         a->notice.resolved = resolved;
         a->notice.at = loop_utc(n->loop);
-        if (!resolved) {
-                char tail[64];
-
-                (void)snprintf(tail, sizeof(tail), "%.40s:%lld",
-                               a->notice.key.name[0] ? a->notice.key.name : a->notice.key.type,
-                               (long long)(a->notice.at.us / US_PER_S));
-                notify_name(n, &a->notice, tail);
-                (void)snprintf(a->notice.dedup, sizeof(a->notice.dedup), "%s:%.64s",
-                               notice_kind_name(a->notice.kind),
-                               a->notice.key.name[0] ? a->notice.key.name : a->notice.key.type);
-        }
+        if (!resolved)
+                name(n, a);
+        remember(n, a, !resolved);
         notify_put(n, &a->notice);
 }
 
@@ -136,6 +158,76 @@ void notify_alarm_forget(struct notify *n)
         for (size_t i = 0; i < ALARM_MAX; i++) {
                 if (i != ALARM_STORE)
                         n->alarms[i] = (struct alarm){0};
+        }
+}
+
+static struct alarm *alarm_of(struct notify *n, enum notice_kind kind, const char *subject)
+{
+        if (kind == NOTICE_ERROR_RATE)
+                return &n->alarms[ALARM_ERRORS];
+        if (kind == NOTICE_SERVICE_DOWN)
+                return &n->alarms[ALARM_STORAGE];
+        for (uint32_t t = 0; t < n->config.core->n_types; t++) {
+                if (strcmp(n->config.core->types[t].name, subject) == 0)
+                        return &n->alarms[2 * t + (kind == NOTICE_LAUNCH_FAILURES)];
+        }
+        return NULL;
+}
+
+static bool kind_of(const char *name, enum notice_kind *ret_kind, const char **ret_subject)
+{
+        static const enum notice_kind kinds[] = {NOTICE_POOL_DEPLETED, NOTICE_LAUNCH_FAILURES,
+                                                 NOTICE_ERROR_RATE, NOTICE_SERVICE_DOWN};
+
+        for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+                const char *kind = notice_kind_name(kinds[i]);
+
+                if (!str_starts(name, kind) || name[strlen(kind)] != '.')
+                        continue;
+                *ret_kind = kinds[i];
+                *ret_subject = name + strlen(kind) + 1;
+                return true;
+        }
+        return false;
+}
+
+static void resume(struct notify *n, const struct core_alarm *from)
+{
+        struct alarm gone = {0}, *a;
+        enum notice_kind kind;
+        const char *subject;
+        bool service;
+
+        if (!kind_of(from->name, &kind, &subject))
+                return;
+        service = kind == NOTICE_ERROR_RATE || kind == NOTICE_SERVICE_DOWN;
+        a = alarm_of(n, kind, subject);
+        if (!a)
+                a = &gone;
+        *a = (struct alarm){.bad = true, .raised = true, .turned = loop_now(n->loop)};
+        a->notice.kind = kind;
+        a->notice.at = from->at;
+        STR_CUT(a->notice.detail, from->detail);
+        if (service)
+                STR_CUT(a->notice.key.name, subject);
+        else
+                STR_CUT(a->notice.key.type, subject);
+        name(n, a);
+        /* Its first leader may have gone before anybody heard. */
+        notify_put(n, &a->notice);
+        if (a == &gone) /* of a type that is no more */
+                say(n, a, true);
+}
+
+void notify_alarm_resume(struct notify *n)
+{
+        const struct core_alarm *a;
+        struct core_alarm copy;
+        size_t pos = 0;
+
+        while ((a = core_next_alarm(shell_core(n->shell), &pos))) {
+                copy = *a; /* what is said may take it out of the core's list */
+                resume(n, &copy);
         }
 }
 

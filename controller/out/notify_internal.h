@@ -81,4 +81,6 @@ void notify_events_replay(struct notify *n);
 void notify_events_tick(struct notify *n);
 void notify_alarm_tick(struct notify *n);
 void notify_alarm_forget(struct notify *n);
+/* Those that an earlier leader has announced, and whose end has not come yet. */
+void notify_alarm_resume(struct notify *n);
 void notify_plan_tick(struct notify *n);

@@ -158,6 +158,8 @@ static void begin(struct notify_send *s, struct notify_request *q)
         curl_easy_setopt(c, CURLOPT_ERRORBUFFER, q->error);
         curl_easy_setopt(c, CURLOPT_PRIVATE, q);
         curl_easy_setopt(c, CURLOPT_FORBID_REUSE, 1L);
+        if (q->ca_file && q->ca_file[0])
+                curl_easy_setopt(c, CURLOPT_CAINFO, q->ca_file);
         if (q->rcpt)
                 set_mail(c, q);
         else
@@ -165,6 +167,26 @@ static void begin(struct notify_send *s, struct notify_request *q)
         q->next_ = s->under_way;
         s->under_way = q;
         (void)curl_multi_add_handle(s->multi, c);
+}
+
+/* What a person can do about it, behind what libcurl says. */
+static void add_cure(struct notify_request *q, CURLcode code)
+{
+        const char *cure = NULL;
+        size_t n;
+
+        if (!q->error[0])
+                STR_CUT(q->error, curl_easy_strerror(code));
+        if (code == CURLE_PEER_FAILED_VERIFICATION)
+                cure = "; nothing was sent: notify_ca_file names the certificates that are trusted";
+        else if (code == CURLE_USE_SSL_FAILED)
+                cure = "; a password is only sent over TLS: use smtps://, or a server with "
+                       "STARTTLS";
+        else if (code == CURLE_LOGIN_DENIED)
+                cure = "; see smtp_user and smtp_password_file";
+        n = strlen(q->error);
+        if (cure)
+                str_copy_cut(q->error + n, sizeof(q->error) - n, cure);
 }
 
 static void judge(struct notify_request *q, CURLcode code)
@@ -184,8 +206,8 @@ static void judge(struct notify_request *q, CURLcode code)
         }
         if (!q->ok && code == CURLE_OK)
                 (void)snprintf(q->error, sizeof(q->error), "the receiver said %ld", status);
-        else if (!q->ok && !q->error[0])
-                STR_CUT(q->error, curl_easy_strerror(code));
+        else if (!q->ok)
+                add_cure(q, code);
 }
 
 static void unlink_request(struct notify_send *s, struct notify_request *q)

@@ -22,6 +22,7 @@ struct notify_request {
         char *headers[6];
         char *from, *rcpt; /* of a mail; rcpt: with commas between them */
         char *user, *password;
+        const char *ca_file; /* PEM, in place of the machine's certificates; NULL or "": those */
         struct buf body;
         int64_t timeout_ms;
         /* In the sending thread, before the request goes: 0, or < 0 with `error` filled in. Or NULL

@@ -158,6 +158,12 @@ class DoorTest(unittest.TestCase):
             self.assertNotIn("Origin", h)
         self.assertEqual(self.status(request(headers="Connection: close\r\n")), 503)
 
+    def test_prime_without_a_page(self):
+        """A profile without a page to prime: the app has answered once, and that is all."""
+        self.gate.probe(13, prime=1, page="")
+        self.assertEqual(self.gate.app_up()[0], 13)
+        self.assertEqual([h.split()[1] for h in self.app.heads], ["/healthz"])
+
     def test_probe_before_the_app_exists(self):
         self.app.die()
         self.gate.config(phase="app-starting", generation=4)

@@ -8,7 +8,7 @@ HEAD = struct.Struct("=IIIiIIIII")
 # init/control.h
 START, STOP, RESTORE, SAVE, HOLD, SAVED = 1, 2, 3, 4, 5, 6
 STATE, EXITED, STOPPED, RESTORE_DONE, SAVE_DONE, TERMINATING, REFUSED, PROGRESS = range(64, 72)
-PRIME, FINAL, HELD, REST = 1, 2, 4, 8
+PRIME, FINAL, HELD, REST, AHEAD = 1, 2, 4, 8, 16
 NONE, RUNNING, BACKOFF, STOPPING = range(4)
 STUDENT, LINK, GATE = 70000, 70001, 70002
 SECRET = "5ec2e7" * 10
@@ -417,6 +417,46 @@ def check_rest(make):
         a.expect(RESTORE_DONE, id=9, flags=REST, status=128 + signal.SIGKILL, app_state=RUNNING)
 
 
+def check_ahead(make):
+    """A restore that is started before its request: it is the one that then restores, or it goes."""
+    def waiting(a):
+        return [p for p in children_of(a.pid) if "restore" in open(f"/proc/{p}/cmdline").read().split("\0")]
+    with make(APP + WAIT) as a:
+        a.accept()
+        a.send(RESTORE, 1, AHEAD)
+        pid = wait_for(lambda: waiting(a), "its process")[0]
+        a.send(RESTORE, 2, AHEAD)
+        a.settle()
+        need(waiting(a) == [pid], "a second one was started")
+        need(not os.path.exists(a.test + "/restore.seen"), "it ran without a request")
+        a.link.send(b"die")
+        need(a.accept().busy == 0, "one that waits counts as a restore")
+        a.send(START, 3, PRIME)
+        a.expect(STATE, id=3)
+        a.send(STOP, 4)
+        a.expect(STOPPED, id=4)
+        need(waiting(a) == [pid], "it was ended with the app that was primed")
+        a.send(RESTORE, 5, blob=b"r" * 32768)
+        a.expect(RESTORE_DONE, id=5, status=0, flags=0)
+        seen = a.seen("restore")
+        need(len(a.runs("restore")) == 1 and seen["request"] == "r" * 32768, "its request")
+        need(seen["fds"][:5] == [0, 1, 2, 7, 8], f"descriptors {seen['fds']}")
+        need(not a.split or seen["uid"] == STUDENT, "uid")
+        a.send(RESTORE, 6, AHEAD)
+        pid = wait_for(lambda: waiting(a), "its process")[0]
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not os.path.exists(f"/proc/{pid}"), "its end")
+        a.send(RESTORE, 7, blob=b"without it")
+        a.expect(RESTORE_DONE, id=7, status=0, blob="result of without it")
+        a.send(RESTORE, 8, AHEAD)
+        wait_for(lambda: waiting(a), "its process")
+        a.start(9)
+        wait_for(lambda: not waiting(a), "its end when the student's app starts")
+        a.send(RESTORE, 10, AHEAD)
+        a.settle()
+        need(not waiting(a), "started beside a student")
+
+
 def check_rest_stop(make, how):
     """The rest is ended before the last save begins, whether it likes that or not."""
     with make(APP + WAIT) as a:
@@ -674,6 +714,7 @@ def check_all(report, bin_dir, prefix):
                      ("stop: a process in SIGSTOP ends by itself", check_stop_stopped),
                      ("save and restore: request, result, refusals, bounds", check_jobs),
                      ("the rest of a restore: beside app and saves, low priority", check_rest),
+                     ("a restore that waits for its request", check_ahead),
                      ("progress of a restore: newest only, the result whole", check_progress),
                      ("answers wait for the next link, behind the state", check_unread),
                      ("malformed orders do no harm", check_malformed)):

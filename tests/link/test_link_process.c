@@ -288,6 +288,9 @@ static void enrols_and_primes(void)
         UNTIL(got_order(CONTROL_APP_STOP));
         tell_control(CONTROL_APP_STOPPED, CONTROL_APP_NONE, true, 0, "");
         UNTIL(report.phase == WIRE_PHASE_WARM);
+        UNTIL(got_order(CONTROL_RESTORE));
+        CHECK_INT(order.flags, CONTROL_AHEAD);
+        CHECK_STR(order_blob, "");
 }
 
 static void hides_the_secret(void)

@@ -8,6 +8,8 @@ import http.server
 import json
 import re
 import socketserver
+import ssl
+import subprocess
 import threading
 import time
 import urllib.parse
@@ -142,9 +144,10 @@ class Mail(socketserver.ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, port):
+    def __init__(self, port, tls=None, implicit=False, password=None):
         super().__init__(("127.0.0.1", port), Session)
         self.plan, self.mails, self.commands = [], [], []
+        self.tls, self.implicit, self.password = tls, implicit, password
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
     def close(self):
@@ -166,7 +169,30 @@ def text(message):
     return message.get_payload(decode=True).decode()
 
 
+def certificate(folder, name, host):
+    """A certificate for `host` that nobody has signed but itself: (PEM file, the server's TLS context)."""
+    cert, key = f"{folder}/{name}.pem", f"{folder}/{name}.key"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                    "-subj", f"/CN={host}", "-addext", f"subjectAltName=DNS:{host}", "-keyout", key, "-out", cert],
+                   check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(cert, key)
+    return cert, tls
+
+
 class Session(socketserver.StreamRequestHandler):
+    secure = False
+
+    def encrypt(self):
+        self.connection = self.server.tls.wrap_socket(self.connection, server_side=True)
+        self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)
+        self.secure = True
+
+    def setup(self):
+        super().setup()
+        if self.server.implicit:
+            self.encrypt()
+
     def say(self, line):
         self.wfile.write(line.encode() + b"\r\n")
 
@@ -184,7 +210,19 @@ class Session(socketserver.StreamRequestHandler):
             self.server.commands.append(verb)
             if verb in ("EHLO", "HELO"):
                 self.say("250-test")
-                self.say("250 AUTH PLAIN LOGIN")
+                if self.server.tls and not self.secure:
+                    self.say("250-STARTTLS")
+                self.say("250 AUTH PLAIN")
+            elif verb == "STARTTLS" and self.server.tls and not self.secure:
+                self.say("220 go on")
+                self.encrypt()
+            elif verb == "AUTH":
+                word = line.split(" ")[2] if line.count(" ") > 1 else ""
+                if not word:
+                    self.say("334 ")
+                    word = self.rfile.readline().decode().strip()
+                right = base64.b64decode(word).split(b"\0")[1:] == [b"ws", self.server.password]
+                self.say("235 ok" if right else "535 wrong")
             elif verb == "MAIL":
                 sender = line[10:].split(" ")[0]
                 self.say("250 ok")
@@ -196,7 +234,7 @@ class Session(socketserver.StreamRequestHandler):
                 data = self.read_data()
                 status = self.server.plan.pop(0) if self.server.plan else 250
                 if status == 250:
-                    self.server.mails.append((sender, to, email.message_from_bytes(data)))
+                    self.server.mails.append((sender, to, email.message_from_bytes(data), self.secure))
                 self.say(f"{status} said")
             elif verb == "QUIT":
                 self.say("221 bye")
@@ -210,4 +248,4 @@ def tampered(notice):
     return notice["_raw"].replace(b'"kind"', b'"Kind"', 1)
 
 
-__all__ = ["AWS", "Hook", "Mail", "base64", "signature_wrong", "subject", "tampered", "text"]
+__all__ = ["AWS", "Hook", "Mail", "certificate", "signature_wrong", "subject", "tampered", "text"]

@@ -118,6 +118,11 @@ void world_take_order(struct world *w, const struct state_action *a)
                         start_rest(w, a->control.blob);
                         return;
                 }
+                if (a->control.flags & CONTROL_AHEAD) {
+                        CHECK(!a->control.blob && !w->restore_runs && !w->student_ran);
+                        world_note(w, "restore ahead\n");
+                        return;
+                }
                 world_note(w, "restore\n");
                 CHECK(a->control.blob && !w->restore_runs);
                 /* Never over files that the student has worked on. */

@@ -511,6 +511,7 @@ static void test_grants_away(void)
         client_up(&c, "t-0000000001", 'a');
         (void)client_enrol(&c);
         fixture.grants_fail = true;
+        fixture.workspace.head = (struct save_ref){.generation = 6, .seq = 12};
         fixture_claim(c.task, 7, 41);
         ask_msg(&c.await, client_await(&c, 0));
         ask_msg(&c.report, client_hello(&c));
@@ -518,6 +519,23 @@ static void test_grants_away(void)
         fixture.grants_fail = false;
         (void)client_enrol(&c);
         CHECK_INT(ask_answer(&c.await)->command.id, 41);
+        client_down(&c);
+}
+
+/* Nothing was ever saved: the claim says so by naming no restore, and asks nobody for one. */
+static void test_claim_with_nothing_to_restore(void)
+{
+        const struct wire_msg *m;
+        struct client c;
+
+        client_up(&c, "t-0000000001", 'a');
+        (void)client_enrol(&c);
+        fixture_claim(c.task, 7, 41);
+        ask_msg(&c.await, client_await(&c, 0));
+        m = ask_answer(&c.await);
+        CHECK_INT(m->command.verb, WIRE_VERB_CLAIM);
+        CHECK_STR(m->command.claim.restore, "");
+        CHECK_INT(m->command.claim.n_saves, WIRE_SAVES_MAX);
         client_down(&c);
 }
 
@@ -569,6 +587,7 @@ int main(void)
                 test_saved_asked_again,
                 test_store_away,
                 test_grants_away,
+                test_claim_with_nothing_to_restore,
                 test_two_hundred,
         };
 

@@ -255,6 +255,8 @@ static const struct {
         {"TIMETABLE_PIECE",
          {.type = EV_TIMETABLE_PIECE, .timetable_piece = {.i = 0, .text = "{}"}}},
         {"TIMETABLE_SET", {.type = EV_TIMETABLE_SET, .timetable_set = {.token = 1, .n = 1}}},
+        {"ALARM on", {.type = EV_ALARM, .alarm = {.name = "pool-depleted.code", .on = true}}},
+        {"ALARM over", {.type = EV_ALARM, .alarm = {.name = "pool-depleted.code"}}},
         {"VERSION_SET", {.type = EV_VERSION_SET, .version_set = {"code", "2"}}},
         {"REQ_SHUTDOWN", {.type = EV_REQ_SHUTDOWN, .req_plain = {.token = 1}}},
         {"TASK_LAUNCHED ok", LAUNCHED(.ok = true)},

@@ -12,7 +12,8 @@ static void a_normal_life(void)
         world_expect(&w, "> hello 0\n"
                          "app-start prime\n"
                          "probe prime\n"
-                         "app-stop\n");
+                         "app-stop\n"
+                         "restore ahead\n");
         CHECK_INT(w.report.phase, WIRE_PHASE_WARM);
         CHECK_INT(w.report.person_age_ms, -1);
         world_command(&w, WIRE_VERB_CLAIM);

@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/mount.h>
 #include <linux/sched.h>
 #include <sched.h>
@@ -345,4 +346,15 @@ pid_t launch_errand(int (*fn)(const void *ctx), const void *ctx, int *ret_pidfd)
                 _exit(fn(ctx));
         }
         return pid;
+}
+
+bool launch_may_give_uids(void)
+{
+        struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+        struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+        const uint32_t need = 1U << CAP_CHOWN | 1U << CAP_SETUID | 1U << CAP_SETGID |
+                              1U << CAP_KILL | 1U << CAP_DAC_OVERRIDE;
+
+        return geteuid() == 0 && syscall(SYS_capget, &head, data) == 0 &&
+               (data[0].effective & need) == need;
 }

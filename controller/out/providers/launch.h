@@ -63,5 +63,9 @@ void launch_map_self(struct launch_plan *plan);
 /* Try, in a child, whether this process may use `cage`. Blocks for some milliseconds. */
 bool launch_possible(enum launch_cage cage);
 
+/* Whether each task may get uids of its own: root in a container may lack the capabilities for it.
+ */
+bool launch_may_give_uids(void);
+
 /* A child for one errand: runs fn(ctx) with plain system calls only, exits with its result. */
 NODISCARD pid_t launch_errand(int (*fn)(const void *ctx), const void *ctx, int *ret_pidfd);

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "out/providers/folder.h"
 
@@ -31,6 +32,23 @@ int plan_parse_bind(const char *bind, char *ret_src, char *ret_dst)
         memcpy(ret_src, bind, n);
         ret_src[n] = '\0';
         return str_copy(ret_dst, LAUNCH_PATH, colon + 1);
+}
+
+int plan_check_types(const struct process_config *config)
+{
+        static char src[LAUNCH_PATH], dst[LAUNCH_PATH];
+        uint32_t i;
+
+        for (i = 0; i < config->n_types; i++) {
+                const struct process_type *t = &config->types[i];
+
+                if (t->bind && t->bind[0] && plan_parse_bind(t->bind, src, dst) < 0) {
+                        log_error("a type's bind must be /SOURCE:/run/ws/TARGET",
+                                  LOG_STR("type", t->name), LOG_STR("bind", t->bind));
+                        return -EINVAL;
+                }
+        }
+        return 0;
 }
 
 /* Where DST is mounted: an empty folder inside the task's run folder, or in plain mode a link. */

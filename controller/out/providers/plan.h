@@ -37,6 +37,9 @@ struct plan_env {
 /* "SRC:DST" into two buffers of LAUNCH_PATH; DST must be below /run/ws/. 0 or -EINVAL. */
 NODISCARD int plan_parse_bind(const char *bind, char *ret_src, char *ret_dst);
 
+/* Every type's bind. 0, or -EINVAL (logged). */
+NODISCARD int plan_check_types(const struct process_config *config);
+
 /* Make the folder, fill plan and env. 0; -errno, with what failed in *ret_what (constant text). */
 NODISCARD int plan_make(const struct plan_input *in, struct launch_plan *plan, struct plan_env *env,
                         const char **ret_what);

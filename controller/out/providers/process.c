@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +12,6 @@
 #include <sys/epoll.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,8 +28,15 @@
 #define LOG_CHECK_MS 30000
 #define REMOVE_RETRY_MS 60000
 #define TASK_NAME_MAX (CORE_ID_SIZE - 1)
+/*
+ * A launch keeps the loop and a processor busy for milliseconds, and mostly it replaces the warm
+ * task that somebody has just been given: they are answered first, and each launch has a turn of
+ * its own.
+ */
+#define LAUNCH_PAUSE_MS 10
 
 enum entry_state {
+        ENTRY_QUEUED,   /* nothing of it is there yet */
         ENTRY_STARTING, /* the child builds its cage; the status pipe will tell */
         ENTRY_RUNNING,  /* the agent was executed */
         ENTRY_REMOVING, /* ended; the folder goes */
@@ -40,7 +45,7 @@ enum entry_state {
 struct entry {
         struct process *process;
         struct entry *next;
-        char task[CORE_ID_SIZE];
+        char task[CORE_ID_SIZE], type[CORE_TYPE_SIZE];
         char path[PATH_MAX];
         enum entry_state state;
         uint32_t slot;
@@ -64,7 +69,7 @@ struct process {
         bool own_uids; /* we may give each task its own */
         struct entry *entries;
         uint32_t n_entries, n_removers;
-        struct loop_timer log_timer, remove_timer;
+        struct loop_timer log_timer, remove_timer, launch_timer;
 };
 
 static const char *const cage_names[] = {
@@ -337,7 +342,9 @@ static void on_stop_task(void *ctx, const struct core_effect *fx)
         struct entry *e = entry_find(p, fx->stop_task.task);
         int sig = fx->stop_task.at_once ? SIGKILL : SIGTERM;
 
-        if (!e || e->state == ENTRY_REMOVING) {
+        if (!e || e->state == ENTRY_REMOVING || e->state == ENTRY_QUEUED) {
+                if (e && e->state == ENTRY_QUEUED)
+                        entry_free(e);
                 post_ended(p, fx->stop_task.task, -1, "not running here");
                 return;
         }
@@ -508,13 +515,59 @@ static int launch_start(struct entry *e, const struct process_type *type, const 
         return r;
 }
 
+/* A failure of one that has begun. */
+static void launch_failed(struct entry *e, const char *what, int r)
+{
+        struct process *p = e->process;
+        char text[CORE_REASON_SIZE], task[CORE_ID_SIZE];
+
+        STR_CUT(task, e->task);
+        (void)snprintf(text, sizeof(text), "%s: %s", what, strerror(-r));
+        entry_remove(e);
+        answer_failure(p, task, text);
+}
+
+/* The list begins with the newest. */
+static struct entry *oldest_queued(const struct process *p, uint32_t *ret_n)
+{
+        struct entry *e, *oldest = NULL;
+
+        *ret_n = 0;
+        for (e = p->entries; e; e = e->next) {
+                if (e->state != ENTRY_QUEUED)
+                        continue;
+                oldest = e;
+                ++*ret_n;
+        }
+        return oldest;
+}
+
+static void on_launch_due(void *ctx)
+{
+        struct process *p = ctx;
+        uint32_t n;
+        struct entry *e = oldest_queued(p, &n);
+        const char *what = "memory";
+        int r;
+
+        if (!e)
+                return;
+        if (n > 1)
+                loop_timer_set_in(&p->launch_timer, 0);
+        loop_timer_init(p->loop, &e->kill_timer, on_kill_due, e);
+        e->slot = slot_free(p);
+        e->state = ENTRY_STARTING;
+        r = launch_start(e, type_find(p, e->type), &what);
+        if (r < 0)
+                launch_failed(e, what, r);
+}
+
 static void on_launch_task(void *ctx, const struct core_effect *fx)
 {
         struct process *p = ctx;
-        const char *task = fx->launch_task.task, *what = "memory";
+        const char *task = fx->launch_task.task;
         const struct process_type *type = type_find(p, fx->launch_task.type);
         struct entry *e = entry_find(p, task);
-        char text[CORE_REASON_SIZE];
         int r;
 
         if (e) {
@@ -529,18 +582,13 @@ static void on_launch_task(void *ctx, const struct core_effect *fx)
                 return;
         }
         r = entry_new(p, task, &e);
-        if (r == 0) {
-                loop_timer_init(p->loop, &e->kill_timer, on_kill_due, e);
-                e->slot = slot_free(p);
-                e->state = ENTRY_STARTING;
-                r = launch_start(e, type, &what);
-        }
         if (r < 0) {
-                (void)snprintf(text, sizeof(text), "%s: %s", what, strerror(-r));
-                if (e)
-                        entry_remove(e);
-                answer_failure(p, task, text);
+                answer_failure(p, task, strerror(-r));
+                return;
         }
+        STR_CUT(e->type, fx->launch_task.type);
+        if (mono_is_never(p->launch_timer.due))
+                loop_timer_set_in(&p->launch_timer, LAUNCH_PAUSE_MS);
 }
 
 /* ---- logs ---- */
@@ -659,41 +707,12 @@ static int agent_paths(struct process *p)
         return n < 0 || (size_t)n >= sizeof(p->worker) ? -ENAMETOOLONG : 0;
 }
 
-static int types_check(const struct process_config *config)
-{
-        static char src[LAUNCH_PATH], dst[LAUNCH_PATH];
-        uint32_t i;
-
-        for (i = 0; i < config->n_types; i++) {
-                const struct process_type *t = &config->types[i];
-
-                if (t->bind && t->bind[0] && plan_parse_bind(t->bind, src, dst) < 0) {
-                        log_error("a type's bind must be /SOURCE:/run/ws/TARGET",
-                                  LOG_STR("type", t->name), LOG_STR("bind", t->bind));
-                        return -EINVAL;
-                }
-        }
-        return 0;
-}
-
-/* Root in a container may lack the very capabilities that make it root. */
-static bool may_give_uids(void)
-{
-        struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-        struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
-        const uint32_t need = 1U << CAP_CHOWN | 1U << CAP_SETUID | 1U << CAP_SETGID |
-                              1U << CAP_KILL | 1U << CAP_DAC_OVERRIDE;
-
-        return geteuid() == 0 && syscall(SYS_capget, &head, data) == 0 &&
-               (data[0].effective & need) == need;
-}
-
 static void cage_choose(struct process *p)
 {
         p->cage = launch_possible(LAUNCH_ROOT)   ? LAUNCH_ROOT
                   : launch_possible(LAUNCH_USER) ? LAUNCH_USER
                                                  : LAUNCH_PLAIN;
-        p->own_uids = p->cage != LAUNCH_USER && may_give_uids();
+        p->own_uids = p->cage != LAUNCH_USER && launch_may_give_uids();
         switch (p->cage) {
         case LAUNCH_ROOT:
                 log_info("tasks are caged", LOG_STR("cage", cage_names[p->cage]),
@@ -717,7 +736,7 @@ int process_new(struct loop *l, struct shell *s, const struct process_config *co
                 struct process **ret_process)
 {
         struct process *p;
-        int r = types_check(config);
+        int r = plan_check_types(config);
 
         if (r < 0)
                 return r;
@@ -745,6 +764,7 @@ int process_new(struct loop *l, struct shell *s, const struct process_config *co
         cage_choose(p);
         loop_timer_init(l, &p->log_timer, on_log_check, p);
         loop_timer_init(l, &p->remove_timer, on_remove_retry, p);
+        loop_timer_init(l, &p->launch_timer, on_launch_due, p);
         loop_timer_set_in(&p->log_timer, LOG_CHECK_MS);
         shell_handle(s, FX_LAUNCH_TASK, on_launch_task, p);
         shell_handle(s, FX_STOP_TASK, on_stop_task, p);
@@ -766,6 +786,7 @@ struct process *process_free(struct process *p)
         }
         loop_timer_cancel(&p->log_timer);
         loop_timer_cancel(&p->remove_timer);
+        loop_timer_cancel(&p->launch_timer);
         while (p->entries)
                 entry_free(p->entries);
         free(p);
