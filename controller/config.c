@@ -29,6 +29,7 @@ enum kind {
         KIND_DECIMAL, /* in millionths */
         KIND_POLICY,
         KIND_IDLE_POLICY,
+        KIND_SAME_SITE,
         KIND_HOURS,
         KIND_WEEKDAYS,
         KIND_DATES,
@@ -128,6 +129,8 @@ static const char *kind_hint(enum kind kind)
                 return "fixed or forecast";
         case KIND_IDLE_POLICY:
                 return "fixed or adaptive";
+        case KIND_SAME_SITE:
+                return "lax or none";
         case KIND_HOURS:
                 return "FROM-TO such as 09:00-21:00, or never";
         case KIND_WEEKDAYS:
@@ -183,6 +186,8 @@ static int parse_kind(enum kind kind, const char *text, int64_t *ret_num)
                 return strcmp(text, "fixed") == 0 || strcmp(text, "forecast") == 0 ? 0 : -EINVAL;
         case KIND_IDLE_POLICY:
                 return strcmp(text, "fixed") == 0 || strcmp(text, "adaptive") == 0 ? 0 : -EINVAL;
+        case KIND_SAME_SITE:
+                return strcmp(text, "lax") == 0 || strcmp(text, "none") == 0 ? 0 : -EINVAL;
         case KIND_HOURS:
                 return hours_parse_peak(text, &hours) ? 0 : -EINVAL;
         case KIND_WEEKDAYS:
@@ -615,6 +620,27 @@ static int check_pool(struct load *l, const struct config_type *t)
         return 0;
 }
 
+static int check_access(struct load *l)
+{
+        const struct config_value *site = &l->config->v[CONFIG_COOKIE_SAME_SITE];
+        const struct config_value *back = &l->config->v[CONFIG_PLATFORM_URL];
+
+        if (strcmp(site->text, "none") == 0 &&
+            strcmp(l->config->v[CONFIG_PUBLIC_SCHEME].text, "https") != 0)
+                return complain(l,
+                                "%s: cookie_same_site is none, which browsers take over https "
+                                "only; set public_scheme = https",
+                                site->source);
+        if (back->text[0] && !str_starts(back->text, "https://") &&
+            !str_starts(back->text, "http://"))
+                return complain(l, "%s: platform_url: %s: it must begin with https:// or http://",
+                                back->source, back->text);
+        if (strlen(back->text) >= PLATFORM_URL_SIZE)
+                return complain(l, "%s: platform_url is longer than %d bytes", back->source,
+                                PLATFORM_URL_SIZE - 1);
+        return 0;
+}
+
 static int cross_check(struct load *l)
 {
         const struct config *c = l->config;
@@ -641,6 +667,8 @@ static int cross_check(struct load *l)
                     check_adaptive(l, &c->types[i]) < 0)
                         return -EINVAL;
         }
+        if (check_access(l) < 0)
+                return -EINVAL;
         if (pools > c->v[CONFIG_TASKS_MAX].num)
                 return complain(
                         l,
@@ -748,46 +776,4 @@ bool config_at(const struct config *c, size_t i, struct config_entry *ret_entry)
         ret_entry->value = v->text;
         ret_entry->source = v->source;
         return true;
-}
-
-void config_print(const struct config *c)
-{
-        struct config_entry e;
-        const char *type = "";
-
-        for (size_t i = 0; config_at(c, i, &e); i++) {
-                if (strcmp(type, e.type) != 0)
-                        printf("\n[type %s]\n", e.type);
-                type = e.type;
-                printf("%s = %s  # %s\n", e.name, e.value, e.source);
-        }
-}
-
-static void help_table(const struct option *table, size_t n)
-{
-        char flag[64];
-
-        for (size_t i = 0; i < n; i++) {
-                respell(flag, sizeof(flag), "--", table[i].name, '_', '-', false);
-                printf("  %-22s %s", flag, table[i].help);
-                if (table[i].def && table[i].def[0])
-                        printf(" (%s)", table[i].def);
-                printf("\n");
-        }
-}
-
-void config_help(void)
-{
-        printf("usage: wscontroller [--config FILE] [options]\n"
-               "       wscontroller storage …    the storage server, started by the controller\n\n"
-               "Sources, later ones win: defaults, the file, the environment (WS_STATE_DIR for\n"
-               "--state-dir), flags.\n\n"
-               "  --config FILE          \"name = value\" lines and [type NAME] sections "
-               "(WS_CONFIG)\n"
-               "  --check                say whether the configuration is good, and end\n"
-               "  --print-config         print every value and where it comes from, and end\n"
-               "  --help, --version\n\n");
-        help_table(options, ARRAY_LEN(options));
-        printf("\nOf each type; as a flag, for every type:\n");
-        help_table(type_options, ARRAY_LEN(type_options));
 }

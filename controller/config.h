@@ -12,6 +12,7 @@
 #define CONFIG_TEXT_SIZE 1024
 #define CONFIG_SOURCE_SIZE 160
 #define CONFIG_ERROR_SIZE 1024
+#define PLATFORM_URL_SIZE 192 /* what an agent takes */
 
 enum config_option {
 #define OPTION(id, ...) CONFIG_##id,

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -23,6 +24,7 @@
 #include "state_dir.h"
 #include "timetable/timetables.h"
 
+#define KEYS_LOOK_MS 1000
 #define STORAGE_URL_TTL_S 86400
 #define STORAGE_SWEEP_BATCH 8
 /* A controller that was frozen may have launched something when it awoke. */
@@ -38,6 +40,8 @@ struct edges {
         char ops_url[STATE_PATH_SIZE + 8];
         struct process_type types[CORE_TYPES_MAX];
         struct loop_timer strays;
+        struct loop_timer keys_timer;
+        struct stat keys_seen;
         struct timetables *timetables;
         struct metrics_watch *metrics;
         struct about about;
@@ -207,6 +211,16 @@ static int start_storage(struct edges *e)
         return r < 0 || elsewhere[0] ? r : spawn_storage(e, root);
 }
 
+/* What a gate's Set-Cookie says beside name, age and HttpOnly. Partitioned: browsers that keep the
+ * cookies of each embedding site apart want to be told. */
+static const char *cookie_words(const struct config *c)
+{
+        if (strcmp(config_text(c, CONFIG_COOKIE_SAME_SITE), "none") == 0)
+                return "; SameSite=None; Secure; Partitioned";
+        return strcmp(config_text(c, CONFIG_PUBLIC_SCHEME), "https") == 0 ? "; SameSite=Lax; Secure"
+                                                                          : "; SameSite=Lax";
+}
+
 static int start_agents(struct edges *e)
 {
         struct agents_config config = {
@@ -214,6 +228,9 @@ static int start_agents(struct edges *e)
                 .host_suffix = config_text(e->c.config, CONFIG_PUBLIC_HOST),
                 .paths = strcmp(config_text(e->c.config, CONFIG_WORKSPACE_PATHS), "on") == 0,
                 .keys = e->c.keys,
+                .cookie = cookie_words(e->c.config),
+                .cookie_ms = config_num(e->c.config, CONFIG_COOKIE_LIFETIME),
+                .platform = config_text(e->c.config, CONFIG_PLATFORM_URL),
                 .heartbeat_ms = config_num(e->c.config, CONFIG_HEARTBEAT),
                 .grants_ctx = e->storage,
                 .restore_request = storage_restore_request,
@@ -312,6 +329,7 @@ static int start_http(struct edges *e)
                 .host_suffix = config_text(e->c.config, CONFIG_PUBLIC_HOST),
                 .paths = strcmp(config_text(e->c.config, CONFIG_WORKSPACE_PATHS), "on") == 0,
                 .keys = e->c.keys,
+                .ticket_ms = config_num(e->c.config, CONFIG_TICKET_LIFETIME),
                 .web_dir = web_dir[0] ? web_dir : NULL,
                 .about = &e->about,
                 .stored = e->stored,
@@ -364,6 +382,53 @@ static int start_all(struct edges *e)
         return 0;
 }
 
+/* ---- keys ---- */
+
+/* The file, when it is another one than at the last look. One that is no good changes nothing. */
+static void keys_reload(struct edges *e)
+{
+        char path[STATE_PATH_SIZE];
+        struct stat st;
+        struct keys fresh;
+        int r;
+
+        if (stat(path_of(e, "master.key", path), &st) < 0 ||
+            (st.st_ino == e->keys_seen.st_ino && st.st_size == e->keys_seen.st_size &&
+             st.st_mtim.tv_sec == e->keys_seen.st_mtim.tv_sec &&
+             st.st_mtim.tv_nsec == e->keys_seen.st_mtim.tv_nsec))
+                return;
+        e->keys_seen = st;
+        r = keys_load(path, &fresh);
+        if (r < 0) {
+                log_error("the master key cannot be read again: the one that was read stays",
+                          LOG_STR("path", path), LOG_ERR(r));
+                return;
+        }
+        memcpy(e->c.keys->newest, fresh.newest, sizeof(fresh.newest));
+        memcpy(e->c.keys->before, fresh.before, sizeof(fresh.before));
+        e->c.keys->two = fresh.two;
+        e->c.keys->turn_s = fresh.turn_s;
+        e->c.keys->retire_s = fresh.retire_s;
+        explicit_bzero(&fresh, sizeof(fresh));
+}
+
+static void on_keys(void *ctx)
+{
+        struct edges *e = ctx;
+
+        keys_reload(e);
+        if (keys_turn(e->c.keys, (uint64_t)(loop_utc(e->loop).us / US_PER_S))) {
+                log_info("keys", LOG_STR("state", !e->c.keys->has_other ? "one"
+                                                  : e->c.keys->retired  ? "the older one is retired"
+                                                                        : "two are good"));
+                if (e->agents)
+                        agents_rekey(e->agents);
+                if (e->http)
+                        http_rekey(e->http);
+        }
+        loop_timer_set_in(&e->keys_timer, KEYS_LOOK_MS);
+}
+
 static void on_strays(void *ctx)
 {
         struct edges *e = ctx;
@@ -391,6 +456,8 @@ int edges_start(struct loop *l, struct shell *shell, struct store *store,
                                   .option = about_option,
                                   .kpi = about_kpi};
         loop_timer_init(l, &e->strays, on_strays, e);
+        loop_timer_init(l, &e->keys_timer, on_keys, e);
+        on_keys(e);
         r = timetables_new(l, shell, config_text(c->config, CONFIG_TIMETABLE), c->core,
                            &e->timetables);
         if (r == 0)
@@ -408,6 +475,7 @@ struct edges *edges_free(struct edges *e)
         if (!e)
                 return NULL;
         loop_timer_cancel(&e->strays);
+        loop_timer_cancel(&e->keys_timer);
         ops_free(e->ops);
         http_free(e->http);
         timetables_free(e->timetables);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -18,6 +19,7 @@
 #include "base/mono.h"
 #include "base/str.h"
 #include "init/reap.h"
+#include "roles.h"
 
 #define EXIT_OS 71
 #define EXIT_CONFIG 78
@@ -100,6 +102,19 @@ static int listen_open(const struct config *c, int *ret_fd)
         r = file_write_atomic(path, text, strlen(text), 0644);
         if (r < 0)
                 return r;
+        *ret_fd = STEAL(fd, -1);
+        return 0;
+}
+
+/* Held here, so that a gate that is started again knows which links were used; nobody resizes it.
+ */
+static int used_make(int *ret_fd)
+{
+        AUTO_CLOSE fd = memfd_create("used", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+        if (fd < 0 || ftruncate(fd, ROLE_USED_BYTES) < 0 ||
+            fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+                return -errno;
         *ret_fd = STEAL(fd, -1);
         return 0;
 }
@@ -311,5 +326,8 @@ int start_prepare(int argc, char **argv, struct start *s)
                           LOG_INT("port", ntohs(c->listen.sin_port)), LOG_ERR(r));
                 return EXIT_OS;
         }
-        return 0;
+        r = used_make(&s->used);
+        if (r < 0)
+                log_error("no memory for used links", LOG_ERR(r));
+        return r < 0 ? EXIT_OS : 0;
 }

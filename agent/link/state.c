@@ -258,6 +258,7 @@ static void on_welcome(struct state *s, const struct wire_welcome *m, struct sta
         if (m->claim.workspace[0] && m->claim.generation == s->generation) {
                 restore_request(s, m->claim.restore);
                 backup_grant(s, m->claim.saves, m->claim.n_saves, fx);
+                life_keys(s, &m->claim, fx);
         }
         life_sync(s, fx);
         life_begin(s, fx);

@@ -30,6 +30,9 @@ struct agents_config {
         const char *host_suffix; /* "localhost:8080": a workspace's public host is <id>.<suffix> */
         bool paths;              /* ... is the suffix itself: they differ by their paths */
         const struct keys *keys;
+        const char *cookie;   /* further words of the gates' Set-Cookie: "; SameSite=Lax" */
+        int64_t cookie_ms;    /* how long a cookie of a gate is good */
+        const char *platform; /* where a student gets a new link, or "" */
         int64_t heartbeat_ms;
         void *grants_ctx;
         /* What the restore worker is given, appended as JSON text. 0 or -errno. */
@@ -64,6 +67,11 @@ struct agents;
  */
 NODISCARD int agents_new(struct loop *l, struct shell *s, const struct agents_config *config,
                          struct agents **ret_agents);
+/*
+ * The keys have changed (they are kept by pointer): each agent is told at its next report, which is
+ * answered `not-enrolled`, so that it says hello and gets them with the welcome.
+ */
+void agents_rekey(struct agents *a);
 /*
  * Whether this controller leads; it does after agents_new, with epoch 0 ("not told"). A follower
  * answers everything with not-leader and names `leader`, an address of the agents' list or ""; so

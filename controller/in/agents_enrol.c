@@ -66,6 +66,7 @@ int agents_fill_claim(struct agents *a, struct agents_session *s, const struct s
 {
         const struct core_type *type = agents_type_of(a, s->task);
         AUTO_BUF json = BUF_INIT(WIRE_RESTORE_SIZE);
+        struct keys other;
         int r = 0;
 
         *c = (struct wire_claim){.generation = s->generation,
@@ -76,6 +77,15 @@ int agents_fill_claim(struct agents *a, struct agents_session *s, const struct s
         else
                 (void)snprintf(c->host, sizeof(c->host), "%s.%s", s->workspace, a->host_suffix);
         keys_gate(a->config.keys, s->workspace, s->generation, c->gate_key);
+        keys_access(a->config.keys, s->workspace, s->generation, c->access_key);
+        if (keys_other(a->config.keys, &other)) {
+                keys_gate(&other, s->workspace, s->generation, c->gate_key_old);
+                keys_access(&other, s->workspace, s->generation, c->access_key_old);
+                explicit_bzero(&other, sizeof(other));
+        }
+        STR_CUT(c->cookie, a->cookie);
+        STR_CUT(c->platform, a->platform);
+        c->cookie_ms = a->config.cookie_ms;
         /* Without a save there is nothing to bring: the agent goes on to the app at once. */
         if (head->seq > 0 || previous->seq > 0)
                 r = a->config.restore_request(a->config.grants_ctx, s->workspace, s->generation,
@@ -150,14 +160,30 @@ static uint32_t version_for(struct agents *a, const struct wire_hello *m)
         return v;
 }
 
-static bool secret_good(struct agents *a, const struct wire_hello *m)
+static bool secret_is(const struct keys *k, const struct wire_hello *m)
 {
         char secret[KEYS_HEX];
         bool good;
 
-        keys_task_secret(a->config.keys, m->task, secret);
+        keys_task_secret(k, m->task, secret);
         good = keys_equal(secret, m->secret);
         explicit_bzero(secret, sizeof(secret));
+        return good;
+}
+
+/* A task keeps the secret that it was launched with, however long ago the key was changed. */
+static bool secret_good(struct agents *a, const struct wire_hello *m)
+{
+        const struct keys *k = a->config.keys;
+        const struct task_row *row = core_task(shell_core(a->shell), m->task);
+        struct keys before;
+        bool good = secret_is(k, m);
+
+        if (good || !keys_before(k, &before))
+                return good;
+        if (!k->retired || (row && row->launched_at.us / US_PER_S < (int64_t)k->turn_s))
+                good = secret_is(&before, m);
+        explicit_bzero(&before, sizeof(before));
         return good;
 }
 
@@ -231,6 +257,11 @@ static void enrol(struct agents_session *s, const struct parked *hello)
         s->command.sent = 0;
 }
 
+void agents_rekey(struct agents *a)
+{
+        a->keys_round++;
+}
+
 void agents_on_welcome(void *ctx, const struct core_effect *fx)
 {
         struct agents *a = ctx;
@@ -248,6 +279,7 @@ void agents_on_welcome(void *ctx, const struct core_effect *fx)
                 return;
         }
         enrol(s, p);
+        s->keys_round = a->keys_round;
         a->out.type = WIRE_WELCOME;
         a->out.welcome.re = p->re;
         a->out.welcome.v = s->v;

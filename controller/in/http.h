@@ -27,6 +27,7 @@ struct http_config {
         const char *host_suffix;   /* "localhost:8080": what follows "<workspace>." in a browser */
         bool paths;                /* workspaces are at host_suffix/w/<workspace>/ instead */
         const struct keys *keys;
+        int64_t ticket_ms;             /* how long a link to a workspace is good */
         struct timetables *timetables; /* NULL: it has none */
         /* Told of each answer: for metrics. `waited`: for a workspace or the core's reply. Or NULL
          */
@@ -48,6 +49,8 @@ NODISCARD int http_new(struct loop *l, struct shell *sh, const struct http_confi
 /* Host the loop until loop_exit: returns the code given there, or -errno. */
 int http_run(struct http *h);
 struct http *http_free(struct http *h);
+/* The keys have changed (they are kept by pointer). */
+void http_rekey(struct http *h);
 /* The port that is listened on. */
 uint16_t http_port(const struct http *h);
 /* The configuration it was made with. */

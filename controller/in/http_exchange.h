@@ -108,6 +108,7 @@ struct http_exchange {
         char actor[CORE_NAME_SIZE]; /* whose token it came with; "" without one */
         unsigned roles;             /* of that token (enum http_role) */
         bool action;                /* errors in the shape that a caller of /v1/actions expects */
+        bool was_ready;             /* the workspace, when it was asked to be resumed */
         bool page; /* a browser's form, not a program: answer with redirects and pages */
         /* a stream of events (http_stream.c) */
         bool upgrade;           /* the client asks for a WebSocket */
@@ -149,8 +150,9 @@ struct http_site {
         utc_t started;
         uint64_t audited; /* rows of the history up to here are counted in `stopped` */
         uint64_t stopped;
-        struct http_exchange *orphans; /* whose clients have gone */
-        char gateway_key[KEYS_HEX];
+        struct http_exchange *orphans;                            /* whose clients have gone */
+        char gateway_key[KEYS_HEX], gateway_key_before[KEYS_HEX]; /* before: or "" */
+        bool warned; /* that somebody still uses the one before */
         struct loop_timer stream_timer;
         struct http_exchange *streams;
         unsigned n_streams;
@@ -163,6 +165,7 @@ struct http_site {
  * 0, -EINVAL, -ENOMEM. `on_answer` is called once per taken exchange, maybe from within take; for
  * one that became a stream `on_stream` follows whenever there may be more to send.
  */
+void http_site_rekey(struct http_site *s);
 NODISCARD int http_site_new(struct loop *l, struct shell *sh, const struct http_config *config,
                             http_answer_fn on_answer, http_answer_fn on_stream, void *ctx,
                             struct http_site **ret_site);
@@ -203,10 +206,6 @@ void http_keep_type(struct http_exchange *x, const char *type);
 bool http_role_missing(struct http_exchange *x, unsigned roles);
 /* Workspaces that were stopped for idleness since the start. */
 uint64_t http_site_stopped(struct http_site *s);
-
-/* "<expires>.<hex>" is an access to this workspace that still holds. */
-bool http_access_valid(const struct http_site *s, const char *workspace, const char *access,
-                       uint64_t *ret_expires);
 
 /* http_api.c */
 void http_api_list(struct http_exchange *x, const char *id);

@@ -16,6 +16,7 @@
 #define MB UINT64_C(1000000)
 
 static const char access_name[] = "ws_access";
+#define ACCESS_QUERY "ws_access="
 
 /* How long the gateway uses a route without asking, and at most while nobody can be asked. */
 #define ROUTE_FRESH_S 2
@@ -40,13 +41,77 @@ static bool cookie_value(const char *cookies, const char *name, char *ret_value,
         return false;
 }
 
-static bool cookie_valid(const struct http_exchange *x)
+/* The first ws_access of an address's query. true when it is there and fits. */
+static bool link_value(const char *uri, char *ret_value, size_t size)
 {
-        char value[128];
-        uint64_t expires;
+        const size_t n = sizeof(access_name) - 1;
 
-        return cookie_value(x->req.cookie, access_name, value, sizeof(value)) &&
-               http_access_valid(x->site, x->req.workspace, value, &expires);
+        for (const char *p = strchr(uri, '?'); p; p = strchr(p, '&')) {
+                size_t len;
+
+                p++;
+                len = strcspn(p, "&");
+                if (len > n && strncmp(p, access_name, n) == 0 && p[n] == '=' &&
+                    len - n - 1 < size) {
+                        memcpy(ret_value, p + n + 1, len - n - 1);
+                        ret_value[len - n - 1] = 0;
+                        return true;
+                }
+        }
+        return false;
+}
+
+/* The ticket that the visitor came by, or "". */
+static void link_ticket(const struct http_exchange *x, char ret_ticket[static ACCESS_SIZE])
+{
+        struct access a;
+
+        if (!link_value(x->req.original_uri, ret_ticket, ACCESS_SIZE) ||
+            access_read(ret_ticket, strlen(ret_ticket), &a) < 0)
+                ret_ticket[0] = 0;
+}
+
+/* Made by us (or by a gate for us) for one of the generations from `first` to `last`, and good? */
+static bool access_good(const struct http_exchange *x, const char *text, enum access_kind kind,
+                        uint64_t first, uint64_t last)
+{
+        uint64_t now = (uint64_t)(loop_utc(x->site->loop).us / US_PER_S);
+        struct access a;
+        char key[KEYS_HEX];
+        struct keys other;
+        bool good;
+
+        if (access_read(text, strlen(text), &a) < 0 || a.generation < first || a.generation > last)
+                return false;
+        keys_access(x->site->config.keys, x->req.workspace, a.generation, key);
+        good = access_check(text, strlen(text), kind, key, now) == 0;
+        if (!good && keys_other(x->site->config.keys, &other)) {
+                keys_access(&other, x->req.workspace, a.generation, key);
+                good = access_check(text, strlen(text), kind, key, now) == 0;
+                explicit_bzero(&other, sizeof(other));
+        }
+        explicit_bzero(key, sizeof(key));
+        return good;
+}
+
+/*
+ * Who is shown the pages of a workspace that does not run, and may resume it: a browser that was in
+ * its last life (or in the one before, while it starts), and who has a link to this one. A cookie
+ * opens nothing of a later life: that takes the ticket that resuming gives. The gate is not asked
+ * whether a link was used: used or not, it leads to the gate in the end.
+ */
+static bool visitor_known(const struct http_exchange *x, const struct workspace_row *w)
+{
+        char text[ACCESS_SIZE];
+
+        if (!w)
+                return false;
+        if (cookie_value(x->req.cookie, access_name, text, sizeof(text)) &&
+            access_good(x, text, ACCESS_COOKIE, w->generation > 0 ? w->generation - 1 : 0,
+                        view_access_generation(w)))
+                return true;
+        return link_value(x->req.original_uri, text, sizeof(text)) &&
+               access_good(x, text, ACCESS_TICKET, w->generation, view_access_generation(w));
 }
 
 /* The workspace that was asked for; NULL when the name is not one or it is unknown. */
@@ -69,33 +134,19 @@ static bool has_route(const struct http_exchange *x, const struct workspace_row 
 }
 
 /*
- * The gateway may use this answer again: for a moment without asking, and for as long as the access
- * holds while no controller answers. What is gone by then does not answer, and the gate of another
- * life refuses the key, so that nothing outlives its gate.
+ * Only says where: whom the workspace lets in is its gate's matter, which asks for the cookie. The
+ * gateway may use the answer again: for a moment without asking, and longer while no controller
+ * answers. What is gone by then does not answer, and the gate of another life refuses the key, so
+ * that nothing outlives its gate.
  */
-static void keep_route(struct http_exchange *x)
-{
-        int64_t now = loop_utc(x->site->loop).us / US_PER_S;
-        uint64_t expires = 0, left;
-        char value[128];
-
-        if (!cookie_value(x->req.cookie, access_name, value, sizeof(value)) ||
-            !http_access_valid(x->site, x->req.workspace, value, &expires))
-                return;
-        left = expires > (uint64_t)now ? expires - (uint64_t)now : 0;
-        (void)snprintf(x->res.cache, sizeof(x->res.cache),
-                       "max-age=%d, stale-while-revalidate=%d, stale-if-error=%llu", ROUTE_FRESH_S,
-                       ROUTE_FRESH_S, (unsigned long long)MIN(left, (uint64_t)ROUTE_AWAY_S));
-}
-
 void http_gateway_resolve(struct http_exchange *x, const char *id)
 {
         const struct workspace_row *w = asked_row(x);
         const struct task_row *t;
 
         (void)id;
-        if (!workspace_id_valid(x->req.workspace) || !cookie_valid(x)) {
-                site_refuse(x, VIEW_ERROR_NO_ACCESS, "no valid access to this workspace");
+        if (!workspace_id_valid(x->req.workspace)) {
+                site_refuse(x, VIEW_ERROR_NO_ACCESS, "this is no workspace's name");
                 return;
         }
         t = w && w->task[0] ? core_task(shell_core(x->site->shell), w->task) : NULL;
@@ -113,7 +164,9 @@ void http_gateway_resolve(struct http_exchange *x, const char *id)
                 http_answer(x, 403);
                 return;
         }
-        keep_route(x);
+        (void)snprintf(x->res.cache, sizeof(x->res.cache),
+                       "max-age=%d, stale-while-revalidate=%d, stale-if-error=%d", ROUTE_FRESH_S,
+                       ROUTE_FRESH_S, ROUTE_AWAY_S);
         STR_CUT(x->res.upstream, t->addr);
         keys_gate(x->site->config.keys, w->id, w->generation, x->res.workspace_key);
         http_answer(x, 200);
@@ -243,12 +296,13 @@ static void describe(const struct http_exchange *x, enum page_id page,
 static void answer_html(struct http_exchange *x, enum page_id page, const struct workspace_row *w)
 {
         struct saying s;
-        char nonce[PAGE_NONCE_SIZE];
+        char nonce[PAGE_NONCE_SIZE], ticket[ACCESS_SIZE];
         uint8_t random[16];
-        struct page_view v = {.name = w ? w->key.name : "", .nonce = nonce};
+        struct page_view v = {.name = w ? w->key.name : "", .nonce = nonce, .ticket = ticket};
 
         describe(x, page, w, &s);
         v.base = s.base;
+        link_ticket(x, ticket);
         v.detail = s.detail;
         v.life = w ? w->generation : 0;
         v.place = s.place;
@@ -288,88 +342,6 @@ static void answer_page(struct http_exchange *x, enum page_id page, const struct
         http_answer_error(x, &e);
 }
 
-/*
- * Copy the address without its ws_access parameters; the first of them goes to `ret_access`.
- * It becomes a Location, so it must be a path on this host: one slash in front, printable ASCII.
- */
-static bool split_access(const char *uri, char *ret_uri, size_t size, char *ret_access,
-                         size_t access_size)
-{
-        const size_t n_name = sizeof(access_name) - 1;
-        bool found = false;
-        char sep = '?';
-        size_t at = 0;
-        size_t len = strcspn(uri, "?");
-
-        for (const char *p = uri; *p; p++) {
-                if (*p <= ' ' || *p >= 0x7f || *p == '\\')
-                        return false;
-        }
-        if (*uri != '/' || strlen(uri) + 2 >= size)
-                return false;
-        while (uri[0] == '/' && uri[1] == '/')
-                uri++, len--;
-        memcpy(ret_uri, uri, len);
-        at = len;
-        for (const char *p = uri + len; *p;) {
-                p++;
-                len = strcspn(p, "&");
-                if (len > n_name && strncmp(p, access_name, n_name) == 0 && p[n_name] == '=') {
-                        if (!found && len - n_name - 1 < access_size) {
-                                memcpy(ret_access, p + n_name + 1, len - n_name - 1);
-                                ret_access[len - n_name - 1] = 0;
-                                found = true;
-                        }
-                } else if (len > 0) {
-                        ret_uri[at++] = sep;
-                        memcpy(ret_uri + at, p, len);
-                        at += len;
-                        sep = '&';
-                }
-                p += len;
-        }
-        ret_uri[at] = 0;
-        return found;
-}
-
-/* What comes in front of a path of this workspace, at the start of Location; its length. */
-static size_t put_base(struct http_exchange *x)
-{
-        x->res.location[0] = 0;
-        return x->site->config.paths ? (size_t)snprintf(x->res.location, sizeof(x->res.location),
-                                                        "/w/%s", x->req.workspace)
-                                     : 0;
-}
-
-/* A link with an access in it: keep the access as a cookie, take it out of the address bar. */
-static bool answer_link(struct http_exchange *x, bool has_cookie)
-{
-        char access[128];
-        uint64_t expires = 0;
-        int64_t now = loop_utc(x->site->loop).us / US_PER_S;
-        size_t base = put_base(x);
-        bool valid;
-
-        if (!is_get(x) || !split_access(x->req.original_uri, x->res.location + base,
-                                        sizeof(x->res.location) - base, access, sizeof(access))) {
-                x->res.location[0] = 0;
-                return false;
-        }
-        valid = http_access_valid(x->site, x->req.workspace, access, &expires);
-        if (!valid && !has_cookie) {
-                x->res.location[0] = 0;
-                return false;
-        }
-        if (valid)
-                (void)snprintf(
-                        x->res.set_cookie, sizeof(x->res.set_cookie),
-                        "%s=%s; Path=%.*s/; HttpOnly; SameSite=Lax; Max-Age=%lld%s", access_name,
-                        access, (int)base, x->res.location, (long long)expires - (long long)now,
-                        strcmp(x->site->config.public_scheme, "https") == 0 ? "; Secure" : "");
-        http_answer(x, 302);
-        return true;
-}
-
 static void answer_status(struct http_exchange *x, enum page_id page, const struct workspace_row *w)
 {
         struct view_page_status v;
@@ -395,7 +367,8 @@ static bool same_origin(const struct http_request *q)
 {
         const char *rest = NULL;
 
-        if (!q->origin[0])
+        /* Of a page without a referrer; what a browser adds itself tells. */
+        if (!q->origin[0] || strcmp(q->origin, "null") == 0)
                 return strcmp(q->site, "same-origin") == 0;
         if (str_starts(q->origin, "http://"))
                 rest = q->origin + 7;
@@ -415,24 +388,49 @@ static bool of_this_life(const struct http_request *q, const struct workspace_ro
 {
         static const char name[] = "?life=";
         const char *at = strstr(q->original_uri, name);
+        char text[24];
         uint64_t life;
+        size_t n;
 
-        return !at || (num_parse_u64(at + sizeof(name) - 1, 0, UINT64_MAX, &life) == 0 &&
-                       life == w->generation);
+        if (!at)
+                return true;
+        at += sizeof(name) - 1;
+        n = strcspn(at, "&");
+        if (n >= sizeof(text))
+                return false;
+        memcpy(text, at, n);
+        text[n] = 0;
+        return num_parse_u64(text, 0, UINT64_MAX, &life) == 0 && life == w->generation;
 }
 
-static void answer_resumed(struct http_exchange *x)
+/*
+ * Where a browser goes that has resumed: the new life needs a ticket of its own. Who is in already
+ * gets none, nor one whose form resumed nothing; the link that they came by stays theirs.
+ */
+static void resumed_at(struct http_exchange *x, const struct workspace_row *w, bool resumed)
+{
+        const char *base = x->site->config.paths ? "/w/" : "";
+        char ticket[ACCESS_SIZE] = "";
+
+        if (w && resumed && !x->was_ready)
+                view_ticket(&x->site->links, loop_utc(x->site->loop), w, ticket);
+        else
+                link_ticket(x, ticket);
+        (void)snprintf(x->res.location, sizeof(x->res.location), "%s%s/%s%s%s", base,
+                       base[0] ? x->req.workspace : "", ticket[0] ? "?" : "",
+                       ticket[0] ? ACCESS_QUERY : "", ticket);
+}
+
+static void answer_resumed(struct http_exchange *x, bool resumed)
 {
         const struct workspace_row *w = asked_row(x);
 
-        if (x->page) {
-                size_t base = put_base(x);
-
-                str_copy_cut(x->res.location + base, sizeof(x->res.location) - base, "/");
-                http_answer(x, 303);
+        if (!x->page) {
+                answer_status(x, page_of(x, w), w);
                 return;
         }
-        answer_status(x, page_of(x, w), w);
+        resumed_at(x, w, resumed);
+        http_answer(x, 303);
 }
 
 static void answer_refused(struct http_exchange *x, const struct view_error *e)
@@ -463,12 +461,14 @@ static void on_resumed(struct pending *p, enum pending_end end)
                 pending_error(p, &e);
                 answer_refused(x, &e);
         } else {
-                answer_resumed(x);
+                answer_resumed(x, true);
         }
 }
 
 static void resume(struct http_exchange *x, const struct workspace_row *w)
 {
+        struct view v;
+
         if (strcmp(x->req.original_method, "POST") != 0) {
                 STR_CUT(x->res.allow, "POST");
                 site_refuse(x, VIEW_ERROR_BAD_METHOD, "this address takes POST");
@@ -489,9 +489,12 @@ static void resume(struct http_exchange *x, const struct workspace_row *w)
         }
         x->page = strcasestr(x->req.accept, "text/html") != NULL;
         if (!of_this_life(&x->req, w)) {
-                answer_resumed(x);
+                answer_resumed(x, false);
                 return;
         }
+        /* Who is not in already does not get in by pressing the button. */
+        v = http_view(x);
+        x->was_ready = view_ready(&v, w);
         x->pending.kind = PENDING_LAUNCH;
         x->pending.actor = "student";
         STR_CUT(x->pending.workspace, w->id);
@@ -508,16 +511,15 @@ static bool path_is(const char *uri, const char *path)
 /* Did the browser bring an access at all, if not a valid one? */
 static bool brought_access(const struct http_exchange *x)
 {
-        char value[128];
+        char value[ACCESS_SIZE];
 
         return (cookie_value(x->req.cookie, access_name, value, sizeof(value)) && value[0]) ||
-               strstr(x->req.original_uri, "ws_access=");
+               strstr(x->req.original_uri, ACCESS_QUERY);
 }
 
 void http_gateway_page(struct http_exchange *x, const char *id)
 {
         const struct workspace_row *w = asked_row(x);
-        bool has_cookie = workspace_id_valid(x->req.workspace) && cookie_valid(x);
         struct view_error e;
 
         (void)id;
@@ -529,9 +531,7 @@ void http_gateway_page(struct http_exchange *x, const char *id)
                 answer_page(x, PAGE_UNKNOWN, NULL);
                 return;
         }
-        if (answer_link(x, has_cookie))
-                return;
-        if (!has_cookie) {
+        if (!visitor_known(x, w)) {
                 answer_page(x, brought_access(x) ? PAGE_NO_ACCESS : PAGE_NOT_YOURS, NULL);
                 return;
         }

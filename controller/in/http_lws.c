@@ -268,9 +268,11 @@ static void put_headers(struct head *o, const struct http_exchange *x)
         put(o, "content-type:", res->content_type);
         put(o, "cache-control:", res->cache[0] ? res->cache : "no-store");
         put(o, "x-content-type-options:", "nosniff");
-        /* Without a referrer a page's own form would say "Origin: null". */
+        /* With none at all a page's own form would say "Origin: null" (Fetch, "append a request
+         * Origin header"), and nothing else tells where it is from by plain http. Never the
+         * address: a link's ticket may stand in it. */
         put(o, "referrer-policy:",
-            str_starts(x->req.path, "/internal/") ? "same-origin" : "no-referrer");
+            str_starts(x->req.path, "/internal/") ? "strict-origin" : "no-referrer");
         put(o, "content-security-policy:", res->csp);
         put(o, "x-request-id:", x->request_id);
         put(o, "idempotency-replayed:", x->replayed ? "true" : NULL);
@@ -679,6 +681,11 @@ struct http *http_free(struct http *h)
         h->site = http_site_free(h->site);
         free(h);
         return NULL;
+}
+
+void http_rekey(struct http *h)
+{
+        http_site_rekey(h->site);
 }
 
 uint16_t http_port(const struct http *h)

@@ -623,8 +623,9 @@ int ops_new(struct loop *l, struct shell *sh, struct store *store, const struct 
         if (config->http) {
                 o->front = http_config_of(config->http);
                 o->front_port = http_port(config->http);
-                o->links = (struct view_links){o->front->public_scheme, o->front->host_suffix,
-                                               o->front->keys, o->front->paths};
+                o->links =
+                        (struct view_links){o->front->public_scheme, o->front->host_suffix,
+                                            o->front->keys, o->front->ticket_ms, o->front->paths};
         }
         r = make_folder(config->url);
         if (r == 0)

@@ -142,11 +142,16 @@ static int put_steps(const struct page_view *v, struct buf *out)
 /* POST, so that no restored tab, prefetch or reload does it; and good for this life only. */
 static int put_button(enum page_id id, const struct page_view *v, struct buf *out)
 {
-        return buf_printf(out,
-                          "<form method=post action=\"%s/_workspace/resume?life=%llu\">"
-                          "<button type=submit%s</button></form>",
-                          v->base, (unsigned long long)v->life,
-                          pages[id].kind == PAGE_ASKS ? " autofocus>Resume" : ">Try again");
+        int r = buf_printf(out, "<form method=post action=\"%s/_workspace/resume?life=%llu",
+                           v->base, (unsigned long long)v->life);
+
+        if (r == 0 && v->ticket[0])
+                r = buf_append_str(out, "&amp;ws_access=");
+        if (r == 0)
+                r = page_escape(v->ticket, out);
+        return r == 0 ? buf_printf(out, "\"><button type=submit%s</button></form>",
+                                   pages[id].kind == PAGE_ASKS ? " autofocus>Resume" : ">Try again")
+                      : r;
 }
 
 static int put_middle(enum page_id id, const struct page_view *v, struct buf *out)

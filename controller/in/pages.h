@@ -32,6 +32,7 @@ struct page_view {
         const char *name;   /* of the workspace, "" is not shown */
         const char *detail; /* what else there is to say, or "" */
         const char *nonce;  /* hex; the one that the answer's Content-Security-Policy allows */
+        const char *ticket; /* of a browser that came by a link, or "" */
         uint64_t life;      /* of a workspace that a click resumes: its generation */
         uint32_t place;     /* in the queue, 1 is next */
         unsigned step;      /* of a start: 1 to PAGE_STEPS; 0 is not shown */

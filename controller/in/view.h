@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/macro.h"
 #include "core/core.h"
+#include "crypto/access.h"
 #include "in/about.h"
 #include "in/stored.h"
 #include "keys.h"
@@ -19,7 +20,6 @@
 
 #define WORKSPACE_ID_LEN 15 /* "ws-" and 12 characters of a-z 2-7 */
 #define VIEW_ANSWER_MAX (16u * 1024 * 1024)
-#define VIEW_ACCESS_TTL_S (30 * 24 * 3600)
 
 /* The id of a key: the same key has the same id, for ever, on every controller. */
 void workspace_id(const struct ws_key *key, char ret_id[static CORE_ID_SIZE]);
@@ -141,6 +141,7 @@ struct view_links {
         const char *scheme;      /* "http" or "https" */
         const char *host_suffix; /* "localhost:8080": what follows "<workspace>." */
         const struct keys *keys;
+        int64_t ticket_ms; /* how long a link is good */
         bool paths; /* "/w/<workspace>/" behind host_suffix, and no "<workspace>." in front */
 };
 
@@ -160,8 +161,15 @@ struct view_filter {
 
 /* Running, and its task serves the student's files. */
 bool view_ready(const struct view *v, const struct workspace_row *w);
-/* "http://ws-….localhost:8080/?ws_access=…", an access link that is good for 30 days. */
-NODISCARD int view_access_url(const struct view *v, const char *workspace, struct buf *out);
+/*
+ * The generation that a link made now is for: of the task it has and is to keep, else the next one.
+ */
+uint64_t view_access_generation(const struct workspace_row *w);
+/* "<generation>.<expires>.<id>.<mac>" (crypto/access.h). */
+void view_ticket(const struct view_links *links, utc_t now, const struct workspace_row *w,
+                 char ret_text[static ACCESS_SIZE]);
+/* "http://ws-….localhost:8080/?ws_access=…", a link that is good once and for ticket_ms. */
+NODISCARD int view_access_url(const struct view *v, const struct workspace_row *w, struct buf *out);
 
 NODISCARD int view_workspace(const struct view *v, const struct workspace_row *w, struct buf *out);
 /* The answer to a launch; `waited_ms` since the request. */

@@ -275,7 +275,7 @@ static cJSON *workspace_json(const struct view *v, const struct workspace_row *w
         add_time(o, "stopped_at", w->stopped_at);
         add_time(o, "erase_at", w->erase_at);
         add_save(o, "save", &w->head);
-        if (v->links && w->state != WS_DELETED && view_access_url(v, w->id, &url) == 0 &&
+        if (v->links && w->state != WS_DELETED && view_access_url(v, w, &url) == 0 &&
             buf_terminate(&url) == 0)
                 add_str(o, "url", (const char *)url.data);
         return o;

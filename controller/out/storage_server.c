@@ -210,8 +210,11 @@ static void limit_set(void)
 
 static int server_open(struct server *s, const struct storage_server_options *o)
 {
-        int r = keys_load(o->key_file, &s->site.keys);
+        struct keys keys;
+        int r = keys_load(o->key_file, &keys);
 
+        explicit_bzero(&keys, sizeof(keys));
+        s->site.key_file = o->key_file;
         if (r < 0) {
                 log_error("cannot read the key", LOG_STR("path", o->key_file), LOG_ERR(r));
                 return r;

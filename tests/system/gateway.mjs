@@ -108,12 +108,14 @@ async function controllerAway(world, context, ws, page, steps, idle, bob) {
     await sleep(1500);
   }
   steps.note(`the controller away: ${rounds} rounds of typing and loading`, now() - from);
-  // Nobody gets in by it: without an access, with another's, to what was never opened.
-  for (const [who, to, headers] of [['nobody', host, {}], ['a forged access', host, { Cookie: 'ws_access=1999999999.' + 'ab'.repeat(32) }],
-    ["another's", new URL(idle.url).hostname, { Cookie: cookie }]]) {
-    const res = await world.ask(to, '/', { headers: { Accept: 'text/html', ...headers } });
-    check(res.status === 503 && res.text.includes('One moment') && res.headers['retry-after'] === '3', `${who}: ${res.status}`);
+  // Nobody gets in by it: the gate asks for the access, and no way is known to what was never opened.
+  for (const [who, headers, code] of [['nobody', {}, 'no-access'], ['a forged access', { Cookie: cookie.slice(0, -8) + '00000000' }, 'access-ended'],
+    ["another's", { Cookie: bobHtml.Cookie }, 'access-ended']]) {
+    const res = await world.ask(host, '/', { headers: { Accept: 'text/html', ...headers } });
+    check(res.status === 403 && res.text.includes(`data-denial="${code}"`), `${who}: ${res.status} ${res.text.slice(-400)}`);
   }
+  const never = await world.ask(new URL(idle.url).hostname, '/', { headers: html });
+  check(never.status === 503 && never.text.includes('One moment') && never.headers['retry-after'] === '3', `never opened: ${never.status}`);
   // What has ended has ended: what the gateway remembers of it leads nowhere.
   check((await world.ask(bobs.hostname, '/', { headers: bobHtml })).status < 400, "Bob's page, with the controller away");
   process.kill(world.taskPid(bob.task), 'SIGKILL');

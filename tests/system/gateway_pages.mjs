@@ -1,12 +1,22 @@
 // Every page of the gateway in a real browser: real nginx, the controller's real HTTP side, and a core that is told
 // which state to be in (tests/api/api_server). WS_TEST_SHOTS=FOLDER keeps a picture of each.
 import { spawn, execFileSync } from 'node:child_process';
+import { createHash, createHmac } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { Browsers, binaries, check, freePorts, installed, request, sleep, until } from './lib.mjs';
 
 const TOKEN = 'test-token-0123456789';
+
+// The cookie that a gate gives for this link (shared/crypto/access.h), by the server's master key (api_server.c).
+function cookieFor(id, url) {
+  const hex = (s) => createHash('sha256').update(s).digest('hex');
+  const mac = (key, s) => createHmac('sha256', key).update(s).digest('hex');
+  const rest = `${new URL(url).searchParams.get('ws_access').split('.')[0]}\n4102444800\n${'00'.repeat(16)}`;
+  const key = mac(Buffer.from(Array.from({ length: 32 }, (_, i) => i)), `access-key\n${hex(id)}\n${hex('')}\n${rest.split('\n')[0]}\n0`);
+  return `${rest.replaceAll('\n', '.')}.${mac(key, `cookie\n${rest}`)}`;
+}
 
 class Stage {
   async start() {
@@ -44,8 +54,18 @@ class Stage {
     return { id, url, origin: new URL(url).origin };
   }
 
+  async workspace(id) {
+    return JSON.parse((await request(this.http, { path: `/v1/workspaces/${id}`, host: `127.0.0.1:${this.http}`, headers: { Authorization: `Bearer ${TOKEN}` } })).text);
+  }
+
   async state(id) {
-    return JSON.parse((await request(this.http, { path: `/v1/workspaces/${id}`, host: `127.0.0.1:${this.http}`, headers: { Authorization: `Bearer ${TOKEN}` } })).text).state;
+    return (await this.workspace(id)).state;
+  }
+
+  // This browser was in the workspace's present life.
+  async letIn(context, ws) {
+    const { url } = await this.workspace(ws.id);
+    if (url) await context.addCookies([{ name: 'ws_access', value: cookieFor(ws.id, url), url: ws.origin, expires: 4102444800, httpOnly: true, sameSite: 'Lax' }]);
   }
 
   async close() {
@@ -122,15 +142,13 @@ async function allPages(stage, context) {
   await stage.tell('auto 0');
   await look(context, ws.origin, { status: 403, word: 'not yours', name: 'not-yours' });
   await look(context, `${ws.origin}/?ws_access=1.00`, { status: 401, word: 'not valid any more', name: 'no-access' });
-  const page = await context.newPage();
-  await stage.tell('state', ws.id, 'stopped');
-  await page.goto(ws.url);
-  await page.close();
   for (const [name, tell, status, word] of PAGES) {
     await tell(stage, ws.id);
+    await stage.letIn(context, ws);
     await look(context, ws.origin, { status, word, name });
   }
   await stage.tell('state', ws.id, 'stopped');
+  await stage.letIn(context, ws);
   for (const [why, status, word] of [['queue-full', 429, 'Too many people'], ['user-limit', 429, 'other workspaces'], ['closed', 503, 'closed for the moment']]) {
     await stage.tell('refuse', why);
     const prepare = async (p) => (await Promise.all([p.waitForResponse((r) => r.request().method() === 'POST'), p.getByRole('button', { name: 'Resume' }).click()]))[0];
@@ -150,9 +168,9 @@ async function byItself(stage, context) {
   const page = await context.newPage();
   const sent = [];
   page.on('request', (r) => { if (r.method() !== 'GET') sent.push(`${r.method()} ${r.url()}`); });
-  await page.goto(ws.url);
-  check(!page.url().includes('ws_access'), `the access stays in the address: ${page.url()}`);
+  await page.goto((await stage.workspace(ws.id)).url);
   await page.getByText('Place 12').waitFor();
+  check(page.url().includes('ws_access'), 'the link is not used up by waiting');
   await page.evaluate(() => { window.same = true; });
   await stage.tell('place', ws.id, '3');
   await page.getByText('Place 3').waitFor();
@@ -165,7 +183,9 @@ async function byItself(stage, context) {
   await page.locator('[role=progressbar][aria-valuenow="90"]').waitFor();
   await page.getByText('Restored 270 of 300 MB.').waitFor();
   const app = (await import('node:http')).createServer((req, res) => {
-    if (req.url === '/_workspace/status') return res.setHeader('Content-Type', 'application/json').end('{"phase":"ready"}');
+    const { pathname, searchParams } = new URL(req.url, ws.origin);
+    if (pathname === '/_workspace/status') return res.setHeader('Content-Type', 'application/json').end('{"phase":"ready"}');
+    if (searchParams.has('ws_access')) return res.writeHead(303, { Location: '/', 'Content-Length': 0 }).end();
     return res.setHeader('Content-Type', 'text/html').end('<title>app</title><h1>The editor itself</h1>');
   });
   await new Promise((resolve) => app.listen(0, '127.0.0.1', resolve));
@@ -174,6 +194,7 @@ async function byItself(stage, context) {
   await stage.tell('addr', ws.id, `127.0.0.1:${app.address().port}`);
   await page.getByRole('heading', { name: 'The editor itself' }).waitFor();
   check(sent.length === 0, `pages sent ${sent.join(', ')}`);
+  check(page.url() === `${ws.origin}/`, `the editor is at ${page.url()}`);
   app.closeAllConnections();
   app.close();
   await page.close();
@@ -186,7 +207,7 @@ async function onlyAClick(stage, context, restart) {
   await stage.tell('auto 0');
   await stage.tell('state', ws.id, 'stopped');
   let page = await context.newPage();
-  await page.goto(ws.url);
+  await page.goto((await stage.workspace(ws.id)).url);
   await page.getByRole('button', { name: 'Resume' }).waitFor();
   const asleep = async (what) => check(await stage.state(ws.id) === 'stopped', `${what} woke it`);
   await page.reload();
@@ -206,6 +227,7 @@ async function onlyAClick(stage, context, restart) {
     page.evaluate(() => { setTimeout(() => document.querySelector('form').submit(), 7000); })]);
   await asleep("a script's form");
   // The editor, whose page was left open, connects again and again.
+  await stage.letIn(context, ws);
   const upgrade = await request(stage.port, { host: new URL(ws.origin).host, path: '/stable-1?reconnection=true&skipWebSocketFrames=false',
     headers: { Connection: 'Upgrade', Upgrade: 'websocket', Origin: ws.origin, 'Sec-WebSocket-Version': '13', 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==',
       Cookie: (await context.cookies(ws.origin)).map((c) => `${c.name}=${c.value}`).join('; ') } });

@@ -231,7 +231,7 @@ disconnected = ${this.disconnected}
     return (await this.api('GET', '/v1/pools')).json.pools[0];
   }
 
-  warm(n = this.pool, seconds = 60) {
+  warm(n = this.pool, seconds = 240) { // for what hangs: a busy machine starts code-server in a minute
     return until(`${n} tasks are warm`, seconds, async () => (await this.pools()).warm >= n);
   }
 
@@ -438,12 +438,18 @@ export function openWebSocket(port, host, cookie, p) {
   });
 }
 
-// Follow the access link as a browser does: the cookie it sets, the place it leads to.
+const jar = new Map(); // a link opens once: the cookie that each one gave
+
+// Follow a link as a browser does: the cookie it sets, the place it leads to. While the workspace is not ready there is
+// neither.
 export async function follow(port, url) {
   const u = new URL(url);
-  let res = await request(port, { host: u.host, path: u.pathname + u.search });
-  const cookie = (res.headers['set-cookie'] ?? []).map((c) => c.split(';')[0]).join('; ');
-  check(cookie.includes('ws_access='), `the access link sets no cookie: ${res.status}`);
+  const had = jar.get(url);
+  let res = await request(port, { host: u.host, path: u.pathname + u.search, headers: { Accept: 'text/html', ...(had ? { Cookie: had } : {}) } });
+  const set = (res.headers['set-cookie'] ?? []).map((c) => c.split(';')[0]).join('; ');
+  const cookie = set || had || '';
+  if (set) jar.set(url, set);
+  if (res.status === 303) check(cookie.includes('ws_access='), 'the link sets no cookie');
   for (let i = 0; i < 5 && res.status >= 300 && res.status < 400; i++) {
     const to = new URL(res.headers.location, `http://${u.host}${u.pathname}`);
     res = await request(port, { host: u.host, path: to.pathname + to.search, headers: { Cookie: cookie, Accept: 'text/html' } });

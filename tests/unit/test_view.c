@@ -112,6 +112,7 @@ static void pages_are_whole(void)
                                       .name = "<b>",
                                       .detail = "\"&'",
                                       .nonce = nonce,
+                                      .ticket = "1.2.\"3",
                                       .life = 7,
                                       .place = 12,
                                       .step = 2,
@@ -122,12 +123,18 @@ static void pages_are_whole(void)
                 CHECK(strstr(html, "</html>") && strstr(html, "&lt;b&gt;"));
                 CHECK(strstr(html, "&quot;&amp;&#39;"));
                 CHECK(!strstr(html, "http://") && !strstr(html, "https://"));
+                CHECK(!strstr(html, "<form") ||
+                      strstr(html, "\"/w/x/_workspace/resume?life=7&amp;ws_access=1.2.&quot;3\""));
                 CHECK(!strstr(html, "style=") && !strstr(html, "onclick"));
                 CHECK(page_status((enum page_id)i) >= 400 && page_phase((enum page_id)i)[0]);
         }
         AUTO_BUF small = BUF_INIT(100);
-        struct page_view v = {
-                .base = "", .name = "x", .detail = "", .nonce = nonce, .permille = -1};
+        struct page_view v = {.base = "",
+                              .name = "x",
+                              .detail = "",
+                              .nonce = nonce,
+                              .ticket = "",
+                              .permille = -1};
         CHECK(page_render(PAGE_STARTING, &v, &small) < 0);
 }
 

@@ -33,12 +33,12 @@
   async function look() {
     clearTimeout(timer);
     try {
-      const answer = await fetch(`${base}/_workspace/status`, { cache: 'no-store', credentials: 'same-origin', headers: { Accept: 'application/json' } });
+      const answer = await fetch(`${base}/_workspace/status${location.search}`, { cache: 'no-store', credentials: 'same-origin', headers: { Accept: 'application/json' } });
       const state = await answer.json();
       // The first answer of another kind may be the workspace's own: its phase is "ready". 503: nobody knows now.
       if (state.phase !== phase && answer.status !== 503) {
         // What answered a form is not asked for again: that would send the form.
-        if (location.pathname.endsWith('/_workspace/resume')) location.replace(`${base}/`);
+        if (location.pathname.endsWith('/_workspace/resume')) location.replace(`${base}/${location.search.replace(/^\?life=\d*&?/, '?')}`);
         else location.reload();
         return;
       }
