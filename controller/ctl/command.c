@@ -126,8 +126,8 @@ static const struct option_entry nginx_options[] = {
         NUMBER("port", port, 65535, "N", "port of the gateway (default: 8080; 8443 with TLS)"),
         TEXT("listen", listen, "ADDRESS", "address of the gateway (default: 127.0.0.1)"),
         TEXT("run_dir", run_dir, "DIR",
-             "for its pid, logs and temporary files (default: gateway in the state "
-             "folder; must exist)"),
+             "for its pid, logs and temporary files (default: /run/ws-gateway as root, else "
+             "gateway in the state folder; must exist)"),
         TEXT("user", user, "NAME", "user of its workers when root starts it (default: www-data)"),
         NUMBER("workers", workers, 256, "N", "worker processes (default: 2)"),
         TEXT("controllers", controllers, "LIST",
