@@ -73,6 +73,18 @@ async function typed(world, ws, page, word) {
   await until(`the shell wrote ${word}`, 30, () => fs.readFileSync(world.home(ws.task, 'workspace/words.txt'), 'utf8').includes(word));
 }
 
+// On a busy machine Chromium now and then gives up a script of a page that is loaded again (nginx logs 499), and the page
+// stays white until a person loads it once more; so does this, and says so.
+async function loadedAgain(page, patience = 60000) {
+  for (let n = 1; ; n++) {
+    await page.reload({ waitUntil: 'commit' });
+    const end = await Promise.race([usable(page).then(() => null, (e) => e), sleep(n < 3 ? patience : 120000).then(() => 'nothing')]);
+    if (!end) return;
+    if (n === 3 || end instanceof Error) throw end instanceof Error ? end : new Error('the page stays white');
+    console.log(`  the browser gave up loading the page (${n})`);
+  }
+}
+
 async function controllerAway(world, context, ws, page, steps, idle, bob) {
   const host = new URL(ws.url).hostname, cookie = await cookieOf(context, new URL(ws.url).origin);
   const html = { Cookie: cookie, Accept: 'text/html' };
@@ -101,8 +113,7 @@ async function controllerAway(world, context, ws, page, steps, idle, bob) {
       await second.goto(new URL(ws.url).origin, { waitUntil: 'commit' });
       await usable(second);
       await second.close();
-      await page.reload({ waitUntil: 'commit' });
-      await usable(page);
+      await loadedAgain(page);
       await openTerminal(page);
     }
     await sleep(1500);
