@@ -73,8 +73,8 @@ async function typed(world, ws, page, word) {
   await until(`the shell wrote ${word}`, 30, () => fs.readFileSync(world.home(ws.task, 'workspace/words.txt'), 'utf8').includes(word));
 }
 
-// On a busy machine Chromium now and then gives up a script of a page that is loaded again (nginx logs 499), and the page
-// stays white until a person loads it once more; so does this, and says so.
+// When a network of the machine comes or goes (a container's, of something else that runs) Chromium gives up what it loads,
+// ERR_NETWORK_CHANGED, and a page may stay white until a person loads it once more; so does this, and says so.
 async function loadedAgain(page, patience = 60000) {
   for (let n = 1; ; n++) {
     await page.reload({ waitUntil: 'commit' });

@@ -382,7 +382,12 @@ export async function usable(page) {
 
 export async function openEditor(context, url) {
   const page = context.pages()[0] ?? await context.newPage();
-  await page.goto(url, { waitUntil: 'commit' });
+  const go = () => page.goto(url, { waitUntil: 'commit' });
+  await go().catch((e) => { // a container's network came or went beside us; the link's cookie may be there already
+    if (!/ERR_NETWORK_CHANGED/.test(e.message)) throw e;
+    console.log('  the machine\'s networks changed: the page is loaded again');
+    return go();
+  });
   await usable(page);
   return page;
 }
