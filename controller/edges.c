@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "in/about.h"
@@ -20,6 +21,8 @@
 #include "metrics/kpi.h"
 #include "metrics/serve.h"
 #include "out/notify.h"
+#include "out/providers/docker.h"
+#include "out/providers/homes.h"
 #include "out/providers/process.h"
 #include "out/storage.h"
 #include "state_dir.h"
@@ -38,8 +41,11 @@ struct edges {
         struct edges_config c;
         char http_address[CONFIG_TEXT_SIZE];
         char tasks_dir[STATE_PATH_SIZE];
+        char homes_dir[STATE_PATH_SIZE];
         char ops_url[STATE_PATH_SIZE + 8];
         struct process_type types[CORE_TYPES_MAX];
+        struct docker_type docker_types[CORE_TYPES_MAX];
+        char installation[17]; /* of containers */
         struct loop_timer strays;
         struct loop_timer keys_timer;
         struct stat keys_seen;
@@ -56,7 +62,9 @@ struct edges {
         struct stored *stored;
         struct storage_proc *storage_proc;
         struct agents *agents;
-        struct process *process;
+        struct process *process; /* or NULL: one provider it is */
+        struct docker *docker;   /* or NULL */
+        struct homes *homes;
         struct http *http;
         struct ops *ops;
 };
@@ -237,6 +245,7 @@ static int start_agents(struct edges *e)
         struct agents_config config = {
                 .url = config_text(e->c.config, CONFIG_LISTEN_AGENTS),
                 .host_suffix = config_text(e->c.config, CONFIG_PUBLIC_HOST),
+                .paths = strcmp(config_text(e->c.config, CONFIG_WORKSPACE_PATHS), "on") == 0,
                 .keys = e->c.keys,
                 .cookie = cookie_words(e->c.config),
                 .cookie_ms = config_num(e->c.config, CONFIG_COOKIE_LIFETIME),
@@ -281,14 +290,100 @@ static int start_process(struct edges *e)
                 .types = e->types,
         };
 
-        if (check_list(c) < 0)
-                return -EINVAL;
         for (uint32_t i = 0; i < c->n_types; i++) {
                 STR_CUT(e->types[i].name, c->types[i].name);
                 e->types[i].profile = config_type_text(c, i, CONFIG_TYPE_PROFILE);
                 e->types[i].bind = config_type_text(c, i, CONFIG_TYPE_BIND);
         }
         return process_new(e->loop, e->shell, &config, &e->process);
+}
+
+static int start_homes(struct edges *e)
+{
+        const char *given = config_text(e->c.config, CONFIG_HOMES_DIR);
+        const struct homes_config config = {
+                .dir = given[0] ? given : path_of(e, "homes", e->homes_dir),
+                .tasks = e->tasks_dir,
+                .process = e->process,
+        };
+
+        for (uint32_t i = 0; i < e->c.core->n_types; i++) {
+                if (!e->c.core->types[i].home || (e->process && process_may_attach(e->process)))
+                        continue;
+                log_error("storage_mode = home needs provider = process and a controller that is "
+                          "root (to mount a home folder in a task); take snapshot, or change that",
+                          LOG_STR("type", e->c.core->types[i].name));
+                return -EPERM;
+        }
+        if (!e->process)
+                return 0;
+        return homes_new(e->loop, e->shell, &config, &e->homes);
+}
+
+/*
+ * What containers are told by, for ever: a change of the master key must not lose them. Made from
+ * the oldest key at hand when there is none yet.
+ */
+static int read_installation(struct edges *e)
+{
+        AUTO_BUF text = BUF_INIT(KEYS_HEX + 1);
+        struct keys before;
+        char path[STATE_PATH_SIZE], id[KEYS_HEX];
+        int r = file_read(path_of(e, "installation", path), &text);
+
+        if (r == 0 && text.len > 0) {
+                STR_CUT(e->installation, (const char *)text.data);
+                e->installation[strcspn(e->installation, "\n")] = 0;
+                return name_valid(e->installation, sizeof(e->installation) - 1) ? 0 : -EBADMSG;
+        }
+        if (r < 0 && r != -ENOENT)
+                return r;
+        keys_installation(keys_before(e->c.keys, &before) ? &before : e->c.keys, id);
+        explicit_bzero(&before, sizeof(before));
+        (void)snprintf(e->installation, sizeof(e->installation), "%.12s", id);
+        return file_write_atomic(path, e->installation, strlen(e->installation), 0600);
+}
+
+static int start_docker(struct edges *e)
+{
+        const struct config *c = e->c.config;
+        const char *all = config_text(c, CONFIG_CONTROLLERS);
+        struct docker_config config = {
+                .socket = config_text(c, CONFIG_DOCKER_SOCKET),
+                .network = config_text(c, CONFIG_DOCKER_NETWORK),
+                .controller_url = all[0] ? all : edges_agents_url(c),
+                .keys = e->c.keys,
+                .installation = e->installation,
+                .stop_grace_ms = config_num(c, CONFIG_DOCKER_STOP_GRACE),
+                .own_machines = strcmp(config_text(c, CONFIG_DOCKER_OWN_MACHINES), "on") == 0,
+                .n_types = c->n_types,
+                .types = e->docker_types,
+        };
+        int r;
+
+        for (uint32_t i = 0; i < c->n_types; i++) {
+                struct docker_type *t = &e->docker_types[i];
+
+                STR_CUT(t->name, c->types[i].name);
+                t->image = config_type_text(c, i, CONFIG_TYPE_IMAGE);
+                t->profile = config_type_text(c, i, CONFIG_TYPE_PROFILE);
+                t->bind = config_type_text(c, i, CONFIG_TYPE_BIND);
+                t->memory = config_type_num(c, i, CONFIG_TYPE_MEMORY);
+                t->cpu = config_type_num(c, i, CONFIG_TYPE_CPU);
+                t->pids = config_type_num(c, i, CONFIG_TYPE_PIDS);
+                t->read_only = strcmp(config_type_text(c, i, CONFIG_TYPE_READ_ONLY), "on") == 0;
+                t->versioned = !config_type_text(c, i, CONFIG_TYPE_VERSION)[0];
+        }
+        r = read_installation(e);
+        return r < 0 ? r : docker_new(e->loop, e->shell, &config, &e->docker);
+}
+
+static int start_provider(struct edges *e)
+{
+        if (check_list(e->c.config) < 0)
+                return -EINVAL;
+        return strcmp(config_text(e->c.config, CONFIG_PROVIDER), "docker") == 0 ? start_docker(e)
+                                                                                : start_process(e);
 }
 
 /* ---- what it tells of itself ---- */
@@ -337,6 +432,7 @@ static int start_http(struct edges *e)
                 .burst = (double)config_num(e->c.config, CONFIG_API_BURST),
                 .public_scheme = config_text(e->c.config, CONFIG_PUBLIC_SCHEME),
                 .host_suffix = config_text(e->c.config, CONFIG_PUBLIC_HOST),
+                .paths = strcmp(config_text(e->c.config, CONFIG_WORKSPACE_PATHS), "on") == 0,
                 .keys = e->c.keys,
                 .ticket_ms = config_num(e->c.config, CONFIG_TICKET_LIFETIME),
                 .web_dir = web_dir[0] ? web_dir : NULL,
@@ -377,10 +473,15 @@ static int start_all(struct edges *e)
         static const struct {
                 const char *name;
                 int (*start)(struct edges *e);
-        } parts[] = {{"metrics", start_metrics},  {"notifications", start_notify},
-                     {"storage", start_storage},  {"agents", start_agents},
-                     {"provider", start_process}, {"day", start_day},
-                     {"http", start_http},        {"ops", start_ops}};
+        } parts[] = {{"metrics", start_metrics},
+                     {"notifications", start_notify},
+                     {"storage", start_storage},
+                     {"agents", start_agents},
+                     {"provider", start_provider},
+                     {"homes", start_homes},
+                     {"day", start_day},
+                     {"http", start_http},
+                     {"ops", start_ops}};
 
         for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
                 int r = parts[i].start(e);
@@ -445,7 +546,7 @@ static void on_strays(void *ctx)
 {
         struct edges *e = ctx;
 
-        if (shell_writable(e->shell))
+        if (e->process && shell_writable(e->shell))
                 process_adopt_strays(e->process);
         loop_timer_set_in(&e->strays, STRAYS_MS);
 }
@@ -492,7 +593,9 @@ struct edges *edges_free(struct edges *e)
         http_free(e->http);
         day_free(e->day);
         timetables_free(e->timetables);
+        homes_free(e->homes);
         process_free(e->process);
+        docker_free(e->docker);
         agents_free(e->agents);
         storage_proc_free(e->storage_proc);
         storage_free(e->storage);
@@ -512,10 +615,13 @@ int edges_run(struct edges *e)
 
 int edges_lead(struct edges *e, uint64_t epoch)
 {
-        int r;
+        int r = 0;
 
         agents_lead(e->agents, epoch);
-        r = process_inventory(e->process);
+        if (e->process)
+                r = process_inventory(e->process);
+        else
+                docker_inventory(e->docker);
         if (r < 0)
                 log_error("the running tasks cannot be listed", LOG_ERR(r));
         loop_timer_set_in(&e->strays, STRAYS_MS);

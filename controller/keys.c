@@ -176,6 +176,11 @@ void keys_gateway(const struct keys *k, char ret_hex[static KEYS_HEX])
         derive(k, "gateway", "", "", 0, 0, ret_hex);
 }
 
+void keys_installation(const struct keys *k, char ret_hex[static KEYS_HEX])
+{
+        derive(k, "installation", "", "", 0, 0, ret_hex);
+}
+
 bool keys_equal(const char *a, const char *b)
 {
         size_t len = strlen(a);

@@ -62,5 +62,7 @@ void keys_storage(const struct keys *k, const char *op, const char *object, uint
                   uint64_t max_bytes, char ret_hex[static KEYS_HEX]);
 /* What nginx must carry (X-Gateway-Key) to ask /internal/. */
 void keys_gateway(const struct keys *k, char ret_hex[static KEYS_HEX]);
+/* A name of this installation for others, such as a container engine: no secret. */
+void keys_installation(const struct keys *k, char ret_hex[static KEYS_HEX]);
 /* Constant-time compare of two hex texts. */
 bool keys_equal(const char *a, const char *b);

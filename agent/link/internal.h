@@ -75,6 +75,8 @@ bool evidence_declines(const struct state *s, int64_t idle_ms);
 /* ---- backup.c ---- */
 void backup_grant(struct state *s, const struct wire_save *saves, size_t n,
                   struct state_actions *fx);
+/* In mode `home` the claim says when the next backup is due. */
+void backup_claim(struct state *s);
 /* Keep init's held request up to date. */
 void backup_hold(struct state *s, struct state_actions *fx);
 void backup_change(struct state *s);

@@ -138,6 +138,7 @@ void life_claim(struct state *s, const struct wire_claim *claim)
 {
         s->claim = *claim;
         restore_request(s, claim->restore);
+        backup_claim(s);
         s->generation = claim->generation;
         presence_restart(&s->presence, s->now);
 }
@@ -567,7 +568,7 @@ void life_command(struct state *s, const struct wire_command *cmd, struct state_
                         prepare_stop(s, cmd, fx);
                 return;
         case WIRE_VERB_SAVE_NOW:
-                s->save_forced = true;
+                s->save_forced = s->backup_asked = true;
                 backup_change(s);
                 return;
         case WIRE_VERB_RESUME:

@@ -30,7 +30,7 @@ void state_init(struct state *s, const struct state_config *config, mono_t now)
         s->hello_at = s->report_at = s->await_at = now;
         s->route = config->route;
         s->dial_at = now;
-        s->restore_at = s->rest_at = s->final_failed_at = MONO_NEVER;
+        s->restore_at = s->rest_at = s->final_failed_at = s->backup_at = MONO_NEVER;
         s->restore_request_at = s->reported_at = now;
         s->save_at = s->save_started = now;
         saves_init(&s->saves);

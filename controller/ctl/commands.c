@@ -167,6 +167,35 @@ enum ctl_exit command_restore(const struct ctl *c)
         return r;
 }
 
+static enum ctl_exit pin(const struct ctl *c, const char *cmd)
+{
+        AUTO_DOC *request = request_new(cmd, c->argument);
+        AUTO_DOC *answer = NULL;
+        enum ctl_exit r;
+
+        if (!c->at) {
+                fprintf(stderr,
+                        "wsctl %s: say which save or time with --at; wsctl saves lists them\n",
+                        cmd);
+                return CTL_USAGE;
+        }
+        doc_set_str(request, "at", c->at);
+        r = ctl_ask(c, request, 0, &answer);
+        if (r == CTL_OK && !ctl_print_json(c, answer))
+                show_saves(c, answer);
+        return r;
+}
+
+enum ctl_exit command_pin(const struct ctl *c)
+{
+        return pin(c, "pin");
+}
+
+enum ctl_exit command_unpin(const struct ctl *c)
+{
+        return pin(c, "unpin");
+}
+
 enum ctl_exit command_tasks(const struct ctl *c)
 {
         return show(c, "tasks", NULL, show_tasks);

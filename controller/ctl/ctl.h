@@ -22,8 +22,8 @@ struct ctl {
         const char *state_dir;
         const char *address, *token_file, *ca_file;
         const char *type, *name, *tenant;
-        const char *template, *listen, *run_dir, *user, *controllers;
-        uint64_t wait_s, after, port, workers;
+        const char *template, *listen, *run_dir, *user, *controllers, *tls_certificate, *tls_key;
+        uint64_t wait_s, after, port, workers, http_port, hsts;
         const char *reason, *at, *if_match;
         const char *preset, *prices, *launches, *svg, *csv, *arrival, *arch, *policy, *weekdays,
                 *title;
@@ -106,6 +106,8 @@ enum ctl_exit command_drain(const struct ctl *c);
 enum ctl_exit command_shutdown(const struct ctl *c);
 enum ctl_exit command_saves(const struct ctl *c);
 enum ctl_exit command_restore(const struct ctl *c);
+enum ctl_exit command_pin(const struct ctl *c);
+enum ctl_exit command_unpin(const struct ctl *c);
 /* export.c */
 enum ctl_exit command_export(const struct ctl *c);
 /* timetable.c */

@@ -23,6 +23,8 @@ static const struct {
         {"delete", "DELETE", "/v1/workspaces/*", NULL},
         {"abandon", "POST", "/v1/workspaces/*/abandon", "reason"},
         {"restore", "POST", "/v1/workspaces/*/restore", "at"},
+        {"pin", "POST", "/v1/workspaces/*/pin", "at"},
+        {"unpin", "POST", "/v1/workspaces/*/unpin", "at"},
         {"export", "POST", "/v1/workspaces/*/export", "at"},
 };
 

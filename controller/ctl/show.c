@@ -339,7 +339,10 @@ static void add_marks(struct table *t, const struct doc *s)
                         len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s",
                                                 len ? ", " : "", names[i]);
         }
-        static_assert(sizeof(text) > sizeof("head, previous, pinned, aside"), "all of them fit");
+        static_assert(sizeof(text) > sizeof("head, previous, pinned, aside, format 1"),
+                      "all of them fit");
+        if (doc_num(s, "format", 2) < 2)
+                (void)snprintf(text, sizeof(text), "format 1");
         table_add(t, text, doc_true(s, "head") ? TABLE_GOOD : TABLE_PLAIN);
 }
 
@@ -348,6 +351,7 @@ void show_saves(const struct ctl *c, const struct doc *answer)
         static const char *const titles[] = {"SAVE", "TIME (UTC)", "AGE",   "ENTRIES",
                                              "SIZE", "NEW",        "MARKS", NULL};
         AUTO_TABLE *t = table_new(titles, c->color);
+        bool old = false;
 
         for (const struct doc *s = NULL; (s = doc_next(doc_get(answer, "saves"), s));) {
                 table_add(t, doc_str(s, "save"), TABLE_PLAIN);
@@ -357,8 +361,12 @@ void show_saves(const struct ctl *c, const struct doc *answer)
                 add_size(t, doc_num(s, "bytes", 0));
                 add_size(t, doc_num(s, "new_bytes", 0));
                 add_marks(t, s);
+                old |= doc_num(s, "format", 2) < 2;
         }
         table_print(t);
+        if (old)
+                puts("format 1: made before manifests, not restored any more; by hand, in its "
+                     "folder of the storage: zstd -dc data.tar.zst | tar x");
 }
 
 void show_events(const struct ctl *c, const struct doc *answer)

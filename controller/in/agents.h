@@ -28,6 +28,7 @@
 struct agents_config {
         const char *url;         /* tcp://127.0.0.1:7700 */
         const char *host_suffix; /* "localhost:8080": a workspace's public host is <id>.<suffix> */
+        bool paths;              /* ... is the suffix itself: they differ by their paths */
         const struct keys *keys;
         const char *cookie;   /* further words of the gates' Set-Cookie: "; SameSite=Lax" */
         int64_t cookie_ms;    /* how long a cookie of a gate is good */
@@ -38,9 +39,9 @@ struct agents_config {
         int (*restore_request)(void *ctx, const char *workspace, uint64_t generation,
                                const struct save_ref *head, const struct save_ref *previous,
                                struct buf *ret_json);
-        /* What the save worker is given for one save. 0 or -errno. */
+        /* What the save worker is given for one save; `parent` may be NULL. 0 or -errno. */
         int (*save_request)(void *ctx, const char *workspace, uint64_t generation, uint64_t seq,
-                            struct buf *ret_json);
+                            const struct save_ref *parent, struct buf *ret_json);
         const struct core_config *core; /* for the idle limit of each type; NULL: not told */
 };
 

@@ -116,6 +116,23 @@ static int order_params(struct http_exchange *x, struct view_filter *f)
         return 0;
 }
 
+/* A misspelt type would look like one that nobody has. */
+static int type_param(struct http_exchange *x, struct view_filter *f)
+{
+        struct pool_view pool;
+
+        if (name_param(x, "workspace_type", f->type, sizeof(f->type)) > 0)
+                return 1;
+        for (uint32_t i = 0; f->type[0] && core_pool(shell_core(x->site->shell), i, &pool); i++) {
+                if (strcmp(pool.type, f->type) == 0)
+                        return 0;
+        }
+        if (!f->type[0])
+                return 0;
+        site_refuse(x, VIEW_ERROR_UNKNOWN_TYPE, "workspace_type: there is no type \"%s\"", f->type);
+        return 1;
+}
+
 void http_api_list(struct http_exchange *x, const char *id)
 {
         struct view v = http_view(x);
@@ -123,8 +140,8 @@ void http_api_list(struct http_exchange *x, const char *id)
 
         (void)id;
         if (state_param(x, &f) > 0 || name_param(x, "user_id", f.user_id, sizeof(f.user_id)) > 0 ||
-            name_param(x, "workspace_type", f.type, sizeof(f.type)) > 0 ||
-            order_params(x, &f) > 0 || number_param(x, "limit", LIST_MAX, &f.limit) > 0 ||
+            type_param(x, &f) > 0 || order_params(x, &f) > 0 ||
+            number_param(x, "limit", LIST_MAX, &f.limit) > 0 ||
             number_param(x, "offset", UINT32_MAX, &f.offset) > 0)
                 return;
         if (f.limit == 0)

@@ -57,6 +57,8 @@ struct http_request {
         char accept[512];
         char cookie[256];
         char site[24]; /* Sec-Fetch-Site */
+        char mode[24]; /* Sec-Fetch-Mode */
+        char user[8];  /* Sec-Fetch-User */
         /* from the gateway */
         char try_next[4]; /* the status that makes it ask another controller */
         char gateway_key[KEYS_HEX + 1];
@@ -76,6 +78,7 @@ struct http_response {
         char etag[48];
         char location[HTTP_URI_MAX];
         char set_cookie[240];
+        char cache[96]; /* Cache-Control; "": no-store */
         char upstream[CORE_ADDR_SIZE];
         char workspace_key[KEYS_HEX];
         uint32_t retry_after_s;
@@ -99,6 +102,7 @@ struct http_exchange {
         struct stored_at at;          /* of a restore or export */
         bool exports;                 /* it is an export */
         char request_id[65];          /* the client's (X-Request-Id), or made by take */
+        bool pin;                     /* of a pin or unpin: which */
         char idempotency_key[HTTP_REPLAY_KEY_SIZE + 2]; /* as it was sent; "" was not */
         bool bad_key;                                   /* it was sent, and does not fit */
         uint64_t ticket; /* where the answer is kept for who asks again; 0: nowhere */
@@ -233,6 +237,8 @@ void http_api_readyz(struct http_exchange *x, const char *id);
 void http_api_saves(struct http_exchange *x, const char *id);
 void http_api_export(struct http_exchange *x, const char *id);
 void http_api_restore(struct http_exchange *x, const char *id);
+void http_api_pin(struct http_exchange *x, const char *id);
+void http_api_unpin(struct http_exchange *x, const char *id);
 /* http_fleet.c */
 void http_api_overview(struct http_exchange *x, const char *id);
 void http_api_day(struct http_exchange *x, const char *id);

@@ -384,7 +384,7 @@ static void do_gateway(struct ask *a)
                 host = "127.0.0.1";
         (void)snprintf(address, sizeof(address), "%s:%u", host, o->front_port);
         keys_gateway(o->front->keys, key);
-        r = view_gateway(address, o->front->host_suffix, o->front->public_scheme, key, &out);
+        r = view_gateway(address, &o->links, key, &out);
         explicit_bzero(key, sizeof(key));
         answer(a, r, &out);
 }
@@ -423,6 +423,7 @@ static void asked(struct ask *a, int r)
 }
 
 static void on_whole(void *ctx, int result, const struct stored_save *s, uint32_t n);
+static void on_pinned(void *ctx, int result, const struct stored_save *s, uint32_t n);
 
 /* Of all there are, the one that is meant is looked at. */
 static void on_listed(void *ctx, int result, const struct stored_save *saves, uint32_t n)
@@ -434,9 +435,21 @@ static void on_listed(void *ctx, int result, const struct stored_save *saves, ui
 
         if (!w)
                 return;
-        if (!s) {
-                view_error_set(&e, VIEW_ERROR_NO_SAVE, "workspace %s has no such save", w->id);
+        if (!s || s->old) {
+                if (s)
+                        view_error_set(&e, VIEW_ERROR_NO_SAVE, STORED_OLD_WORDS,
+                                       (unsigned long long)s->save.generation,
+                                       (unsigned long long)s->save.seq, w->id);
+                else
+                        view_error_set(&e, VIEW_ERROR_NO_SAVE, "workspace %s has no such save",
+                                       w->id);
                 answer_error(a, &e);
+                return;
+        }
+        if (strstr(a->command.cmd, "pin")) {
+                a->question = (struct stored_question){.fn = on_pinned, .ctx = a};
+                asked(a, stored_pin(a->ops->config.stored, w->id, s->save.generation, s->save.seq,
+                                    a->command.cmd[0] == 'p', &a->question));
                 return;
         }
         a->question = (struct stored_question){.fn = on_whole, .ctx = a};
@@ -456,6 +469,18 @@ static void on_saves(void *ctx, int result, const struct stored_save *saves, uin
                 return;
         r = view_saves(&v, w, saves, n, &out);
         answer(a, r, &out);
+}
+
+static void on_pinned(void *ctx, int result, const struct stored_save *s, uint32_t n)
+{
+        struct ask *a = ctx;
+        const struct workspace_row *w = row_of(a, result);
+
+        (void)s, (void)n;
+        if (!w)
+                return;
+        a->question = (struct stored_question){.fn = on_saves, .ctx = a};
+        asked(a, stored_ask(a->ops->config.stored, w->id, &a->question));
 }
 
 static void answer_export(struct ask *a, const struct workspace_row *w, const struct stored_save *s)
@@ -520,6 +545,11 @@ static void do_restore(struct ask *a)
         ask_storage(a, on_listed);
 }
 
+static void do_pin(struct ask *a)
+{
+        ask_storage(a, on_listed);
+}
+
 static void do_export(struct ask *a)
 {
         ask_storage(a, on_listed);
@@ -538,7 +568,8 @@ static const struct {
         {"mode", do_mode},         {"timetable", do_timetable},
         {"saves", do_saves},       {"restore", do_restore},
         {"export", do_export},     {"config", do_config},
-        {"kpi", do_kpi},
+        {"kpi", do_kpi},           {"export", do_export},
+        {"pin", do_pin},           {"unpin", do_pin},
 };
 
 static void run(struct ask *a, const char *text, size_t len)
@@ -623,8 +654,9 @@ int ops_new(struct loop *l, struct shell *sh, struct store *store, const struct 
         if (config->http) {
                 o->front = http_config_of(config->http);
                 o->front_port = http_port(config->http);
-                o->links = (struct view_links){o->front->public_scheme, o->front->host_suffix,
-                                               o->front->keys, o->front->ticket_ms};
+                o->links =
+                        (struct view_links){o->front->public_scheme, o->front->host_suffix,
+                                            o->front->keys, o->front->ticket_ms, o->front->paths};
         }
         r = make_folder(config->url);
         if (r == 0)

@@ -496,6 +496,12 @@ static int timetable_from(const cJSON *obj, struct view_command *c, struct view_
         return 0;
 }
 
+static bool names_save(const char *cmd)
+{
+        return strcmp(cmd, "restore") == 0 || strcmp(cmd, "export") == 0 ||
+               strcmp(cmd, "pin") == 0 || strcmp(cmd, "unpin") == 0;
+}
+
 int view_command_parse(const char *text, size_t len, struct view_command *ret_command,
                        struct view_error *ret_error)
 {
@@ -520,8 +526,8 @@ int view_command_parse(const char *text, size_t len, struct view_command *ret_co
                 r = mode_from(obj, text_of(obj, "mode"), &c.mode, ret_error);
         if (r == 0 && strcmp(c.cmd, "abandon") == 0)
                 r = take_reason(obj, true, c.reason, sizeof(c.reason), ret_error);
-        if (r == 0 && (strcmp(c.cmd, "restore") == 0 || strcmp(c.cmd, "export") == 0))
-                r = take_at(obj, c.cmd[0] == 'r', &c.at, ret_error);
+        if (r == 0 && names_save(c.cmd))
+                r = take_at(obj, strcmp(c.cmd, "export") != 0, &c.at, ret_error);
         if (r == 0 && strcmp(c.cmd, "timetable") == 0)
                 r = timetable_from(obj, &c, ret_error);
         if (r != 0)

@@ -66,12 +66,21 @@ static int answer(struct conn *c, uint16_t status, const char *text)
         return r == 0 && !bare ? fd_write_all(c->fd, text, strlen(text)) : r;
 }
 
+static int answer_missing(struct conn *c, const struct blob_object_ref *ref)
+{
+        return answer(c, 404,
+                      objects_old_save(c->site->root_fd, ref) ? SAVES_OLD_WORDS "\n"
+                                                              : "no such object\n");
+}
+
 static int answer_errno(struct conn *c, const char *what, int r)
 {
         if (r == -ENOENT)
                 return answer(c, 404, "no such object\n");
         if (r == -EEXIST)
                 return answer(c, 409, "the object exists\n");
+        if (r == -EBUSY)
+                return answer(c, 409, "another upload of this object is under way; try later\n");
         if (r == -ENOSPC || r == -EDQUOT)
                 return answer(c, 507, "the storage is full\n");
         log_error(what, LOG_ERR(r));
@@ -182,7 +191,7 @@ static int put_object(struct conn *c, const struct storage_object *o)
                 fd_close(there);
                 return answer_errno(c, "", -EEXIST);
         }
-        r = objects_begin(c->site->root_fd, c->body_left, &u);
+        r = objects_begin(c->site->root_fd, &o->ref, c->body_left, &u);
         if (r < 0)
                 return answer_errno(c, "cannot begin an object", r);
         r = put_upload(c, o, &u);
@@ -228,6 +237,8 @@ static int get_object(struct conn *c, const struct storage_object *o, bool bare)
 
         if (r == 0 && fstat(fd, &st) < 0)
                 r = -errno;
+        if (r == -ENOENT)
+                return answer_missing(c, &o->ref);
         if (r < 0)
                 return answer_errno(c, "cannot open an object", r);
         length = (uint64_t)st.st_size;

@@ -83,6 +83,9 @@ struct blob_save_request {
          * order.
          */
         uint64_t committed_seq;
+        /* The committed save that it may build upon where this generation has none; 0: none. */
+        uint64_t parent_generation, parent_seq;
+        bool sync; /* mode `home`: nothing is uploaded, the home is made durable where it is */
 };
 
 NODISCARD int blob_save_request_decode(const void *data, size_t len,

@@ -119,6 +119,9 @@ struct wire_claim {
         char platform[WIRE_PLATFORM_SIZE];  /* where a student gets a new link; "" not told */
         int64_t idle_ms;                    /* without a person before it is stopped; 0 unknown */
         char restore[WIRE_RESTORE_SIZE];    /* "" : nothing to restore */
+        bool home; /* files stay in this home: the last save is a sync, the others are backups */
+        int64_t backup_ms;    /* with home: between backups; 0 none */
+        int64_t backup_in_ms; /* ... until the next is due */
         uint32_t n_saves;
         struct wire_save saves[WIRE_SAVES_MAX];
 };

@@ -171,7 +171,7 @@ async function oneWorkspace(world, p, id) {
   await until('the older save is the head', 30, async () => { const w = await world.workspace(id); return `${w.save.generation}-${w.save.seq}` === save; });
   const ws = await world.launch('bob');
   await p.shows('the evidence', async () => /claim/.test(await p.page.locator('table', { hasText: 'Counts as' }).innerText()));
-  check(/idle/.test(await p.page.locator('main').innerText()), 'the limit that holds it');
+  await p.shows('the limit that holds it', async () => /idle/.test(await p.page.locator('main').innerText()));
   await world.stop(ws.id);
 }
 

@@ -127,26 +127,41 @@ export class World {
     if (saveAfter) profile.save_after = saveAfter;
     fs.writeFileSync(w.profile, JSON.stringify(profile));
     fs.copyFileSync(path.join(root, 'images/code-server/presence.json'), path.join(w.dir, 'presence.json'));
+    w.saveAfter = saveAfter;
+    await w.prepare();
     w.writeConfig();
     return w;
+  }
+
+  // Before the configuration is written.
+  async prepare() {}
+
+  // Where agents find the controller and the storage.
+  inner = '127.0.0.1';
+
+  // How tasks are run, and what a type's tasks are made from; see docker.mjs for the other way.
+  providerLines() {
+    return `agent = ${this.bin}/wsagent\nuid_base = ${this.uidBase}`;
+  }
+
+  typeLines(profile = this.profile, app = this.codeServer) {
+    return `profile = ${profile}\nbind = ${app}:/run/ws/dist`;
   }
 
   writeConfig() {
     this.config = path.join(this.dir, 'controller.conf');
     fs.writeFileSync(this.config, `
 state_dir = ${this.state}
-listen_agents = tcp://127.0.0.1:${this.agents}
+listen_agents = tcp://${this.inner}:${this.agents}
 listen_http = 127.0.0.1:${this.http}
-listen_storage = 127.0.0.1:${this.storage}
+listen_storage = ${this.inner}:${this.storage}
 public_host = localhost:${this.port}
-agent = ${this.bin}/wsagent
-uid_base = ${this.uidBase}
 quiet = ${this.quiet}
 heartbeat = ${this.heartbeat}
+${this.providerLines()}
 
 [type vscode]
-profile = ${this.profile}
-bind = ${this.codeServer}:/run/ws/dist
+${this.typeLines()}
 pool = ${this.pool}
 idle = ${this.idle}
 disconnected = ${this.disconnected}
@@ -255,9 +270,33 @@ disconnected = ${this.disconnected}
     return this.uidBase + 4 * Number(fs.readFileSync(path.join(this.taskDir(task), 'slot'), 'utf8'));
   }
 
+  // The path on the host of a path in the task: below /home/student, /run/ws or /tmp.
+  inside(task, p) {
+    for (const [there, here] of [['/home/student', 'home'], ['/run/ws', 'run'], ['/tmp', 'tmp']])
+      if (p === there || p.startsWith(`${there}/`)) return path.join(this.taskDir(task), here, p.slice(there.length));
+    throw new Failure(`${p} is not the task's own`);
+  }
+
+  // Nothing of it is left once it is gone.
+  exists(task) {
+    return fs.existsSync(this.taskDir(task));
+  }
+
+  aliveTasks() {
+    const dir = path.join(this.state, 'tasks');
+    return (fs.existsSync(dir) ? fs.readdirSync(dir) : []).filter((t) => {
+      try { fs.readlinkSync(`/proc/${this.taskPid(t)}/ns/pid`); return true; } catch { return false; }
+    });
+  }
+
   // The path on the host of a file in the student's home.
   home(task, ...names) {
-    return path.join(this.taskDir(task), 'home', ...names);
+    return this.inside(task, path.join('/home/student', ...names));
+  }
+
+  // Every process of a task of ours, and every one that such a task may have left.
+  ours() {
+    return this.processes().filter((p) => p.uid >= this.uidBase && p.uid < this.uidBase + 400);
   }
 
   // argv in the task's namespaces, as the student.
@@ -304,11 +343,10 @@ disconnected = ${this.disconnected}
   // Processes with one of our uids, or an agent of ours, that belong to no living task.
   orphans() {
     const alive = new Set();
-    const dir = path.join(this.state, 'tasks');
-    for (const t of fs.existsSync(dir) ? fs.readdirSync(dir) : []) {
-      try { alive.add(fs.readlinkSync(`/proc/${this.taskPid(t)}/ns/pid`)); } catch { /* dead or half made */ }
+    for (const t of this.aliveTasks()) {
+      try { alive.add(fs.readlinkSync(`/proc/${this.taskPid(t)}/ns/pid`)); } catch { /* it died meanwhile */ }
     }
-    return this.processes().filter((p) => (p.uid >= this.uidBase && p.uid < this.uidBase + 400) && !alive.has(p.ns));
+    return this.ours().filter((p) => !alive.has(p.ns));
   }
 
   logTail(n = 15) {
@@ -319,8 +357,7 @@ disconnected = ${this.disconnected}
   async shutdown() {
     await this.wsctl('shutdown', '--wait');
     await this.endPrograms();
-    await until('no process of a task is left', 20, () => this.orphans().length === 0 &&
-      this.processes().every((p) => !(p.uid >= this.uidBase && p.uid < this.uidBase + 400)));
+    await until('no process of a task is left', 20, () => this.orphans().length === 0 && this.ours().length === 0);
   }
 
   async endPrograms() {
@@ -332,16 +369,17 @@ disconnected = ${this.disconnected}
     }
   }
 
+  killTasks() {
+    for (const t of this.aliveTasks()) {
+      try { process.kill(this.taskPid(t), 'SIGKILL'); } catch { /* gone */ }
+    }
+    for (const p of this.ours()) try { process.kill(p.pid, 'SIGKILL'); } catch { /* gone */ }
+  }
+
   // Whatever happened: leave nothing behind. The folder stays after a failure, to be looked at.
   async close(failed) {
     await this.endPrograms();
-    const dir = path.join(this.state, 'tasks');
-    for (const t of fs.existsSync(dir) ? fs.readdirSync(dir) : []) {
-      try { process.kill(this.taskPid(t), 'SIGKILL'); } catch { /* gone */ }
-    }
-    for (const p of this.processes()) {
-      if (p.uid >= this.uidBase && p.uid < this.uidBase + 400) try { process.kill(p.pid, 'SIGKILL'); } catch { /* gone */ }
-    }
+    this.killTasks();
     if (failed || process.env.WS_TEST_KEEP) console.log(`kept for a look: ${this.dir}`);
     else fs.rmSync(this.dir, { recursive: true, force: true });
   }
@@ -359,11 +397,10 @@ export class Browsers {
     this.open = new Set();
   }
 
-  // A browser with a fresh profile: a student's own machine, or another one the next day.
-  async start() {
-    const profile = fs.mkdtempSync(path.join(this.world.dir, 'browser.'));
+  // A browser with a fresh profile: a student's own machine, or another one the next day. With a profile: the same one again.
+  async start({ profile = fs.mkdtempSync(path.join(this.world.dir, 'browser.')), args = [] } = {}) {
     const context = await this.chromium.launchPersistentContext(profile, { executablePath: '/usr/bin/chromium', headless: true,
-      args: chromiumArgs, viewport: { width: 1280, height: 800 } });
+      args: [...chromiumArgs, ...args], viewport: { width: 1280, height: 800 } });
     context.setDefaultTimeout(30000);
     this.open.add(context);
     context.on('close', () => this.open.delete(context));
@@ -383,7 +420,12 @@ export async function usable(page) {
 
 export async function openEditor(context, url) {
   const page = context.pages()[0] ?? await context.newPage();
-  await page.goto(url, { waitUntil: 'commit' });
+  const go = () => page.goto(url, { waitUntil: 'commit' });
+  await go().catch((e) => { // a container's network came or went beside us; the link's cookie may be there already
+    if (!/ERR_NETWORK_CHANGED/.test(e.message)) throw e;
+    console.log('  the machine\'s networks changed: the page is loaded again');
+    return go();
+  });
   await usable(page);
   return page;
 }
@@ -459,9 +501,14 @@ export async function follow(port, url) {
 }
 
 // Run a test's story with a world; print how it went; exit 0 or 1. The story may return how many
-// checks it stands for.
+// checks it stands for. With --provider docker tasks are containers.
 export async function main(options, story, Kind = World) {
   let failed = false, passed = 0;
+  const at = process.argv.indexOf('--provider');
+  if (at > 0 && process.argv[at + 1] !== 'process') {
+    check(process.argv[at + 1] === 'docker', '--provider is process or docker');
+    Kind = (await import('./docker.mjs')).contained(Kind);
+  }
   const world = await Kind.make(options);
   const onSignal = () => { failed = true; world.close(true).then(() => process.exit(130)); };
   process.on('SIGINT', onSignal);
