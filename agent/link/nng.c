@@ -23,7 +23,8 @@ struct line {
         nng_aio *aio;
         bool open;
         bool done; /* under the lock: the aio has ended */
-        nng_duration timeout_ms;
+        int timeout_ms;
+        struct loop_timer timer;
 };
 
 struct session {
@@ -46,6 +47,19 @@ struct session {
 
         uint32_t seen_removed;
 };
+
+/*
+ * How many processors nng sees: it starts two threads for callbacks and one for timeouts for each.
+ * Where nng's archive is at hand the linker hands the question to us
+ * (shared/cmake/dependencies.cmake); one small message every few seconds needs no more, and of many
+ * idle threads each step wakes another.
+ */
+int __wrap_nni_plat_ncpu(void);
+
+int __wrap_nni_plat_ncpu(void)
+{
+        return 1;
+}
 
 /* ---- in other threads: note and wake ---- */
 
@@ -148,6 +162,7 @@ static void drain(struct session *s)
                 if (s->lines[i].state == LINE_IDLE)
                         continue;
                 s->lines[i].state = LINE_DRAINING;
+                loop_timer_cancel(&s->lines[i].timer);
                 nng_aio_cancel(s->lines[i].aio);
         }
 }
@@ -159,6 +174,15 @@ static void free_message(struct line *line)
         if (msg)
                 nng_msg_free(msg);
         nng_aio_set_msg(line->aio, NULL);
+}
+
+/* Every timeout is the loop's: one that nng keeps wakes a thread when it begins and one when it
+ * ends. */
+static void on_timeout(void *ctx)
+{
+        struct line *line = ctx;
+
+        nng_aio_cancel(line->aio);
 }
 
 static void line_answered(struct session *s, struct line *line)
@@ -176,6 +200,7 @@ static void line_done(struct session *s, struct line *line)
 {
         int result = (int)nng_aio_result(line->aio);
 
+        loop_timer_cancel(&line->timer);
         switch (line->state) {
         case LINE_IDLE:
                 return;
@@ -191,7 +216,7 @@ static void line_done(struct session *s, struct line *line)
                 }
                 line->state = LINE_RECEIVING;
                 nng_aio_set_msg(line->aio, NULL);
-                nng_aio_set_timeout(line->aio, line->timeout_ms);
+                loop_timer_set_in(&line->timer, line->timeout_ms);
                 nng_ctx_recv(line->ctx, line->aio);
                 return;
         case LINE_RECEIVING:
@@ -254,13 +279,14 @@ static void on_wake(void *ctx)
                 set_connected(s, true);
 }
 
-static int open_line(struct session *s, enum state_line which, nng_duration timeout_ms)
+static int open_line(struct session *s, enum state_line which, int timeout_ms)
 {
         struct line *line = &s->lines[which];
         int r;
 
         line->session = s;
         line->timeout_ms = timeout_ms;
+        loop_timer_init(s->loop, &line->timer, on_timeout, line);
         r = nng_aio_alloc(&line->aio, on_aio, line);
         if (r == 0)
                 r = nng_ctx_open(&line->ctx, s->socket);
@@ -333,6 +359,7 @@ struct session *session_free(struct session *s)
         for (int i = 0; i < STATE_LINE_MAX; i++) {
                 if (!s->lines[i].aio)
                         continue;
+                loop_timer_cancel(&s->lines[i].timer);
                 nng_aio_stop(s->lines[i].aio);
                 if (s->lines[i].state != LINE_IDLE)
                         free_message(&s->lines[i]);
@@ -362,7 +389,7 @@ int session_send(struct session *s, enum state_line which, const void *data, siz
         }
         line->state = LINE_SENDING;
         nng_aio_set_msg(line->aio, msg);
-        nng_aio_set_timeout(line->aio, SESSION_REPORT_TIMEOUT_MS);
+        loop_timer_set_in(&line->timer, SESSION_REPORT_TIMEOUT_MS);
         nng_ctx_send(line->ctx, line->aio);
         return 0;
 }

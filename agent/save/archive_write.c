@@ -130,17 +130,17 @@ static int take_file(struct content *c, int fd, const struct stat *st, bool *ret
 static int content_run(struct archive_writer *w, int fd, const struct stat *st,
                        struct archive_content *ret)
 {
-        /* Kept for the whole run: one hash context and one chunk for thousands of files. */
-        static _Thread_local uint8_t chunk[CHUNK];
-        struct content c = {.w = w, .hash = sha256_new(), .chunk = chunk};
+        /* Not thread-local: every thread of every role would hold it, nng's as well. */
+        struct content c = {.w = w, .hash = sha256_new(), .chunk = malloc(CHUNK)};
         struct archive_content found = {0};
-        int r = c.hash ? take_file(&c, fd, st, &found.changed) : -ENOMEM;
+        int r = c.hash && c.chunk ? take_file(&c, fd, st, &found.changed) : -ENOMEM;
 
         if (r == 0) {
                 sha256_final(c.hash, found.sha256);
                 *ret = found;
         }
         sha256_free(c.hash);
+        free(c.chunk);
         return r;
 }
 
@@ -233,7 +233,7 @@ static void find_holes(struct archive_entry *entry, int fd, const struct stat *s
 static int xattrs_each(int fd, void (*fn)(void *ctx, const char *name, const void *value, size_t n),
                        void *ctx)
 {
-        static _Thread_local char names[XATTR_NAMES_MAX];
+        char names[XATTR_NAMES_MAX];
         ssize_t len = flistxattr(fd, names, sizeof(names));
         uint8_t *value = NULL;
         size_t room = XATTR_ALL_MAX;

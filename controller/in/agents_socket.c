@@ -4,20 +4,18 @@
 #include <assert.h>
 #include <errno.h>
 #include <nng/nng.h>
-#include <nng/protocol/reqrep0/rep.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "in/rep_socket.h"
 #include "wire/wire.h"
 
 #define LISTEN_RETRY_MS 200
@@ -56,40 +54,6 @@ struct agents_socket {
         struct sender senders[SENDERS];
         struct sender *idle;
 };
-
-/*
- * nng asks for a backlog of 128 and has no option for it. When a controller comes back, thousands
- * of agents dial within a second; with 128 the last of 5,000 waited 8.1 s, with 4096 0.27 s. A
- * symbol in the program goes before the one in libc, so this is what every library here calls. The
- * kernel cuts it at net.core.somaxconn, and a longer backlog harms no other listener.
- */
-int listen(int fd, int backlog)
-{
-        return (int)syscall(SYS_listen, fd, backlog < 4096 ? 4096 : backlog);
-}
-
-static int nng_to_errno(int rv)
-{
-        switch (rv) {
-        case 0:
-                return 0;
-        case NNG_ENOMEM:
-                return -ENOMEM;
-        case NNG_EINVAL:
-        case NNG_EADDRINVAL:
-        case NNG_ENOTSUP:
-                return -EINVAL;
-        case NNG_EADDRINUSE:
-                return -EADDRINUSE;
-        case NNG_EPERM:
-                return -EACCES;
-        case NNG_ENOFILES:
-                return -EMFILE;
-        default:
-                /* System errors travel as NNG_ESYSERR + errno. */
-                return rv & NNG_ESYSERR ? -(rv & ~NNG_ESYSERR) : -EIO;
-        }
-}
 
 static bool queue_push(struct queue *q, nng_msg *m)
 {
@@ -292,21 +256,21 @@ static int start_listening(struct agents_socket *s, const char *url, int64_t lis
         if (rv == NNG_ENOTSUP) /* not a TCP transport */
                 rv = 0;
         if (rv != 0)
-                return nng_to_errno(rv);
+                return rep_socket_errno(rv);
         for (int64_t waited = 0;; waited += LISTEN_RETRY_MS) {
                 rv = nng_listener_start(s->listener, 0);
                 if (rv != NNG_EADDRINUSE || waited >= listen_ms)
-                        return nng_to_errno(rv);
+                        return rep_socket_errno(rv);
                 (void)nanosleep(&pause, NULL);
         }
 }
 
 static int open_socket(struct agents_socket *s)
 {
-        int rv = nng_rep0_open_raw(&s->sock);
+        int rv = rep_socket_open(&s->sock);
 
-        if (rv != 0)
-                return nng_to_errno(rv);
+        if (rv < 0)
+                return rv;
         s->opened = true;
         /* Before the listener: connections take it over when they are made. The default is none. */
         rv = nng_socket_set_size(s->sock, NNG_OPT_RECVMAXSZ, WIRE_FRAME_MAX);
@@ -322,7 +286,7 @@ static int open_socket(struct agents_socket *s)
         }
         for (nng_pipe_ev ev = NNG_PIPE_EV_ADD_PRE; rv == 0 && ev < NNG_PIPE_EV_NUM; ev++)
                 rv = nng_pipe_notify(s->sock, ev, on_pipe, s);
-        return nng_to_errno(rv);
+        return rep_socket_errno(rv);
 }
 
 int agents_socket_new(struct loop *l, const char *url, int64_t listen_ms,

@@ -7,13 +7,13 @@
 
 #include <errno.h>
 #include <nng/nng.h>
-#include <nng/protocol/reqrep0/rep.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 
 #include "base/log.h"
+#include "in/rep_socket.h"
 
 /* Twice what is answered: larger requests get a clear answer, huge ones lose the connection. */
 #define RECEIVE_MAX (2 * OPS_REQUEST_MAX + 64)
@@ -34,27 +34,6 @@ struct ops_socket {
         void *ctx;
         struct send sends[SENDS_MAX];
 };
-
-static int errno_of(int nng_error)
-{
-        switch (nng_error) {
-        case 0:
-                return 0;
-        case NNG_EADDRINUSE:
-                return -EADDRINUSE;
-        case NNG_EADDRINVAL:
-        case NNG_EINVAL:
-                return -EINVAL;
-        case NNG_ENOMEM:
-                return -ENOMEM;
-        case NNG_EPERM:
-                return -EACCES;
-        case NNG_ENOENT:
-                return -ENOENT;
-        default:
-                return nng_error & NNG_ESYSERR ? -(nng_error & ~NNG_ESYSERR) : -EIO;
-        }
-}
 
 /* On a thread of nng. */
 static void on_sent(void *ctx)
@@ -82,9 +61,9 @@ static int open_socket(struct ops_socket *s, struct loop *l, const char *url)
         nng_listener listener;
         int r, fd;
 
-        r = nng_rep0_open_raw(&s->socket);
-        if (r != 0)
-                return errno_of(r);
+        r = rep_socket_open(&s->socket);
+        if (r < 0)
+                return r;
         s->open = true;
         for (size_t i = 0; i < SENDS_MAX && r == 0; i++) {
                 r = nng_aio_alloc(&s->sends[i].aio, on_sent, &s->sends[i]);
@@ -101,7 +80,7 @@ static int open_socket(struct ops_socket *s, struct loop *l, const char *url)
                 r = nng_listener_start(listener, 0);
         if (r == 0)
                 r = nng_socket_get_int(s->socket, NNG_OPT_RECVFD, &fd);
-        return r != 0 ? errno_of(r) : loop_fd_add(l, &s->src, fd, EPOLLIN, on_readable, s);
+        return r != 0 ? rep_socket_errno(r) : loop_fd_add(l, &s->src, fd, EPOLLIN, on_readable, s);
 }
 
 int ops_socket_new(struct loop *l, const char *url, ops_message_fn fn, void *ctx,

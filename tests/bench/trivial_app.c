@@ -1,8 +1,9 @@
 /*
  * The smallest app that a workspace can have: trivial_app SOCKET. Says 200 to everything on a Unix
- * socket, one connection after the other.
+ * socket, one connection after the other; a WebSocket stays open and silent until the app ends.
  */
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,7 +14,11 @@
 static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n"
                              "Connection: close\r\n\r\nhi\n";
 
-static void serve(int fd)
+static const char upgraded[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                               "Connection: Upgrade\r\n\r\n";
+
+/* False: the connection stays open. */
+static bool serve(int fd)
 {
         char head[4096];
         size_t n = 0;
@@ -24,9 +29,14 @@ static void serve(int fd)
                 head[n] = 0;
                 if (!strstr(head, "\r\n\r\n"))
                         continue;
+                if (strcasestr(head, "\r\nupgrade: websocket\r\n")) {
+                        (void)!write(fd, upgraded, sizeof(upgraded) - 1);
+                        return false;
+                }
                 (void)!write(fd, answer, sizeof(answer) - 1);
-                return;
+                return true;
         }
+        return true;
 }
 
 int main(int argc, char **argv)
@@ -42,8 +52,8 @@ int main(int argc, char **argv)
         if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, 64) < 0)
                 return 1;
         while ((client = accept(fd, NULL, NULL)) >= 0) {
-                serve(client);
-                close(client);
+                if (serve(client))
+                        close(client);
         }
         return 1;
 }

@@ -35,12 +35,13 @@ BANNED = {
 # A foreign header -> the files that may include it.
 FOREIGN = {
     r"nng/": [r"agent/link/nng\.c", r"controller/in/agents[a-z_]*\.c", r"controller/in/ops[a-z_]*\.c",
-              r"controller/ctl/[a-z_]+\.c"],
+              r"controller/in/rep_socket\.[ch]", r"controller/ctl/[a-z_]+\.c"],
     r"libwebsockets\.h": [r"controller/in/http_lws[a-z_]*\.c"],
-    r"curl/": [r"agent/save/transfer\.c", r"controller/out/(s3_http|notify_send|providers/engine)\.c", r"controller/ctl/[a-z_]+\.c"],
+    r"curl/": [r"agent/save/transfer\.c", r"agent/lazy\.c", r"controller/out/(s3_http|notify_send|providers/engine)\.c",
+              r"controller/ctl/[a-z_]+\.c"],
     r"sqlite3\.h": [r"controller/store/sqlite[a-z_]*\.c", r"agent/save/sqlite_copy\.c"],
     r"libpq-fe\.h": [r"controller/store/postgres\.c"],
-    r"archive(_entry)?\.h": [r"agent/save/archive[a-z_]*\.c"],
+    r"archive(_entry)?\.h": [r"agent/save/archive[a-z_]*\.c", r"agent/lazy\.c"],
     r"(cjson/)?cJSON\.h": [r"shared/wire/(wire|blob|json)[a-z_]*\.[ch]", r"shared/snapshot/header\.c", r"agent/profile/[a-z_]+\.c",
                            r"controller/out/(s3_credentials|providers/docker_json)\.c", r"controller/in/(view|ops|http)[a-z_]*\.[ch]", r"controller/ctl/[a-z_]+\.[ch]"],
     r"openssl/": [r"shared/crypto/digest\.c"],
