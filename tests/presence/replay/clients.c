@@ -73,14 +73,35 @@ struct clients *clients_free(struct clients *c, mono_t now)
         return NULL;
 }
 
+/* The head with the cookie of somebody who was let in; recordings have none. False: too long. */
+static bool let_in(const struct http_head *h, const struct admit_rules *admit, struct buf *in,
+                   struct http_head *ret_head)
+{
+        char cookie[ADMIT_COOKIE_SIZE];
+
+        admit_cookie(admit, cookie);
+        cookie[strcspn(cookie, ";")] = 0;
+        http_head_init(ret_head, HTTP_REQUEST);
+        return buf_append(in, h->base, h->length - strlen("\r\n")) == 0 &&
+               buf_printf(in, "Cookie: %s\r\n\r\n", cookie) == 0 &&
+               http_head_parse(ret_head, in->data, in->len) == 0;
+}
+
 /* As the gate's own configuration: the workspace's address is the one that is asked for. */
 static bool passes(const struct http_head *h)
 {
-        struct door_rules rules = {.configured = true, .app_up = true};
+        static const char key[] =
+                "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+        struct door_rules rules = {.configured = true,
+                                   .app_up = true,
+                                   .admit = {.generation = 1, .now_s = 1, .cookie_s = 1000}};
+        AUTO_BUF in = BUF_INIT(2 * HTTP_HEAD_MAX);
+        struct http_head head;
 
+        STR_CUT(rules.admit.key[0], key);
         if (h->host.len < sizeof(rules.host))
                 memcpy(rules.host, h->host.at, h->host.len);
-        return door_judge(h, &rules).way == DOOR_PASS;
+        return let_in(h, &rules.admit, &in, &head) && door_judge(&head, &rules).way == DOOR_PASS;
 }
 
 /* Each step returns whether there may be more to do with the bytes that are there. */
