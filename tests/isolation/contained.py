@@ -119,7 +119,9 @@ class Containers:
         return self.engine.docker('exec', self.container(task), 'cat', f'{HOME}/{name}')
 
     def planted_root(self):
-        """The attempts as root, without an agent, in a container that was given more than the provider gives."""
-        more = ['--cap-add', 'SYS_ADMIN', '--cap-add', 'SYS_BOOT', '--security-opt', 'seccomp=unconfined', '--security-opt', 'apparmor=unconfined']
+        """The attempts as root, without an agent, in a container that was given more than the provider gives, the engine's
+        socket included."""
+        more = ['--cap-add', 'SYS_ADMIN', '--cap-add', 'SYS_BOOT', '--security-opt', 'seccomp=unconfined', '--security-opt', 'apparmor=unconfined',
+                '-v', f'{self.engine.socket}:/var/run/docker.sock']
         return json.loads(self.engine.docker('run', '--rm', *more, '-e', 'WS_TASK_SECRET=planted', '-e', 'HOME=/root', '--entrypoint', 'python3',
                                              self.image, '/opt/ws/app/attempts.py'))
