@@ -37,10 +37,14 @@ class World:
                    'uid_base': 2400000 + (os.getpid() % 4000) * 1200, **options}
         with open(self.conf, 'w') as f:
             f.write(''.join(f'{k} = {v}\n' for k, v in options.items()))
-            f.write(f'[type app]\nprofile = {profile}\nbind = {app}:/run/ws/dist\npool = {pool}\nidle = 30m\n')
+            f.write(f'[type app]\n{self.type_lines(profile, app)}\npool = {pool}\nidle = 30m\n')
         self.options = options
         self.log = open(os.path.join(self.dir, 'controller.log'), 'ab')
         self.proc = None
+
+    def type_lines(self, profile, app):
+        """What the tasks are made from."""
+        return f'profile = {profile}\nbind = {app}:/run/ws/dist'
 
     def start(self):
         self.proc = subprocess.Popen([f'{self.bin}/wscontroller', '--config', self.conf], stdin=subprocess.DEVNULL, stdout=self.log,

@@ -47,7 +47,10 @@ def attempt(why):
     return add
 
 
-def refused(fn, *args, among=(errno.EPERM, errno.EACCES), behind=()):
+REFUSALS = (errno.EPERM, errno.EACCES, errno.EROFS)
+
+
+def refused(fn, *args, among=REFUSALS, behind=()):
     """fn must fail with one of `among`; how it failed. One of `behind` comes after the check of the right: it got in."""
     try:
         result = fn(*args)
@@ -107,11 +110,11 @@ def agents():
     return found
 
 
-def every_agent(fn, among=(errno.EPERM, errno.EACCES)):
+def every_agent(fn):
     how = set()
     for pid, (words, _) in agents().items():
         try:
-            how.add(refused(fn, pid, among=among))
+            how.add(refused(fn, pid))
         except GotIn as e:
             raise GotIn(f'{words}: {e}') from e
     return ' '.join(sorted(how))
@@ -289,7 +292,7 @@ def gain_by_a_set_uid_shell_of_my_own():
 
 # ---- files ----
 
-@attempt('owner and mode; Landlock')
+@attempt('owner and mode; Landlock; in a container the root cannot be written')
 def write_the_password_file():
     return refused(open, '/etc/passwd', 'r+b')
 
@@ -299,7 +302,7 @@ def read_the_shadow_file():
     return refused(open, '/etc/shadow', 'rb')
 
 
-@attempt('owner and mode; Landlock')
+@attempt('owner and mode; Landlock; in a container the root cannot be written')
 def put_a_program_into_the_path():
     return refused(create, '/usr/local/bin/ls')
 
@@ -459,13 +462,45 @@ def set_the_clock():
 
 @attempt('owner, a read-only /proc in a container, Landlock')
 def have_the_kernel_start_my_program():
-    return refused(open, '/proc/sys/kernel/core_pattern', 'r+', among=(errno.EPERM, errno.EACCES, errno.EROFS))
+    return refused(open, '/proc/sys/kernel/core_pattern', 'r+')
+
+
+def control_files(*names):
+    """Files of control groups as they can be seen: those of version 2, and of each controller of version 1."""
+    found = [f for n in names for f in glob.glob(f'/sys/fs/cgroup/{n}') + glob.glob(f'/sys/fs/cgroup/*/{n}')]
+    if not found:
+        raise NotHere(f'no {" or ".join(names)}')
+    return found
+
+
+def each_refused(paths, mode):
+    return ' '.join(sorted({refused(open, p, mode) for p in paths}))
 
 
 @attempt('owner; a read-only /sys in a container; Landlock')
 def be_told_when_a_cgroup_ends():
-    agent = next(iter(glob.glob('/sys/fs/cgroup/*/release_agent')), None) or '/sys/fs/cgroup/cgroup.procs'
-    return refused(open, agent, 'r+', among=(errno.EPERM, errno.EACCES, errno.EROFS))
+    return each_refused(control_files('release_agent', 'notify_on_release', 'cgroup.subtree_control'), 'r+')
+
+
+@attempt('owner; a read-only /sys in a container; Landlock')
+def move_to_another_cgroup():
+    return each_refused(control_files('cgroup.procs', 'tasks'), 'r+')
+
+
+@attempt('the same')
+def raise_my_own_limits():
+    return each_refused(control_files('memory.max', 'memory.limit_in_bytes', 'cpu.max', 'cpu.cfs_quota_us', 'pids.max'), 'r+')
+
+
+@attempt('CAP_SYS_ADMIN is gone')
+def mount_the_cgroups_anew():
+    def mount():
+        for kind, options in ((b'cgroup', b'memory'), (b'cgroup2', None)):
+            if libc.mount(b'none', HOME.encode(), kind, 0, options) == 0:
+                libc.umount2(HOME.encode(), 2)
+                return
+        raise OSError(ctypes.get_errno(), 'mount')
+    return refused(mount)
 
 
 # ---- limits ----
@@ -473,6 +508,12 @@ def be_told_when_a_cgroup_ends():
 @attempt('RLIMIT_NPROC is hard; a container has its pids limit besides')
 def start_processes_without_end():
     hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    for path in glob.glob('/sys/fs/cgroup/pids.max') + glob.glob('/sys/fs/cgroup/pids/pids.max'):
+        with open(path) as f:
+            most = f.read().strip()
+        if most.isdigit() and int(most) <= 20000:
+            each_refused([path], 'r+')
+            return f'pids.max {most}'
     if hard == resource.RLIM_INFINITY or hard > 20000:
         raise GotIn(f'limit {hard}')
     try:
@@ -558,6 +599,34 @@ def read_a_save_from_storage():
 @attempt('every door asks for the workspace\'s own key or cookie')
 def open_the_neighbours_door():
     return http_refused('TEST_NEIGHBOUR', '/results', (400, 401, 403, 404))
+
+
+@attempt('none is in a container, and elsewhere it is root\'s; it listens on no port')
+def command_the_engine():
+    how = set()
+    for path in filter(None, (told('TEST_ENGINE'), '/var/run/docker.sock', '/run/containerd/containerd.sock', '/run/podman/podman.sock')):
+        with socket.socket(socket.AF_UNIX) as s:
+            how.add(refused(s.connect, path, among=(errno.EACCES, errno.ENOENT, errno.ECONNREFUSED)))
+    for port in (2375, 2376):
+        with socket.socket() as s:
+            s.settimeout(2)
+            how.add(refused(s.connect, (told('TEST_MACHINE') or '127.0.0.1', port), among=(errno.ECONNREFUSED, errno.ENETUNREACH, errno.EACCES)))
+    return ' '.join(sorted(how))
+
+
+@attempt('nothing of ours: the network decides whether tasks reach each other\'s ports')
+def reach_a_port_that_the_neighbour_serves():
+    address = told('TEST_NEIGHBOUR_PORT')
+    if not address:
+        raise NotHere('the neighbour serves nothing')
+    host, port = address.rsplit(':', 1)
+    with socket.socket() as s:
+        s.settimeout(2)
+        try:
+            s.connect((host, int(port)))
+        except OSError as e:
+            return str(e)
+    raise GotIn(f'{address} answers')
 
 
 def http_refused(variable, path, codes):
