@@ -7,13 +7,21 @@ import { World, check, now, root } from './lib.mjs';
 const install = path.join(root, 'images/local/install');
 
 export class SupersetWorld extends World {
-  // Another file of rules may be planted. Called by make(), behind the choice of folders and ports.
+  // Called by make(), behind the choice of folders and ports.
   writeConfig() {
     this.superset ??= execFileSync(install, ['--where'], { encoding: 'utf8' }).trim().split('\n')[3];
     check(fs.existsSync(path.join(this.superset, 'template/superset.db')), `no Superset in ${this.superset}: images/local/install --superset`);
-    for (const name of ['profile.json', 'presence.json']) {
-      fs.copyFileSync(path.join(root, 'images/superset', name), path.join(this.dir, name));
-    }
+    const read = (name) => JSON.parse(fs.readFileSync(path.join(root, 'images/superset', name), 'utf8'));
+    const write = (name, json) => fs.writeFileSync(path.join(this.dir, name), JSON.stringify(json));
+    const rules = read('presence.json');
+    write('presence.json', rules);
+    write('profile.json', read('profile.json'));
+    delete rules.log.refresh;
+    delete rules.log.refresh_window;
+    rules.log.events.machine = rules.log.events.machine.filter((e) => e !== 'periodic_render_dashboard');
+    rules.log.events.person.push('periodic_render_dashboard');
+    write('wrong.json', { ...read('profile.json'), presence: 'wrong-presence.json' });
+    write('wrong-presence.json', rules);
     this.config = path.join(this.dir, 'controller.conf');
     fs.writeFileSync(this.config, `
 state_dir = ${this.state}
@@ -32,12 +40,23 @@ bind = ${this.superset}:/run/ws/dist
 pool = ${this.pool}
 idle = ${this.idle}
 disconnected = ${this.disconnected}
+
+[type wrong]
+profile = ${path.join(this.dir, 'wrong.json')}
+bind = ${this.superset}:/run/ws/dist
+pool = 0
+idle = 30m
 `);
   }
 
-  async launch(user) {
+  // The same world, with people who are given planted rules: a page's own refresh is a person there.
+  wrong() {
+    return { launch: (user) => this.launch(user, 'wrong') };
+  }
+
+  async launch(user, type = 'superset') {
     const from = now();
-    const res = await this.api('POST', '/v1/workspaces', { user_id: user, workspace_type: 'superset' }, { Prefer: 'wait=60' });
+    const res = await this.api('POST', '/v1/workspaces', { user_id: user, workspace_type: type }, { Prefer: 'wait=60' });
     check(res.status === 200 && res.json.status === 'ready', `launch of ${user}: ${res.status} ${res.text}`);
     return { ...await this.workspace(res.json.id), url: res.json.url, ms: now() - from };
   }
@@ -75,4 +94,37 @@ export async function makeDataset(page, name, csv) {
   await api(page, 'POST', `/api/v1/database/${database.id}/upload/`, { csv, fields: { type: 'csv', table_name: name, schema: 'main', delimiter: ',', already_exists: 'fail' } });
   const sets = await api(page, 'GET', '/api/v1/dataset/');
   return { database: database.id, id: sets.result.find((d) => d.table_name === name).id };
+}
+
+// What Explore opens with: the rows of the table as they are.
+export async function exploreUrl(page, set) {
+  const form = { datasource: `${set}__table`, viz_type: 'table', query_mode: 'raw', all_columns: ['name', 'points'], row_limit: 100 };
+  const made = await api(page, 'POST', '/api/v1/explore/form_data', { datasource_id: set, datasource_type: 'table', form_data: JSON.stringify(form) });
+  return `/explore/?form_data_key=${made.key}&datasource_type=table&datasource_id=${set}`;
+}
+
+// The same chart without a person's hands; its id.
+export async function makeChart(page, set, name) {
+  const params = { datasource: `${set}__table`, viz_type: 'table', query_mode: 'raw', all_columns: ['name', 'points'], row_limit: 100 };
+  return (await api(page, 'POST', '/api/v1/chart/', { slice_name: name, viz_type: 'table', datasource_id: set, datasource_type: 'table', params: JSON.stringify(params) })).id;
+}
+
+// A dashboard of one chart and one filter that refreshes itself every `refreshS` seconds; its id.
+export async function makeDashboard(page, set, chart, refreshS) {
+  const parents = ['ROOT_ID', 'GRID_ID'];
+  const position = {
+    DASHBOARD_VERSION_KEY: 'v2',
+    ROOT_ID: { type: 'ROOT', id: 'ROOT_ID', children: ['GRID_ID'] },
+    GRID_ID: { type: 'GRID', id: 'GRID_ID', children: ['ROW-1'], parents: ['ROOT_ID'] },
+    'ROW-1': { type: 'ROW', id: 'ROW-1', children: ['CHART-1'], parents, meta: { background: 'BACKGROUND_TRANSPARENT' } },
+    'CHART-1': { type: 'CHART', id: 'CHART-1', children: [], parents: [...parents, 'ROW-1'], meta: { chartId: chart, width: 6, height: 50, sliceName: 'Points' } },
+  };
+  const filter = { id: 'NATIVE_FILTER-1', name: 'Who', filterType: 'filter_select', type: 'NATIVE_FILTER', cascadeParentIds: [],
+    targets: [{ datasetId: set, column: { name: 'name' } }], defaultDataMask: { extraFormData: {}, filterState: {}, ownState: {} },
+    scope: { rootPath: ['ROOT_ID'], excluded: [] }, chartsInScope: [chart], tabsInScope: [],
+    controlValues: { multiSelect: true, enableEmptyFilter: false, defaultToFirstItem: false, inverseSelection: false, searchAllOptions: false } };
+  const made = await api(page, 'POST', '/api/v1/dashboard/', { dashboard_title: 'Scores', published: true, position_json: JSON.stringify(position),
+    json_metadata: JSON.stringify({ refresh_frequency: refreshS, native_filter_configuration: [filter] }) });
+  await api(page, 'PUT', `/api/v1/chart/${chart}`, { dashboards: [made.id] });
+  return made.id;
 }

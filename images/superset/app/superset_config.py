@@ -4,12 +4,14 @@ Read by Superset as its configuration (SUPERSET_CONFIG_PATH). `serve.py` and `pr
 environment that is read here.
 """
 
+import copy
 import os
 
 from flask_appbuilder.const import AUTH_DB
 from jinja2 import ChoiceLoader, FileSystemLoader
 from sqlalchemy_utils import EncryptedType
 
+from superset.config import TALISMAN_CONFIG
 from superset.security import SupersetSecurityManager
 from superset.utils.encrypt import AbstractEncryptedFieldAdapter
 from superset.utils.log import DBEventLogger
@@ -39,6 +41,12 @@ FEATURE_FLAGS = {"ALERT_REPORTS": False, "ENABLE_TEMPLATE_PROCESSING": False}
 # In this process: there is one worker, and what it forgets with its end is only faster to have.
 CACHE_CONFIG = {"CACHE_TYPE": "SimpleCache", "CACHE_DEFAULT_TIMEOUT": 3600}
 DATA_CACHE_CONFIG = CACHE_CONFIG
+
+
+# No picture from elsewhere on every page: it tells its makers who works here, and when.
+TALISMAN_CONFIG = copy.deepcopy(TALISMAN_CONFIG)
+_images = TALISMAN_CONFIG["content_security_policy"]["img-src"]
+_images[:] = [one for one in _images if "scarf.sh" not in one]
 
 
 class WorkspaceSecurityManager(SupersetSecurityManager):
