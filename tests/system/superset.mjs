@@ -86,8 +86,16 @@ async function works(world, s) {
   await shoot(page, 'chart');
   await acts('opens SQL Lab', async () => { await go(page, '/sqllab/'); await page.locator('.ace_editor').first().waitFor({ state: 'visible' }); });
   await nobody(world, id, 'an untouched SQL Lab', 15);
-  await acts('types SQL', async () => { await page.locator('.ace_editor').first().click(); await page.keyboard.type('select name, points from points'); });
-  await acts('runs it', async () => { await page.getByRole('button', { name: /^Run/ }).first().click(); await page.getByText('carol').first().waitFor({ state: 'visible' }); });
+  await acts('types SQL', async () => { 
+    await page.locator('.ace_editor').first().click();
+    await page.keyboard.press('Control+a');
+    await page.keyboard.type('select name, points from points');
+  });
+  await acts('runs it', async () => {
+    const answer = page.waitForResponse((r) => r.url().includes('/api/v1/sqllab/execute/'));
+    await page.getByRole('button', { name: /^Run/ }).first().click();
+    check((await (await answer).text()).includes('carol'), 'the query does not find carol');
+  });
   const chart = Number((await page.evaluate(async () => (await fetch('/api/v1/chart/')).json())).result[0].id);
   const dashboard = await makeDashboard(page, set.id, chart, REFRESH_S);
   await acts('opens the dashboard', async () => { await go(page, `/superset/dashboard/${dashboard}/`); await rows(page); });
@@ -149,6 +157,7 @@ await main({ name: 'superset', pool: 1, idle: `${IDLE_S}s` }, async (world) => {
     await world.start();
     await steps.take('one workspace warm', () => world.warm(1, 300));
     const alice = await enter(world, browsers, steps, 'alice', 'warm claim');
+    await world.api('PUT', '/v1/pools/superset', { size: 0, reason: 'the next one would be loaded while alice works' });
     const began = now();
     const { chart } = await works(world, alice);
     const during = await world.workspace(alice.id);
@@ -157,7 +166,9 @@ await main({ name: 'superset', pool: 1, idle: `${IDLE_S}s` }, async (world) => {
     await leaves(world, steps, alice);
     await browsers.closeAll();
 
-    const again = await enter(world, browsers, steps, 'alice', 'launched again');
+    await world.api('PUT', '/v1/pools/superset', { size: null });
+    await world.warm(1, 300);
+    const again = await enter(world, browsers, steps, 'alice', 'launched again, from a warm one,');
     check(again.task !== alice.task, 'it is the same task');
     await go(again.page, `/explore/?slice_id=${chart}`);
     await rows(again.page);

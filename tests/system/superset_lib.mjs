@@ -38,6 +38,7 @@ heartbeat = ${this.heartbeat}
 profile = ${this.profile}
 bind = ${this.superset}:/run/ws/dist
 pool = ${this.pool}
+launch_timeout = 10m
 idle = ${this.idle}
 disconnected = ${this.disconnected}
 
@@ -45,6 +46,7 @@ disconnected = ${this.disconnected}
 profile = ${path.join(this.dir, 'wrong.json')}
 bind = ${this.superset}:/run/ws/dist
 pool = 0
+launch_timeout = 10m
 idle = 30m
 `);
   }
