@@ -60,6 +60,13 @@ struct channel_msg {
                                          */
                         char phase[24]; /* wire/agent_phase.def, for /_workspace/status */
                         char message[160]; /* for the page that waits: progress, or "" */
+                        /* Keys: while the controller changes its own, there are two of each. */
+                        char key_old[65];    /* X-Workspace-Key that is good, too; "" none */
+                        char access[65];     /* of tickets and cookies; "" nobody is let in */
+                        char access_old[65]; /* of those that are good, too; "" none */
+                        char cookie[64];     /* "; SameSite=Lax; Secure" and the like */
+                        char platform[192];  /* where a student gets a new link; "" not known */
+                        uint32_t cookie_s;   /* how long a cookie is good */
                 } config;
                 struct {
                         uint32_t id;    /* repeated in app_up */

@@ -22,6 +22,9 @@
 /* save, restore: the request (JSON, a sealed memfd at offset 0) and where the result goes. */
 #define ROLE_FD_REQUEST 7
 #define ROLE_FD_RESULT 8
+/* gate: a memfd of ROLE_USED_BYTES for the tickets that were used; init holds it over its lives. */
+#define ROLE_FD_USED 9
+#define ROLE_USED_BYTES 24576
 
 /* Largest request or result blob that init passes on, in bytes. */
 #define ROLE_BLOB_MAX 32768

@@ -11,34 +11,13 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "base/str.h"
-#include "timetable/hours.h"
+#include "config_kind.h"
 
 #define FILE_MAX_BYTES (1 << 20)
 
-enum kind {
-        KIND_TEXT,
-        KIND_PATH,
-        KIND_URL,
-        KIND_ADDR,
-        KIND_SCHEME,
-        KIND_BIND,
-        KIND_COUNT,
-        KIND_DURATION,
-        KIND_SIZE,
-        KIND_LEVEL,
-        KIND_DECIMAL, /* in millionths */
-        KIND_POLICY,
-        KIND_IDLE_POLICY,
-        KIND_HOURS,
-        KIND_WEEKDAYS,
-        KIND_DATES,
-        KIND_ZONE,
-        KIND_SWITCH,
-};
-
 struct option {
         const char *name;
-        enum kind kind;
+        enum config_kind kind;
         const char *def;
         int64_t min, max;
         const char *help;
@@ -78,131 +57,6 @@ static int complain(struct load *l, const char *fmt, ...)
 
 /* ---- one value ---- */
 
-static int split_addr(const char *text, char *host, size_t size, uint64_t *ret_port)
-{
-        const char *colon = strrchr(text, ':');
-        size_t len = colon ? (size_t)(colon - text) : 0;
-
-        if (!colon || len == 0 || len >= size)
-                return -EINVAL;
-        if (num_parse_u64(colon + 1, 0, UINT16_MAX, ret_port) < 0)
-                return -EINVAL;
-        memcpy(host, text, len);
-        host[len] = 0;
-        return 0;
-}
-
-static bool bind_valid(const char *text)
-{
-        const char *colon = strchr(text, ':');
-
-        return !*text || (text[0] == '/' && colon && str_starts(colon + 1, "/run/ws/"));
-}
-
-static const char *kind_hint(enum kind kind)
-{
-        switch (kind) {
-        case KIND_TEXT:
-                return "a text";
-        case KIND_PATH:
-                return "a path";
-        case KIND_URL:
-                return "an address such as tcp://127.0.0.1:7700";
-        case KIND_ADDR:
-                return "ADDRESS:PORT such as 127.0.0.1:7701";
-        case KIND_SCHEME:
-                return "http or https";
-        case KIND_BIND:
-                return "SRC:DST with absolute paths, DST below /run/ws";
-        case KIND_COUNT:
-                return "a whole number";
-        case KIND_DURATION:
-                return "a duration such as 500ms, 30s, 15m, 2h or 7d";
-        case KIND_SIZE:
-                return "a size such as 1048576, 512M or 4G";
-        case KIND_LEVEL:
-                return "debug, info, warn or error";
-        case KIND_DECIMAL:
-                return "a number such as 0.99 or 12";
-        case KIND_POLICY:
-                return "fixed or forecast";
-        case KIND_IDLE_POLICY:
-                return "fixed or adaptive";
-        case KIND_HOURS:
-                return "FROM-TO such as 09:00-21:00, or never";
-        case KIND_WEEKDAYS:
-                return "days such as mon-fri or mon,wed,sat-sun";
-        case KIND_DATES:
-                return "days such as 2026-12-24..2027-01-03,2027-05-01, 64 at most";
-        case KIND_ZONE:
-                return "UTC, +05:30, or a name such as Europe/Berlin of the system's time zones "
-                       "(package tzdata)";
-        case KIND_SWITCH:
-                return "on or off";
-        }
-        return "";
-}
-
-/* Does `text` parse as this kind? The number, where there is one. */
-static int parse_kind(enum kind kind, const char *text, int64_t *ret_num)
-{
-        char host[CONFIG_TEXT_SIZE];
-        struct schedule hours;
-        enum log_level level;
-        uint64_t n = 0;
-        int r = 0;
-
-        switch (kind) {
-        case KIND_TEXT:
-        case KIND_PATH:
-                return 0;
-        case KIND_URL:
-                return str_starts(text, "tcp://") || str_starts(text, "ipc://") ? 0 : -EINVAL;
-        case KIND_ADDR:
-                return split_addr(text, host, sizeof(host), &n);
-        case KIND_SCHEME:
-                return strcmp(text, "http") == 0 || strcmp(text, "https") == 0 ? 0 : -EINVAL;
-        case KIND_BIND:
-                return bind_valid(text) ? 0 : -EINVAL;
-        case KIND_COUNT:
-                return num_parse_i64(text, INT64_MIN, INT64_MAX, ret_num);
-        case KIND_DURATION:
-                return num_parse_duration_ms(text, ret_num);
-        case KIND_SIZE:
-                r = num_parse_size(text, &n);
-                if (r == 0 && n > INT64_MAX)
-                        r = -ERANGE;
-                if (r == 0)
-                        *ret_num = (int64_t)n;
-                return r;
-        case KIND_LEVEL:
-                return log_level_parse(text, &level) ? 0 : -EINVAL;
-        case KIND_DECIMAL:
-                return num_parse_millionths(text, ret_num);
-        case KIND_POLICY:
-                return strcmp(text, "fixed") == 0 || strcmp(text, "forecast") == 0 ? 0 : -EINVAL;
-        case KIND_IDLE_POLICY:
-                return strcmp(text, "fixed") == 0 || strcmp(text, "adaptive") == 0 ? 0 : -EINVAL;
-        case KIND_HOURS:
-                return hours_parse_peak(text, &hours) ? 0 : -EINVAL;
-        case KIND_WEEKDAYS:
-                return hours_parse_weekdays(text, &hours) ? 0 : -EINVAL;
-        case KIND_DATES:
-                return hours_parse_holidays(text, &hours) ? 0 : -EINVAL;
-        case KIND_ZONE:
-                return hours_parse_zone(text, &hours.zone) ? 0 : -EINVAL;
-        case KIND_SWITCH:
-                return strcmp(text, "on") == 0 || strcmp(text, "off") == 0 ? 0 : -EINVAL;
-        }
-        return -EINVAL;
-}
-
-static bool is_number(enum kind kind)
-{
-        return kind == KIND_DECIMAL || kind == KIND_COUNT || kind == KIND_DURATION ||
-               kind == KIND_SIZE;
-}
-
 static int set_value(struct load *l, const struct option *o, struct config_value *v,
                      const char *text, const char *source)
 {
@@ -216,13 +70,13 @@ static int set_value(struct load *l, const struct option *o, struct config_value
                         return complain(l, "%s: %s: the value has a control character", source,
                                         o->name);
         }
-        if ((text[0] || !o->def || o->def[0]) && parse_kind(o->kind, text, &num) < 0)
+        if ((text[0] || !o->def || o->def[0]) && config_kind_parse(o->kind, text, &num) < 0)
                 return complain(l, "%s: %s: \"%.80s\" is not valid; give %s", source, o->name, text,
-                                kind_hint(o->kind));
+                                config_kind_hint(o->kind));
         if (o->kind == KIND_DECIMAL && (num < o->min || num > o->max))
                 return complain(l, "%s: %s: \"%.80s\" is out of range; give %g to %g", source,
                                 o->name, text, (double)o->min / 1e6, (double)o->max / 1e6);
-        if (is_number(o->kind) && (num < o->min || num > o->max))
+        if (config_kind_is_number(o->kind) && (num < o->min || num > o->max))
                 return complain(l, "%s: %s: \"%.80s\" is out of range; give %lld to %lld%s", source,
                                 o->name, text, (long long)o->min, (long long)o->max,
                                 o->kind == KIND_DURATION ? " ms" : "");
@@ -615,6 +469,47 @@ static int check_pool(struct load *l, const struct config_type *t)
         return 0;
 }
 
+/* What a task is made from. */
+static int check_source(struct load *l, const struct config_type *t)
+{
+        const struct config_value *profile = &t->v[CONFIG_TYPE_PROFILE];
+
+        if (strcmp(l->config->v[CONFIG_PROVIDER].text, "docker") == 0)
+                return t->v[CONFIG_TYPE_IMAGE].text[0]
+                               ? 0
+                               : complain(l,
+                                          "[type %s]: image is not set; give the name of an image",
+                                          t->name);
+        if (!profile->text[0])
+                return complain(l, "[type %s]: profile is not set; give the path of a profile",
+                                t->name);
+        if (access(profile->text, R_OK) < 0)
+                return complain(l, "%s: profile: %s: %s", profile->source, profile->text,
+                                strerrordesc_np(errno));
+        return 0;
+}
+
+static int check_access(struct load *l)
+{
+        const struct config_value *site = &l->config->v[CONFIG_COOKIE_SAME_SITE];
+        const struct config_value *back = &l->config->v[CONFIG_PLATFORM_URL];
+
+        if (strcmp(site->text, "none") == 0 &&
+            strcmp(l->config->v[CONFIG_PUBLIC_SCHEME].text, "https") != 0)
+                return complain(l,
+                                "%s: cookie_same_site is none, which browsers take over https "
+                                "only; set public_scheme = https",
+                                site->source);
+        if (back->text[0] && !str_starts(back->text, "https://") &&
+            !str_starts(back->text, "http://"))
+                return complain(l, "%s: platform_url: %s: it must begin with https:// or http://",
+                                back->source, back->text);
+        if (strlen(back->text) >= PLATFORM_URL_SIZE)
+                return complain(l, "%s: platform_url is longer than %d bytes", back->source,
+                                PLATFORM_URL_SIZE - 1);
+        return 0;
+}
+
 static int cross_check(struct load *l)
 {
         const struct config *c = l->config;
@@ -624,23 +519,16 @@ static int cross_check(struct load *l)
                 return complain(l, "no workspace type is configured; add \"[type vscode]\" with "
                                    "\"profile = FILE\" to the file given with --config");
         for (uint32_t i = 0; i < c->n_types; i++) {
-                const struct config_value *profile = &c->types[i].v[CONFIG_TYPE_PROFILE];
-
                 pools += c->types[i]
                                  .v[forecasts(&c->types[i]) ? CONFIG_TYPE_POOL_MIN
                                                             : CONFIG_TYPE_POOL]
                                  .num;
-                if (!profile->text[0])
-                        return complain(l,
-                                        "[type %s]: profile is not set; give the path of a profile",
-                                        c->types[i].name);
-                if (access(profile->text, R_OK) < 0)
-                        return complain(l, "%s: profile: %s: %s", profile->source, profile->text,
-                                        strerrordesc_np(errno));
-                if (check_limits(l, &c->types[i]) < 0 || check_pool(l, &c->types[i]) < 0 ||
-                    check_adaptive(l, &c->types[i]) < 0)
+                if (check_source(l, &c->types[i]) < 0 || check_limits(l, &c->types[i]) < 0 ||
+                    check_pool(l, &c->types[i]) < 0 || check_adaptive(l, &c->types[i]) < 0)
                         return -EINVAL;
         }
+        if (check_access(l) < 0)
+                return -EINVAL;
         if (pools > c->v[CONFIG_TASKS_MAX].num)
                 return complain(
                         l,
@@ -723,20 +611,43 @@ void config_addr(const struct config *c, enum config_option o, char *dst, size_t
 {
         uint64_t port = 0;
 
-        if (split_addr(c->v[o].text, dst, size, &port) < 0)
+        if (config_kind_split_addr(c->v[o].text, dst, size, &port) < 0)
                 dst[0] = 0;
         *ret_port = (uint16_t)port;
 }
 
+bool config_at(const struct config *c, size_t i, struct config_entry *ret_entry)
+{
+        size_t type = (i - CONFIG_OPTION_MAX) / CONFIG_TYPE_OPTION_MAX;
+        const struct config_value *v = i < CONFIG_OPTION_MAX ? &c->v[i] : NULL;
+        const char *name = v ? options[i].name : NULL;
+
+        if (!v && type < c->n_types) {
+                i = (i - CONFIG_OPTION_MAX) % CONFIG_TYPE_OPTION_MAX;
+                v = &c->types[type].v[i];
+                name = type_options[i].name;
+                *ret_entry = (struct config_entry){.type = c->types[type].name};
+        } else {
+                *ret_entry = (struct config_entry){.type = ""};
+        }
+        if (!v)
+                return false;
+        ret_entry->name = name;
+        ret_entry->value = v->text;
+        ret_entry->source = v->source;
+        return true;
+}
+
 void config_print(const struct config *c)
 {
-        for (size_t i = 0; i < ARRAY_LEN(options); i++)
-                printf("%s = %s  # %s\n", options[i].name, c->v[i].text, c->v[i].source);
-        for (uint32_t t = 0; t < c->n_types; t++) {
-                printf("\n[type %s]\n", c->types[t].name);
-                for (size_t i = 0; i < ARRAY_LEN(type_options); i++)
-                        printf("%s = %s  # %s\n", type_options[i].name, c->types[t].v[i].text,
-                               c->types[t].v[i].source);
+        struct config_entry e;
+        const char *type = "";
+
+        for (size_t i = 0; config_at(c, i, &e); i++) {
+                if (strcmp(type, e.type) != 0)
+                        printf("\n[type %s]\n", e.type);
+                type = e.type;
+                printf("%s = %s  # %s\n", e.name, e.value, e.source);
         }
 }
 
@@ -756,7 +667,8 @@ static void help_table(const struct option *table, size_t n)
 void config_help(void)
 {
         printf("usage: wscontroller [--config FILE] [options]\n"
-               "       wscontroller storage …    the storage server, started by the controller\n\n"
+               "       wscontroller storage …    the storage server, started by the controller\n"
+               "       wscontroller rotate-key … a new master key, see wscontroller(8)\n\n"
                "Sources, later ones win: defaults, the file, the environment (WS_STATE_DIR for\n"
                "--state-dir), flags.\n\n"
                "  --config FILE          \"name = value\" lines and [type NAME] sections "

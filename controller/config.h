@@ -12,6 +12,7 @@
 #define CONFIG_TEXT_SIZE 1024
 #define CONFIG_SOURCE_SIZE 160
 #define CONFIG_ERROR_SIZE 1024
+#define PLATFORM_URL_SIZE 192 /* what an agent takes */
 
 enum config_option {
 #define OPTION(id, ...) CONFIG_##id,
@@ -66,6 +67,14 @@ int64_t config_type_num(const struct config *c, uint32_t type, enum config_type_
 /* "127.0.0.1:7701" -> address and port; the value was checked at load. */
 void config_addr(const struct config *c, enum config_option o, char *dst, size_t size,
                  uint16_t *ret_port);
+
+/* One option as it is in force; by pointer. */
+struct config_entry {
+        const char *type; /* "": it is set once */
+        const char *name, *value, *source;
+};
+/* The i-th from 0, those of the types last; false behind the last. */
+bool config_at(const struct config *c, size_t i, struct config_entry *ret_entry);
 
 /* What the core needs of it. */
 void config_core(const struct config *c, struct core_config *ret_core);

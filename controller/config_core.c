@@ -71,6 +71,7 @@ void config_core(const struct config *c, struct core_config *ret_core)
                 .retry_save_ms = config_num(c, CONFIG_SAVE_RETRY),
                 .erase_delay_ms = config_num(c, CONFIG_ERASE_DELAY),
                 .stops_per_min = (uint32_t)config_num(c, CONFIG_STOPS_PER_MINUTE),
+                .stops_share = (double)config_num(c, CONFIG_STOPS_SHARE) / 1e6,
                 .launch_rate = (double)config_num(c, CONFIG_LAUNCH_RATE),
                 .launch_burst = (double)config_num(c, CONFIG_LAUNCH_BURST),
                 .save_parallel = (uint32_t)config_num(c, CONFIG_SAVE_PARALLEL),
@@ -96,6 +97,8 @@ void config_core(const struct config *c, struct core_config *ret_core)
                 t->claim_timeout_ms = config_type_num(c, i, CONFIG_TYPE_CLAIM_TIMEOUT);
                 t->stop_timeout_ms = config_type_num(c, i, CONFIG_TYPE_STOP_TIMEOUT);
                 t->unsaved_alarm_ms = config_type_num(c, i, CONFIG_TYPE_UNSAVED_ALARM);
+                t->home = strcmp(config_type_text(c, i, CONFIG_TYPE_STORAGE_MODE), "home") == 0;
+                t->backup_ms = config_type_num(c, i, CONFIG_TYPE_HOME_BACKUP);
         }
         *ret_core = core;
 }

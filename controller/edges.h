@@ -15,7 +15,7 @@ struct edges;
 struct edges_config {
         struct config *config;
         const struct core_config *core;
-        const struct keys *keys;
+        struct keys *keys; /* read again here when their file changes */
         const char *token; /* of the API */
 };
 

@@ -32,7 +32,8 @@ static void on_saves(void *ctx, int result, const struct storage_save *saves, ui
                                                .bytes = saves[i].bytes,
                                                .parent_generation = saves[i].parent_generation,
                                                .parent_seq = saves[i].parent_seq,
-                                               .pinned = saves[i].pinned};
+                                               .pinned = saves[i].pinned,
+                                               .old = saves[i].old};
         q.fn(q.ctx, result, list, n);
         free(list);
 }
@@ -72,6 +73,21 @@ static int inspect(void *ctx, const char *workspace, uint64_t generation, uint64
         return r;
 }
 
+static int pin(void *ctx, const char *workspace, uint64_t generation, uint64_t seq, bool pinned,
+               stored_list_fn fn, void *fn_ctx)
+{
+        struct question *q = malloc(sizeof(*q));
+        int r;
+
+        if (!q)
+                return -ENOMEM;
+        *q = (struct question){fn, fn_ctx};
+        r = storage_pin(ctx, workspace, generation, seq, pinned, on_inspected, q);
+        if (r < 0)
+                free(q);
+        return r;
+}
+
 static int grant(void *ctx, const char *workspace, uint64_t generation,
                  char ret_url[static STORED_URL_SIZE])
 {
@@ -81,7 +97,7 @@ static int grant(void *ctx, const char *workspace, uint64_t generation,
 int edges_stored_new(struct storage *storage, struct stored **ret_stored)
 {
         const struct stored_edge edge = {
-                .ctx = storage, .list = list, .inspect = inspect, .grant = grant};
+                .ctx = storage, .list = list, .inspect = inspect, .pin = pin, .grant = grant};
 
         return stored_new(&edge, ret_stored);
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/num.h"
@@ -10,27 +11,115 @@
 /* Room for a label and the longest arguments: object names are under 256 bytes. */
 #define KEYS_TEXT_SIZE 1024
 
+#define FILE_TWO (2 * SHA256_LEN + 2 * 8)
+
+static uint64_t take_u64(const uint8_t *at)
+{
+        uint64_t v = 0;
+
+        for (int i = 0; i < 8; i++)
+                v = v << 8 | at[i];
+        return v;
+}
+
+static void put_u64(uint8_t *at, uint64_t v)
+{
+        for (int i = 7; i >= 0; i--, v >>= 8)
+                at[i] = (uint8_t)v;
+}
+
+static int decode(const uint8_t *data, size_t len, struct keys *ret_keys)
+{
+        struct keys k = {.two = len == FILE_TWO};
+
+        if (len != SHA256_LEN && len != FILE_TWO)
+                return -EBADMSG;
+        memcpy(k.newest, data, SHA256_LEN);
+        if (k.two) {
+                memcpy(k.before, data + SHA256_LEN, SHA256_LEN);
+                k.turn_s = take_u64(data + 2 * SHA256_LEN);
+                k.retire_s = take_u64(data + 2 * SHA256_LEN + 8);
+        }
+        (void)keys_turn(&k, 0);
+        *ret_keys = k;
+        explicit_bzero(&k, sizeof(k));
+        return 0;
+}
+
 int keys_load(const char *path, struct keys *ret_keys)
 {
         uint8_t fresh[SHA256_LEN];
-        AUTO_BUF content = BUF_INIT(SHA256_LEN + 16);
+        AUTO_BUF content = BUF_INIT(FILE_TWO + 16);
         int r = file_read(path, &content);
 
         if (r == -ENOENT) {
                 random_bytes(fresh, sizeof(fresh));
                 r = file_write_atomic(path, fresh, sizeof(fresh), 0600);
                 if (r == 0)
-                        memcpy(ret_keys->master, fresh, sizeof(fresh));
+                        r = decode(fresh, sizeof(fresh), ret_keys);
                 explicit_bzero(fresh, sizeof(fresh));
                 return r;
         }
-        if (r == -ENOBUFS || (r == 0 && content.len != SHA256_LEN))
+        if (r == -ENOBUFS)
                 return -EBADMSG;
         if (r < 0)
                 return r;
-        memcpy(ret_keys->master, content.data, SHA256_LEN);
+        r = decode(content.data, content.len, ret_keys);
         explicit_bzero(content.data, content.len);
-        return 0;
+        return r;
+}
+
+bool keys_turn(struct keys *k, uint64_t now_s)
+{
+        bool turned = k->two && now_s >= k->turn_s, retired = k->two && now_s >= k->retire_s;
+        const uint8_t *master = k->two && !turned ? k->before : k->newest;
+        const uint8_t *other = turned ? k->before : k->newest;
+        bool same = memcmp(k->master, master, SHA256_LEN) == 0 && k->has_other == k->two &&
+                    k->retired == retired && (!k->two || memcmp(k->other, other, SHA256_LEN) == 0);
+
+        if (same)
+                return false;
+        memcpy(k->master, master, SHA256_LEN);
+        memcpy(k->other, other, SHA256_LEN);
+        k->has_other = k->two;
+        k->retired = retired;
+        return true;
+}
+
+bool keys_before(const struct keys *k, struct keys *ret)
+{
+        if (!k->has_other)
+                return false;
+        *ret = (struct keys){0};
+        memcpy(ret->master, k->other, SHA256_LEN);
+        return true;
+}
+
+bool keys_other(const struct keys *k, struct keys *ret)
+{
+        return !k->retired && keys_before(k, ret);
+}
+
+int keys_change(const char *path, uint64_t now_s, uint64_t settle_s, uint64_t grace_s)
+{
+        uint8_t data[FILE_TWO];
+        struct keys k;
+        int r = access(path, F_OK) < 0 ? -errno : keys_load(path, &k);
+
+        if (r < 0)
+                return r;
+        if (k.two && now_s < k.retire_s) {
+                explicit_bzero(&k, sizeof(k));
+                return -EBUSY;
+        }
+        random_bytes(data, SHA256_LEN);
+        memcpy(data + SHA256_LEN, k.newest, SHA256_LEN);
+        put_u64(data + 2 * SHA256_LEN, now_s + settle_s);
+        put_u64(data + 2 * SHA256_LEN + 8, now_s + settle_s + grace_s);
+        r = file_write_atomic(path, data, sizeof(data), 0600);
+        explicit_bzero(data, sizeof(data));
+        explicit_bzero(&k, sizeof(k));
+        return r;
 }
 
 /*
@@ -70,10 +159,10 @@ void keys_gate(const struct keys *k, const char *workspace, uint64_t generation,
         derive(k, "gate", workspace, "", generation, 0, ret_hex);
 }
 
-void keys_access(const struct keys *k, const char *workspace, uint64_t expires,
+void keys_access(const struct keys *k, const char *workspace, uint64_t generation,
                  char ret_hex[static KEYS_HEX])
 {
-        derive(k, "access", workspace, "", expires, 0, ret_hex);
+        derive(k, "access-key", workspace, "", generation, 0, ret_hex);
 }
 
 void keys_storage(const struct keys *k, const char *op, const char *object, uint64_t expires,
@@ -85,6 +174,11 @@ void keys_storage(const struct keys *k, const char *op, const char *object, uint
 void keys_gateway(const struct keys *k, char ret_hex[static KEYS_HEX])
 {
         derive(k, "gateway", "", "", 0, 0, ret_hex);
+}
+
+void keys_installation(const struct keys *k, char ret_hex[static KEYS_HEX])
+{
+        derive(k, "installation", "", "", 0, 0, ret_hex);
 }
 
 bool keys_equal(const char *a, const char *b)

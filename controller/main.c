@@ -16,6 +16,7 @@
 #include "timetable/hours.h"
 #include "lead/leader.h"
 #include "out/storage.h"
+#include "rotate_key.h"
 #include "state_dir.h"
 
 enum exit_code { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_CONFIG = 2, EXIT_SUPERSEDED = 3 };
@@ -222,6 +223,8 @@ int main(int argc, char **argv)
 
         if (argc > 1 && strcmp(argv[1], "storage") == 0)
                 return storage_server_main(argc - 1, argv + 1);
+        if (argc > 1 && strcmp(argv[1], "rotate-key") == 0)
+                return rotate_key_main(argc - 1, argv + 1);
         if (config_load(argc, argv, environ, error, &action, &app.config) < 0) {
                 fprintf(stderr, "wscontroller: %s\n", error);
                 return EXIT_CONFIG;

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 
 #define HEAD_MS 10000   /* from the first byte of a head, or the connection, to its end */
 #define IDLE_MS 75000   /* between two requests; longer than a front door keeps its own */
@@ -184,14 +185,51 @@ int conn_answer_wait(struct conn *c, uint16_t status)
 
 /* --- HEAD --- */
 
+static int deny(struct conn *c, enum admit_denial denial)
+{
+        c->gate->refused++;
+        c->keep_alive = false;
+        log_debug("not let in", LOG_STR("why", page_denial_code(denial)));
+        return begin_answer(c,
+                            page_write_denial(&c->down.own, denial, c->gate->platform, form_of(c)));
+}
+
+/* A link is opened: its ticket is used up before the browser has anything in its place. */
+static int admit(struct conn *c, const struct buf *to)
+{
+        const struct admit_verdict *v = &c->verdict.admit;
+        struct gate *g = c->gate;
+        char cookie[ADMIT_COOKIE_SIZE];
+        int r = v->ticket ? used_add(g->used, &v->access, g->rules.admit.now_s) : 0;
+
+        if (r < 0 && !v->cookie)
+                return deny(c, r == -EEXIST ? ADMIT_USED : ADMIT_FULL);
+        if (!v->ticket || r < 0)
+                return begin_answer(c, page_write_redirect(&c->down.own, (const char *)to->data,
+                                                           NULL, form_of(c)));
+        admit_cookie(&g->rules.admit, cookie);
+        r = page_write_redirect(&c->down.own, (const char *)to->data, cookie, form_of(c));
+        explicit_bzero(cookie, sizeof(cookie));
+        return begin_answer(c, r);
+}
+
 static int answer_here(struct conn *c)
 {
         struct page_state state = gate_page_state(c->gate);
         const struct door_verdict *v = &c->verdict;
+        AUTO_BUF to = BUF_INIT(HTTP_HEAD_MAX);
 
         /* A body that nobody reads ends the connection; so does a handshake not granted. */
         c->keep_alive = c->request.keep_alive && c->request.body == HTTP_BODY_NONE &&
                         !c->request.upgrade && !c->up.eof;
+        if (v->way == DOOR_ADMIT) {
+                int r = admit_clean(c->request.target, &to);
+
+                if (r == 0)
+                        r = buf_terminate(&to);
+                if (r < 0)
+                        return r;
+        }
         lane_drop(&c->up, c->request.length);
         switch (v->way) {
         case DOOR_HEALTH:
@@ -204,6 +242,10 @@ static int answer_here(struct conn *c)
                 return begin_answer(c, page_write_done(&c->down.own, form_of(c)));
         case DOOR_WAIT:
                 return conn_answer_wait(c, 503);
+        case DOOR_ADMIT:
+                return admit(c, &to);
+        case DOOR_DENY:
+                return deny(c, v->admit.denial);
         case DOOR_REFUSE:
         case DOOR_PASS:
                 break;
@@ -227,6 +269,7 @@ static int step_head(struct conn *c)
                 return conn_refuse(c, c->request.refuse_status, c->request.refuse_reason);
         }
         c->seen_request = true;
+        c->gate->rules.admit.now_s = (uint64_t)(loop_utc(c->gate->loop).us / US_PER_S);
         c->verdict = c->notice ? door_judge_notice(&c->request, &c->gate->rules)
                                : door_judge(&c->request, &c->gate->rules);
         if (c->verdict.way != DOOR_PASS)

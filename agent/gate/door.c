@@ -6,7 +6,6 @@
 #include "http/write.h"
 
 #define KEY_HEADER "X-Workspace-Key"
-#define ACCESS_COOKIE "ws_access"
 #define OWN_PREFIX "/_workspace/"
 
 static struct http_span path_of(struct http_span target)
@@ -21,14 +20,19 @@ static bool is_read(const struct http_head *h)
         return http_span_is(h->method, "GET") || http_span_is(h->method, "HEAD");
 }
 
-static bool key_fits(const struct http_head *h, const char *key)
+static bool is_key(struct http_span v, const char *key)
+{
+        return key[0] && v.len == strlen(key) && secret_equal(v.at, key, v.len);
+}
+
+static bool key_fits(const struct http_head *h, const struct door_rules *rules)
 {
         struct http_span v;
 
-        if (key[0] == 0)
+        if (rules->key[0] == 0)
                 return true;
         return http_head_count(h, KEY_HEADER) == 1 && http_head_find(h, KEY_HEADER, &v) &&
-               v.len == strlen(key) && secret_equal(v.at, key, v.len);
+               (is_key(v, rules->key) || is_key(v, rules->key_old));
 }
 
 /* scheme://host[:port] with the workspace's own host and nothing behind it. */
@@ -128,6 +132,30 @@ static struct door_verdict verdict_begin(const struct http_head *h)
         };
 }
 
+/* Not let in, or a link that needs more than a look. False: the other rules decide. */
+static bool judge_access(const struct http_head *h, const struct door_rules *rules, bool own,
+                         struct door_verdict *v)
+{
+        bool away = rules->stopping || !rules->app_up;
+
+        admit_judge(h, &rules->admit, &v->admit);
+        if (v->admit.denial != ADMIT_OK) {
+                v->way = DOOR_DENY;
+                return true;
+        }
+        if (!v->admit.link)
+                return false;
+        if (!http_span_is(h->method, "GET") || h->upgrade) {
+                refuse(v, 405, "a link is opened with GET");
+                return true;
+        }
+        /* The page that waits asks for the status with its link. */
+        if (own)
+                return false;
+        v->way = away && !v->admit.cookie ? DOOR_WAIT : DOOR_ADMIT;
+        return true;
+}
+
 struct door_verdict door_judge(const struct http_head *h, const struct door_rules *rules)
 {
         struct http_span path = path_of(h->target);
@@ -139,8 +167,11 @@ struct door_verdict door_judge(const struct http_head *h, const struct door_rule
                       http_span_is_nocase(protocol, "websocket");
         if (http_span_is(path, OWN_PREFIX "health"))
                 judge_own(h, rules, path, &v);
-        else if (rules->configured && !key_fits(h, rules->key))
+        else if (rules->configured && !key_fits(h, rules))
                 refuse(&v, 403, "the workspace's key is missing or wrong");
+        else if (rules->configured &&
+                 judge_access(h, rules, http_span_starts(path, OWN_PREFIX), &v))
+                return v;
         else if (http_span_starts(path, OWN_PREFIX))
                 judge_own(h, rules, path, &v);
         else if (!rules->configured)
@@ -178,25 +209,24 @@ int door_write_request(const struct http_head *h, bool websocket, struct buf *ou
         static const char *const add_upgrade[] = {"Connection", "Upgrade", NULL};
         struct http_edit edit = {
                 .drop = websocket ? drop_upgrade : drop_plain,
-                .drop_cookie = ACCESS_COOKIE,
+                .drop_cookie = ADMIT_NAME,
                 .add = websocket ? add_upgrade : add_plain,
         };
 
         return http_head_write(h, &edit, out);
 }
 
-int door_write_response(const struct http_head *h, bool keep_alive, struct buf *out)
+int door_write_response(const struct http_head *h, bool keep_alive, const char *cookie,
+                        struct buf *out)
 {
         static const char *const drop_plain[] = {DROP_HOP, "Upgrade", NULL};
         static const char *const drop_upgrade[] = {DROP_HOP, NULL};
-        static const char *const add_upgrade[] = {"Connection", "Upgrade", NULL};
-        static const char *const add_keep[] = {"Connection", "keep-alive", NULL};
-        static const char *const add_close[] = {"Connection", "close", NULL};
+        const char *connection = h->status == 101 ? "Upgrade" : keep_alive ? "keep-alive" : "close";
+        const char *const add[] = {"Connection", connection, cookie ? "Set-Cookie" : NULL, cookie,
+                                   NULL};
         struct http_edit edit = {.drop = h->status == 101 ? drop_upgrade : drop_plain};
 
-        if (h->status == 101)
-                edit.add = add_upgrade;
-        else if (h->status >= 200)
-                edit.add = keep_alive ? add_keep : add_close;
+        if (h->status == 101 || h->status >= 200)
+                edit.add = add;
         return http_head_write(h, &edit, out);
 }

@@ -124,14 +124,17 @@ static int take_response_head(struct conn *c)
         struct http_head *h = &c->response;
         bool interim = h->status < 200 && h->status != 101;
         enum http_body kind = http_response_body(h, c->verdict.to_head);
+        char cookie[ADMIT_COOKIE_SIZE] = "";
         int r = 0;
 
         if (kind == HTTP_BODY_TUNNEL && !c->verdict.websocket)
                 return conn_refuse(c, 502, "the application switched protocols unasked");
         if (kind == HTTP_BODY_CLOSE)
                 c->keep_alive = false;
+        if (!interim && c->verdict.admit.renew)
+                admit_cookie(&c->gate->rules.admit, cookie);
         if (!interim || c->request.minor == 1)
-                r = door_write_response(h, c->keep_alive, &c->down.own);
+                r = door_write_response(h, c->keep_alive, cookie[0] ? cookie : NULL, &c->down.own);
         if (r < 0)
                 return r;
         if (kind == HTTP_BODY_TUNNEL && c->watch)

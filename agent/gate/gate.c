@@ -90,6 +90,35 @@ static void on_app_up(void *ctx, uint32_t id, uint32_t waited_ms, bool primed)
         gate_tell_link(g, &m);
 }
 
+/* The controller's words for Set-Cookie end up in a head: nothing that could end a line. */
+static bool cookie_words_valid(const char *text)
+{
+        for (; *text; text++) {
+                if (*text < ' ' || *text > '~')
+                        return false;
+        }
+        return true;
+}
+
+static void take_access(struct gate *g, struct channel_msg *m)
+{
+        struct admit_rules *a = &g->rules.admit;
+
+        m->u.config.key_old[sizeof(m->u.config.key_old) - 1] = 0;
+        m->u.config.access[sizeof(m->u.config.access) - 1] = 0;
+        m->u.config.access_old[sizeof(m->u.config.access_old) - 1] = 0;
+        m->u.config.cookie[sizeof(m->u.config.cookie) - 1] = 0;
+        m->u.config.platform[sizeof(m->u.config.platform) - 1] = 0;
+        STR_CUT(g->rules.key_old, m->u.config.key_old);
+        STR_CUT(a->key[0], m->u.config.access);
+        STR_CUT(a->key[1], m->u.config.access_old);
+        STR_CUT(a->cookie, cookie_words_valid(m->u.config.cookie) ? m->u.config.cookie : "");
+        STR_CUT(g->platform, m->u.config.platform);
+        a->generation = m->u.config.generation;
+        a->cookie_s = m->u.config.cookie_s;
+        a->used = g->used;
+}
+
 static void take_config(struct gate *g, struct channel_msg *m)
 {
         /* Text of a broken peer is cut, not trusted. */
@@ -97,6 +126,7 @@ static void take_config(struct gate *g, struct channel_msg *m)
         m->u.config.host[sizeof(m->u.config.host) - 1] = 0;
         m->u.config.phase[sizeof(m->u.config.phase) - 1] = 0;
         m->u.config.message[sizeof(m->u.config.message) - 1] = 0;
+        take_access(g, m);
         if (!g->rules.configured || g->generation != m->u.config.generation) {
                 g->rules.app_up = false;
                 g->rules.stopping = false;
@@ -337,6 +367,11 @@ static int set_up(struct gate *g)
                 g->channel_fd = -1;
         }
         set_up_notice(g);
+        r = used_open(ROLE_FD_USED, &g->used);
+        if (r < 0)
+                return r;
+        if (r > 0)
+                log_warn("no memory from init for used links: a restart of the gate forgets them");
         send_hello(g);
         report_init(g);
         loop_after(g->loop, report_look, g);
@@ -351,6 +386,7 @@ static void tear_down(struct gate *g)
         g->observer = observer_free(g->observer);
         g->profile = profile_free(g->profile);
         g->probe = probe_free(g->probe);
+        g->used = used_close(g->used);
         loop_fd_del(&g->listen_src);
         loop_fd_del(&g->channel_src);
         g->loop = loop_free(g->loop);

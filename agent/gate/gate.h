@@ -25,6 +25,8 @@ struct gate {
         uint64_t generation;
         char phase[24];
         char message[160];
+        char platform[192]; /* where a new link is to be had; "" not known */
+        struct used *used;
         char notices[CHANNEL_NOTICES_MAX][160];
         bool app_silent; /* the app refused a connection since it was last reached */
 

@@ -1,5 +1,6 @@
 #include "gate/page.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "http/write.h"
@@ -77,6 +78,7 @@ static int put_answer(struct buf *out, uint16_t status, const char *type, const 
                            "Content-Length: %zu\r\n"
                            "Cache-Control: no-store\r\n"
                            "X-Content-Type-Options: nosniff\r\n"
+                           "Referrer-Policy: no-referrer\r\n"
                            "%sConnection: %s\r\n\r\n",
                            status, http_reason(status), type, body->len, more,
                            form.keep_alive ? "keep-alive" : "close");
@@ -163,19 +165,20 @@ int page_write_health(struct buf *out, struct page_form form)
         return r < 0 ? r : put_answer(out, 200, "application/json", &body, form, "");
 }
 
+#define PAGE_STYLE                                                                                 \
+        ":root{color-scheme:light dark}\n"                                                         \
+        "body{font:1.125rem/1.5 system-ui,sans-serif;margin:0;min-height:100vh;display:grid;"      \
+        "place-items:center}\n"                                                                    \
+        "main{max-width:34rem;padding:2rem}\n"                                                     \
+        "h1{font-size:1.5rem;margin:0 0 .5rem}\n"                                                  \
+        "p{margin:.25rem 0}\n"
+
 static const char page_head[] =
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
         "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
         "<title>Workspace</title>\n"
         "<noscript><meta http-equiv=\"refresh\" content=\"5\"></noscript>\n"
-        "<style>\n"
-        ":root{color-scheme:light dark}\n"
-        "body{font:1.125rem/1.5 system-ui,sans-serif;margin:0;min-height:100vh;display:grid;"
-        "place-items:center}\n"
-        "main{max-width:34rem;padding:2rem}\n"
-        "h1{font-size:1.5rem;margin:0 0 .5rem}\n"
-        "p{margin:.25rem 0}\n"
-        "</style>\n</head>\n<body>\n<main>\n<h1>Workspace</h1>\n";
+        "<style>\n" PAGE_STYLE "</style>\n</head>\n<body>\n<main>\n<h1>Workspace</h1>\n";
 
 /*
  * Politely: one request at a time, slower the longer it takes, none while the tab is hidden. An
@@ -195,7 +198,8 @@ static const char page_tail[] =
         "  if (document.hidden) return;\n"
         "  let state = null;\n"
         "  try {\n"
-        "    const answer = await fetch('/_workspace/status', {cache: 'no-store'});\n"
+        "    const answer = await fetch('/_workspace/status' + location.search,\n"
+        "                               {cache: 'no-store'});\n"
         "    state = answer.ok ? await answer.json() : {ready: true};\n"
         "  } catch (e) {\n"
         "    state = e instanceof SyntaxError ? {ready: true} : null;\n"
@@ -276,4 +280,76 @@ int page_write_refusal(struct buf *out, uint16_t status, const char *reason, str
                 return r;
         return put_answer(out, status, form.html ? "text/html" : "application/json", &body, form,
                           "");
+}
+
+/* --- access --- */
+
+static const struct {
+        const char *code, *title, *text;
+} denials[] = {
+#define DENIAL(id, code, title, text) [ADMIT_##id] = {code, title, text},
+#include "gate/denial.def"
+#undef DENIAL
+};
+
+static_assert(ARRAY_LEN(denials) == ADMIT_DENIAL_MAX, "one entry per denial");
+
+const char *page_denial_code(enum admit_denial denial)
+{
+        return denials[denial].code;
+}
+
+int page_write_redirect(struct buf *out, const char *to, const char *cookie, struct page_form form)
+{
+        return buf_printf(out,
+                          "HTTP/1.1 303 %s\r\nLocation: %s\r\n%s%s%sContent-Length: 0\r\n"
+                          "Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n"
+                          "Connection: %s\r\n\r\n",
+                          http_reason(303), to, cookie ? "Set-Cookie: " : "", cookie ? cookie : "",
+                          cookie ? "\r\n" : "", form.keep_alive ? "keep-alive" : "close");
+}
+
+#define DENIAL_POLICY                                                                              \
+        "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; "                 \
+        "base-uri 'none'; form-action 'none'\r\n"
+
+static int put_denial_html(struct buf *b, enum admit_denial denial, const char *platform)
+{
+        int r = buf_printf(
+                b,
+                "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+                "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
+                "<title>%s</title>\n<style>\n" PAGE_STYLE
+                "</style>\n</head>\n<body data-denial=\"%s\">\n<main>\n"
+                "<h1 role=\"alert\">%s</h1>\n<p>%s</p>\n",
+                denials[denial].title, denials[denial].code, denials[denial].title,
+                denials[denial].text);
+
+        if (r == 0 && platform[0])
+                r = buf_append_str(b, "<p><a href=\"");
+        if (r == 0 && platform[0])
+                r = put_html_text(b, platform);
+        if (r == 0 && platform[0])
+                r = buf_append_str(b, "\">Back to your platform</a></p>\n");
+        return r < 0 ? r : buf_append_str(b, "</main>\n</body>\n</html>\n");
+}
+
+static int put_denial_json(struct buf *b, enum admit_denial denial)
+{
+        return buf_printf(b, "{\"status\":403,\"code\":\"%s\",\"error\":\"%s. %s\"}\n",
+                          denials[denial].code, denials[denial].title, denials[denial].text);
+}
+
+int page_write_denial(struct buf *out, enum admit_denial denial, const char *platform,
+                      struct page_form form)
+{
+        AUTO_BUF body = BUF_INIT(PAGE_MAX);
+        int r = form.html ? put_denial_html(&body, denial, platform)
+                          : put_denial_json(&body, denial);
+
+        form.keep_alive = false;
+        if (r < 0)
+                return r;
+        return put_answer(out, 403, form.html ? "text/html" : "application/json", &body, form,
+                          form.html ? DENIAL_POLICY : "");
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "gate/admit.h"
 
 #define PAGE_NOTICES_MAX 2
 
@@ -30,6 +31,15 @@ struct page_form {
 
 /* 200 and the state as JSON. */
 NODISCARD int page_write_status(struct buf *out, const struct page_state *s, struct page_form form);
+/* 303 to the address, a path; `cookie` is the value of Set-Cookie, or NULL. */
+NODISCARD int page_write_redirect(struct buf *out, const char *to, const char *cookie,
+                                  struct page_form form);
+/* "link-used" and the like. */
+const char *page_denial_code(enum admit_denial denial);
+/* 403 and why, with the way back to `platform` ("" not known). The connection is closed behind it.
+ */
+NODISCARD int page_write_denial(struct buf *out, enum admit_denial denial, const char *platform,
+                                struct page_form form);
 /* 204: done, nothing to say. */
 NODISCARD int page_write_done(struct buf *out, struct page_form form);
 /* 200 {"ok":true}: the gate lives. */

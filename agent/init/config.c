@@ -66,23 +66,33 @@ static int listen_take(struct sockaddr_in *dst, const char *text)
         return 0;
 }
 
-/* End the field at `field`; the one behind it, "" when there is none. */
-static char *field_next(char *field)
+/* The number in the field at `field`, which ends at a colon or with its line. 0 or -errno. */
+static int field_id(const char *field, uint64_t *ret_id)
 {
+        char text[16];
         size_t len = strcspn(field, ":\n");
-        bool more = field[len] == ':';
 
-        field[len] = 0;
-        return field + len + more;
+        if (len >= sizeof(text))
+                return -EINVAL;
+        memcpy(text, field, len);
+        text[len] = 0;
+        return num_parse_u64(text, 1, INT32_MAX, ret_id);
+}
+
+/* Behind the next colon of this line, or its end. */
+static const char *field_next(const char *field)
+{
+        field += strcspn(field, ":\n");
+        return field + (*field == ':');
 }
 
 /* name:x:uid:gid:... of one user. Not getpwnam: a static program would load NSS modules. */
-static int passwd_find(char *text, const char *name, struct spawn_user *ret_user)
+static int passwd_find(const char *text, const char *name, struct spawn_user *ret_user)
 {
         size_t len = strlen(name);
 
-        for (char *line = text, *next; line; line = next) {
-                char *uid, *gid;
+        for (const char *line = text, *next; line; line = next) {
+                const char *uid;
                 uint64_t u, g;
 
                 next = strchr(line, '\n');
@@ -90,10 +100,7 @@ static int passwd_find(char *text, const char *name, struct spawn_user *ret_user
                 if (strncmp(line, name, len) != 0 || line[len] != ':')
                         continue;
                 uid = field_next(line + len + 1);
-                gid = field_next(uid);
-                (void)field_next(gid); /* ends the text of gid */
-                if (num_parse_u64(uid, 1, INT32_MAX, &u) < 0 ||
-                    num_parse_u64(gid, 1, INT32_MAX, &g) < 0)
+                if (field_id(uid, &u) < 0 || field_id(field_next(uid), &g) < 0)
                         return -EINVAL;
                 *ret_user = (struct spawn_user){.drop = true, .uid = (uid_t)u, .gid = (gid_t)g};
                 return 0;

@@ -463,10 +463,7 @@ static void order_job(const struct control_msg *o, const void *blob)
                            o->flags & CONTROL_FINAL, r);
 }
 
-/*
- * Only while the student's app runs: the ladder that ends the app ends this too, so no last save
- * ever runs beside it. Beside a restore or its like it would have nothing to go on.
- */
+/* Only while the app runs: the ladder that ends it ends this too, so no last save is beside it. */
 static void order_rest(const struct control_msg *o, const void *blob)
 {
         bool app = init.app.phase == APP_RUNNING || init.app.phase == APP_BACKOFF;
@@ -738,8 +735,10 @@ static void roles_init(void)
                 .name = "gate",
                 .env = &init.start.role_env,
                 .user = &c->gate,
-                .fds = {{init.gate_link[1], ROLE_FD_GATE}, {init.start.listen, ROLE_FD_LISTEN}},
-                .n_fds = 2,
+                .fds = {{init.gate_link[1], ROLE_FD_GATE},
+                        {init.start.listen, ROLE_FD_LISTEN},
+                        {init.start.used, ROLE_FD_USED}},
+                .n_fds = 3,
         };
         init.roles[ROLE_SENSE] = (struct role){
                 .name = "sense",

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -18,12 +19,15 @@
 #include "base/mono.h"
 #include "base/str.h"
 #include "init/reap.h"
+#include "roles.h"
 
 #define EXIT_OS 71
 #define EXIT_CONFIG 78
 #define COMPILE_LIMIT_MS 20000
 #define PATH_DEFAULT "/usr/local/bin:/usr/bin:/bin"
 #define LISTEN_BACKLOG 256
+#define SECRET_LIMIT_MS 30000
+#define SECRET_SIZE 256
 #define SCOPES_SINCE 6 /* of Landlock: signals stay inside */
 
 /* Enrolment: for link alone. */
@@ -104,6 +108,19 @@ static int listen_open(const struct config *c, int *ret_fd)
         return 0;
 }
 
+/* Held here, so that a gate that is started again knows which links were used; nobody resizes it.
+ */
+static int used_make(int *ret_fd)
+{
+        AUTO_CLOSE fd = memfd_create("used", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+        if (fd < 0 || ftruncate(fd, ROLE_USED_BYTES) < 0 ||
+            fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+                return -errno;
+        *ret_fd = STEAL(fd, -1);
+        return 0;
+}
+
 static int env_paths(struct env *e, const struct config *c, const char *home, const char *workspace)
 {
         const struct {
@@ -161,10 +178,51 @@ static void credential_wipe(void)
         }
 }
 
+/*
+ * WS_SECRET_FROM=stdin: the secret comes as a line on standard input, so that it stands in no
+ * environment that a container engine shows. 0, or an exit code.
+ */
+static int secret_read(struct env *e)
+{
+        mono_t limit = mono_add_ms(mono_read(), SECRET_LIMIT_MS);
+        const char *from = getenv("WS_SECRET_FROM");
+        char text[SECRET_SIZE] = "";
+        ssize_t n = 1;
+        size_t len = 0;
+        int r;
+
+        if (!from)
+                return 0;
+        while (n > 0 && len < sizeof(text) - 1 && !strchr(text, '\n')) {
+                struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
+                int64_t wait_ms = MAX(mono_diff_ms(mono_read(), limit), 0);
+
+                n = poll(&p, 1, (int)wait_ms);
+                if (n > 0)
+                        n = read(STDIN_FILENO, text + len, sizeof(text) - 1 - len);
+                len += (size_t)MAX(n, 0);
+        }
+        n = (ssize_t)strcspn(text, "\n");
+        r = strcmp(from, "stdin") == 0 && text[n] == '\n' && n > 0 ? 0 : -EINVAL;
+        text[n] = 0;
+        if (r == 0)
+                r = env_set(e, "WS_TASK_SECRET", text);
+        explicit_bzero(text, sizeof(text));
+        if (r < 0)
+                log_error("WS_SECRET_FROM: no secret came; it must be stdin, where whoever starts "
+                          "this writes one line",
+                          LOG_STR("value", from), LOG_ERR(r));
+        return r < 0 ? EXIT_CONFIG : 0;
+}
+
 static int role_envs(struct start *s)
 {
-        int r = env_copy(&s->link_env, "WS_");
+        int r = secret_read(&s->link_env);
 
+        if (r)
+                return r;
+        (void)unsetenv("WS_SECRET_FROM");
+        r = env_copy(&s->link_env, "WS_");
         if (r == 0)
                 r = env_paths(&s->link_env, &s->config, s->config.home, s->config.workspace);
         credential_wipe();
@@ -311,5 +369,8 @@ int start_prepare(int argc, char **argv, struct start *s)
                           LOG_INT("port", ntohs(c->listen.sin_port)), LOG_ERR(r));
                 return EXIT_OS;
         }
-        return 0;
+        r = used_make(&s->used);
+        if (r < 0)
+                log_error("no memory for used links", LOG_ERR(r));
+        return r < 0 ? EXIT_OS : 0;
 }

@@ -24,6 +24,7 @@ struct start {
         struct env role_env;
         struct app_plan app, prime;
         int listen; /* the gate's socket, bound and listening */
+        int used;   /* memfd of ROLE_USED_BYTES: which links were used */
 };
 
 /* Fill `s` (static memory, large). 0, or an exit code after saying what is wrong. */

@@ -19,6 +19,32 @@
 
 /* ---- requests ---- */
 
+/* Mode `home`: nothing is uploaded when it ends, so nothing needs to be allowed. */
+static bool sync_request(const struct state *s, char blob[static WIRE_SAVE_SIZE])
+{
+        struct blob_save_request q = {.generation = s->generation, .sync = true};
+        AUTO_BUF json = BUF_INIT(WIRE_SAVE_SIZE);
+
+        STR_CUT(q.workspace, s->claim.workspace);
+        if (blob_save_request_encode(&q, &json) < 0 || buf_terminate(&json) < 0)
+                return false;
+        return str_copy(blob, WIRE_SAVE_SIZE, (const char *)json.data) == 0;
+}
+
+static void hold_sync(struct state *s, struct state_actions *fx)
+{
+        if (s->held_sync || !sync_request(s, s->hold_blob))
+                return;
+        s->held_sync = true;
+        state_order(s, fx, CONTROL_HOLD, 0)->control.blob = s->hold_blob;
+}
+
+void backup_claim(struct state *s)
+{
+        s->backup_at =
+                s->claim.backup_ms > 0 ? mono_add_ms(s->now, s->claim.backup_in_ms) : MONO_NEVER;
+}
+
 void backup_hold(struct state *s, struct state_actions *fx)
 {
         const struct wire_save *top = saves_highest(&s->saves);
@@ -27,6 +53,10 @@ void backup_hold(struct state *s, struct state_actions *fx)
         /* An incomplete home must never become the newest save, not even by init. */
         if (!s->restored)
                 return;
+        if (s->claim.home) {
+                hold_sync(s, fx);
+                return;
+        }
         if (!top && s->held_seq == 0)
                 return;
         if (top && s->held_seq == top->seq && s->held_committed == s->saves.committed_seq)
@@ -87,6 +117,16 @@ static bool order_save(struct state *s, bool final, struct state_actions *fx)
         return true;
 }
 
+static bool order_sync(struct state *s, struct state_actions *fx)
+{
+        if (!sync_request(s, s->save_blob) || !saves_start(&s->saves, 0, s->now))
+                return false;
+        state_order(s, fx, CONTROL_SAVE, CONTROL_FINAL)->control.blob = s->save_blob;
+        s->save_final = true;
+        s->save_started = s->now;
+        return true;
+}
+
 void backup_begin_final(struct state *s, struct state_actions *fx)
 {
         if (s->phase != WIRE_PHASE_SAVING || !s->final_wanted || backup_running(s))
@@ -94,7 +134,7 @@ void backup_begin_final(struct state *s, struct state_actions *fx)
         /* What background saves wait for is nothing to it, its own failures are. */
         if (!mono_is_never(s->final_failed_at) && !mono_due(s->save_at, s->now))
                 return;
-        if (order_save(s, true, fx))
+        if (s->claim.home ? order_sync(s, fx) : order_save(s, true, fx))
                 s->final_wanted = false;
         else
                 state_trouble(s, STATE_TROUBLE_SAVE,
@@ -123,6 +163,16 @@ void backup_unfinal(struct state *s)
                 s->saves.out[i].msg.final = false;
 }
 
+/* As background_due: of a home, which is safe where it is. */
+static mono_t home_backup_due(const struct state *s)
+{
+        mono_t due = s->backup_asked ? s->now : s->backup_at;
+
+        if (s->phase != WIRE_PHASE_READY || mono_is_never(saves_uncovered(&s->saves)))
+                return MONO_NEVER;
+        return mono_max(due, s->save_at);
+}
+
 /* When the next background save should begin; NEVER while it should not. */
 static mono_t background_due(const struct state *s)
 {
@@ -131,6 +181,8 @@ static mono_t background_due(const struct state *s)
                            MAX(STATE_UNSAVED_MS - MARGIN_MS - s->save_took_ms, 1000));
         mono_t due = mono_add_ms(s->save_started, STATE_CHECK_MS);
 
+        if (s->claim.home)
+                return home_backup_due(s);
         if (!s->enrolled)
                 wait = MAX(wait, AWAY_MS);
         if (!mono_is_never(changed))
@@ -169,7 +221,8 @@ mono_t backup_due(const struct state *s)
                 return MONO_NEVER;
         if (s->saves.n_out == SAVES_OUT_MAX)
                 return MONO_NEVER;
-        if (s->phase == WIRE_PHASE_SAVING && s->final_wanted && saves_pick(&s->saves, true))
+        if (s->phase == WIRE_PHASE_SAVING && s->final_wanted &&
+            (s->claim.home || saves_pick(&s->saves, true)))
                 return s->save_at;
         if (may_background(s) && saves_pick(&s->saves, false))
                 return background_due(s);
@@ -282,6 +335,9 @@ static void save_succeeded(struct state *s, struct saves_out *out)
 {
         s->save_failures = 0;
         s->save_took_ms = MAX(mono_diff_ms(out->started, s->now), 0);
+        s->backup_asked = false;
+        if (s->claim.backup_ms > 0)
+                s->backup_at = mono_add_ms(out->started, s->claim.backup_ms);
 }
 
 static void final_committed(struct state *s, struct state_actions *fx)
@@ -357,8 +413,10 @@ void backup_done(struct state *s, const struct control_msg *msg, const void *blo
         if (out->seq == 0)
                 s->save_final = (msg->flags & CONTROL_FINAL) != 0 &&
                                 (s->terminating || s->phase == WIRE_PHASE_SAVING);
-        if (msg->flags & CONTROL_HELD)
+        if (msg->flags & CONTROL_HELD) {
                 s->held_seq = 0;
+                s->held_sync = false;
+        }
         if (msg->len == 0 || blob_save_result_decode(blob, msg->len, &result) < 0) {
                 (void)snprintf(text, sizeof(text), "exit status %d without a result", msg->status);
                 if (out->seq == 0)

@@ -25,6 +25,8 @@ void life_enter(struct state *s, enum wire_phase phase, struct state_actions *fx
 /* Both init's and the controller's view are known for the first time. */
 void life_sync(struct state *s, struct state_actions *fx);
 void life_claim(struct state *s, const struct wire_claim *claim);
+/* What the controller says now of its keys, of a claim that is held: tell the gate. */
+void life_keys(struct state *s, const struct wire_claim *claim, struct state_actions *fx);
 /* A warm task that has a claim becomes that workspace. */
 void life_begin(struct state *s, struct state_actions *fx);
 void life_command(struct state *s, const struct wire_command *cmd, struct state_actions *fx);
@@ -73,6 +75,8 @@ bool evidence_declines(const struct state *s, int64_t idle_ms);
 /* ---- backup.c ---- */
 void backup_grant(struct state *s, const struct wire_save *saves, size_t n,
                   struct state_actions *fx);
+/* In mode `home` the claim says when the next backup is due. */
+void backup_claim(struct state *s);
 /* Keep init's held request up to date. */
 void backup_hold(struct state *s, struct state_actions *fx);
 void backup_change(struct state *s);

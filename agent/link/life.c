@@ -21,6 +21,13 @@ void life_tell(struct state *s, struct state_actions *fx)
         STR_CUT(a->channel.u.config.workspace, s->claim.workspace);
         STR_CUT(a->channel.u.config.key, s->claim.gate_key);
         STR_CUT(a->channel.u.config.host, s->claim.host);
+        STR_CUT(a->channel.u.config.key_old, s->claim.gate_key_old);
+        STR_CUT(a->channel.u.config.access, s->claim.access_key);
+        STR_CUT(a->channel.u.config.access_old, s->claim.access_key_old);
+        STR_CUT(a->channel.u.config.cookie, s->claim.cookie);
+        STR_CUT(a->channel.u.config.platform, s->claim.platform);
+        a->channel.u.config.cookie_s =
+                (uint32_t)MIN(s->claim.cookie_ms / 1000, (int64_t)UINT32_MAX);
         STR_CUT(a->channel.u.config.phase, wire_phase_name(s->phase));
         if (s->phase == WIRE_PHASE_STOPPING || s->phase == WIRE_PHASE_SAVING)
                 STR_CUT(a->channel.u.config.message, "saving your work");
@@ -131,8 +138,21 @@ void life_claim(struct state *s, const struct wire_claim *claim)
 {
         s->claim = *claim;
         restore_request(s, claim->restore);
+        backup_claim(s);
         s->generation = claim->generation;
         presence_restart(&s->presence, s->now);
+}
+
+void life_keys(struct state *s, const struct wire_claim *claim, struct state_actions *fx)
+{
+        STR_CUT(s->claim.gate_key, claim->gate_key);
+        STR_CUT(s->claim.gate_key_old, claim->gate_key_old);
+        STR_CUT(s->claim.access_key, claim->access_key);
+        STR_CUT(s->claim.access_key_old, claim->access_key_old);
+        STR_CUT(s->claim.cookie, claim->cookie);
+        STR_CUT(s->claim.platform, claim->platform);
+        s->claim.cookie_ms = claim->cookie_ms;
+        life_tell(s, fx);
 }
 
 void life_begin(struct state *s, struct state_actions *fx)
@@ -548,7 +568,7 @@ void life_command(struct state *s, const struct wire_command *cmd, struct state_
                         prepare_stop(s, cmd, fx);
                 return;
         case WIRE_VERB_SAVE_NOW:
-                s->save_forced = true;
+                s->save_forced = s->backup_asked = true;
                 backup_change(s);
                 return;
         case WIRE_VERB_RESUME:

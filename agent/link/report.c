@@ -75,7 +75,8 @@ void report_build(const struct state *s, uint64_t seq, struct wire_report *ret_r
                 .acted_id = s->acted_id,
                 .phase = s->phase,
                 .declined = s->declined,
-                .unsaved_age_ms = saves_unsaved_ms(&s->saves, s->now),
+                /* In a home that outlives the task nothing is unsaved. */
+                .unsaved_age_ms = s->claim.home ? 0 : saves_unsaved_ms(&s->saves, s->now),
                 .saved_seq = s->saves.committed_seq,
                 .grant_seq = s->saves.grant_seq,
                 .grants_left = (uint32_t)saves_fresh(&s->saves, s->now),

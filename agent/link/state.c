@@ -30,7 +30,7 @@ void state_init(struct state *s, const struct state_config *config, mono_t now)
         s->hello_at = s->report_at = s->await_at = now;
         s->route = config->route;
         s->dial_at = now;
-        s->restore_at = s->rest_at = s->final_failed_at = MONO_NEVER;
+        s->restore_at = s->rest_at = s->final_failed_at = s->backup_at = MONO_NEVER;
         s->restore_request_at = s->reported_at = now;
         s->save_at = s->save_started = now;
         saves_init(&s->saves);
@@ -258,6 +258,7 @@ static void on_welcome(struct state *s, const struct wire_welcome *m, struct sta
         if (m->claim.workspace[0] && m->claim.generation == s->generation) {
                 restore_request(s, m->claim.restore);
                 backup_grant(s, m->claim.saves, m->claim.n_saves, fx);
+                life_keys(s, &m->claim, fx);
         }
         life_sync(s, fx);
         life_begin(s, fx);

@@ -224,6 +224,9 @@ struct state {
         int64_t save_took_ms; /* the last one, from its order to its commit */
         unsigned save_failures;
         uint64_t held_seq, held_committed; /* what init holds; 0 nothing */
+        bool held_sync;                    /* mode `home`: it holds the sync */
+        mono_t backup_at;                  /* mode `home`: the next is due; NEVER none */
+        bool backup_asked;                 /* ... by an operator, or the provider's notice */
         char save_blob[WIRE_SAVE_SIZE];
         char hold_blob[WIRE_SAVE_SIZE];
 

@@ -86,7 +86,7 @@ struct piece {
 };
 
 struct slot {
-        int fd;
+        int fd; /* used again by the piece FETCH_AHEAD later; -1: not yet */
         bool ready;
 };
 
@@ -114,7 +114,7 @@ struct fetch {
         /* Of the reader alone: */
         uint32_t archive; /* header's place of the one that is being read */
         bool begun;
-        off_t offset; /* in the piece */
+        uint64_t offset; /* in the piece */
         uint8_t *block;
 };
 
@@ -150,7 +150,7 @@ static void *fetcher(void *ctx)
         for (;;) {
                 struct slot *slot;
                 size_t i;
-                int fd, r;
+                int r;
 
                 while (!f->closing && !f->why && f->taken < f->n_pieces &&
                        f->taken >= f->at + FETCH_AHEAD)
@@ -158,15 +158,16 @@ static void *fetcher(void *ctx)
                 if (f->closing || f->why || f->taken >= f->n_pieces)
                         break;
                 i = f->taken++;
-                pthread_mutex_unlock(&f->lock);
-                fd = job_temp_file(f->job);
-                r = fd < 0 ? fd : get_piece(f, &t, f->pieces[i], fd);
-                pthread_mutex_lock(&f->lock);
                 slot = &f->slots[i % FETCH_AHEAD];
-                slot->fd = fd;
+                pthread_mutex_unlock(&f->lock);
+                /* Nobody else looks at a slot that is not ready. */
+                if (slot->fd < 0)
+                        slot->fd = job_temp_file(f->job);
+                r = slot->fd < 0 ? slot->fd : get_piece(f, &t, f->pieces[i], slot->fd);
+                pthread_mutex_lock(&f->lock);
                 slot->ready = r == 0;
                 if (r != 0)
-                        fail(f, r, fd < 0 ? strerror(-fd) : t.error);
+                        fail(f, r, slot->fd < 0 ? strerror(-slot->fd) : t.error);
                 pthread_cond_broadcast(&f->changed);
         }
         pthread_cond_broadcast(&f->changed);
@@ -250,7 +251,6 @@ static void piece_done(struct fetch *f)
         struct slot *slot = &f->slots[f->at % FETCH_AHEAD];
 
         pthread_mutex_lock(&f->lock);
-        slot->fd = fd_close(slot->fd);
         slot->ready = false;
         f->at++;
         f->offset = 0;
@@ -286,29 +286,40 @@ void fetch_archive(struct fetch *f)
                 f->archive = f->pieces[f->at].archive;
 }
 
+/* Behind it, the file may hold bytes of the piece before. */
+static uint64_t piece_length(const struct fetch *f)
+{
+        const struct piece *p = &f->pieces[f->at];
+
+        return f->header->archives[p->archive].parts[p->part].length;
+}
+
 ssize_t fetch_source(void *fetch, const void **ret_data)
 {
         struct fetch *f = fetch;
 
         while (in_archive(f)) {
+                uint64_t left = piece_length(f) - f->offset;
                 int fd = piece_wait(f);
                 ssize_t n;
 
                 if (fd < 0)
                         return fd;
-                n = pread(fd, f->block, BLOCK, f->offset);
+                if (left == 0) {
+                        piece_done(f);
+                        continue;
+                }
+                n = pread(fd, f->block, (size_t)MIN(left, BLOCK), (off_t)f->offset);
                 if (n < 0 && errno == EINTR)
                         continue;
-                if (n < 0)
-                        return -errno;
-                f->offset += n;
+                if (n <= 0)
+                        return n < 0 ? -errno : -EIO;
+                f->offset += (uint64_t)n;
                 *ret_data = f->block;
                 f->given += (uint64_t)n;
-                if (n > 0 && f->on_given)
+                if (f->on_given)
                         f->on_given(f->on_given_ctx);
-                if (n > 0)
-                        return n;
-                piece_done(f);
+                return n;
         }
         return 0;
 }

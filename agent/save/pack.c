@@ -264,10 +264,17 @@ int pack_close(struct pack *k, struct snapshot_archive a[static PACK_ARCHIVES])
                         continue;
                 r = archive_writer_close(k->out[i].writer);
                 if (r == 0)
-                        r = part_stream_end(k->out[i].stream, &a[i]);
+                        r = part_stream_end(k->out[i].stream);
+        }
+        if (r == 0)
+                r = parts_wait(k->parts);
+        for (uint32_t i = 0; r == 0 && i < PACK_ARCHIVES; i++) {
+                if (!k->out[i].writer)
+                        continue;
+                part_stream_take(k->out[i].stream, &a[i]);
                 a[i].bytes = k->out[i].bytes;
         }
-        return r == 0 ? parts_wait(k->parts) : r;
+        return r;
 }
 
 void pack_deinit(struct pack *k)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
@@ -15,8 +16,9 @@
 
 #define THREADS 2
 #define STREAMS 2
-#define WAITING_MAX 2 /* whole parts that are not yet acknowledged */
-#define ATTEMPTS 4    /* the first and three more */
+#define WAITING_MAX 3                     /* whole parts that are not yet acknowledged */
+#define FILES_MAX (STREAMS + WAITING_MAX) /* each stream fills one */
+#define ATTEMPTS 4                        /* the first and three more */
 #define BACKOFF_MS 250
 #define BACKOFF_MS_MAX 2000
 
@@ -25,16 +27,16 @@ struct part_stream {
         uint32_t number;
         int fd; /* of the part that is being filled; -1: none */
         uint64_t length;
-        struct sha256 *hash;
-        struct snapshot_archive archive; /* so far */
+        /* Under the lock: */
+        struct snapshot_archive archive; /* so far; a part's hash is there when it was uploaded */
         uint32_t cap;
 };
 
 struct waiting {
+        struct part_stream *stream;
+        uint32_t index; /* of the part */
         int fd;
         uint64_t length;
-        char sha256[SHA256_HEX];
-        char name[BLOB_FILE_SIZE];
 };
 
 struct parts {
@@ -47,7 +49,8 @@ struct parts {
         /* Under the lock: */
         struct waiting queue[WAITING_MAX];
         uint32_t n_queued, n_busy;
-        uint64_t uploaded;
+        int files[FILES_MAX]; /* that nobody uses: what they hold is written over */
+        uint32_t n_files;
         bool closing;
         int why;
         char error[TRANSFER_ERROR_SIZE];
@@ -107,6 +110,28 @@ static bool take_next(struct parts *p, struct waiting *ret)
         return true;
 }
 
+/* Hash and upload; the hash is done here, beside the one who fills the next part. */
+static int part_put(struct parts *p, struct transfer *t, const struct waiting *w)
+{
+        uint8_t digest[SHA256_LEN];
+        char hex[SHA256_HEX], name[BLOB_FILE_SIZE];
+        uint64_t length;
+        int r = lseek(w->fd, 0, SEEK_SET) < 0 ? -errno : sha256_fd(w->fd, digest, &length);
+
+        if (r < 0)
+                return r;
+        hex_encode(digest, sizeof(digest), hex);
+        (void)snprintf(name, sizeof(name), "%u-%05u.tar.zst", w->stream->number % 10u,
+                       w->index % 100000u);
+        r = parts_put(t, p->request, name, w->fd, w->length, hex);
+        if (r != 0)
+                return r;
+        pthread_mutex_lock(&p->lock);
+        memcpy(w->stream->archive.parts[w->index].sha256, digest, sizeof(digest));
+        pthread_mutex_unlock(&p->lock);
+        return 0;
+}
+
 static void *uploader(void *ctx)
 {
         struct parts *p = ctx;
@@ -121,15 +146,13 @@ static void *uploader(void *ctx)
 
                 pthread_mutex_unlock(&p->lock);
                 if (r == 0 && go_on)
-                        r = parts_put(&t, p->request, w.name, w.fd, w.length, w.sha256);
-                fd_close(w.fd);
+                        r = part_put(p, &t, &w);
                 pthread_mutex_lock(&p->lock);
-                if (r == 0 && go_on)
-                        p->uploaded += w.length;
                 if (r != 0 && p->why == 0) {
                         p->why = r;
                         STR_CUT(p->error, ready == 0 ? t.error : "memory is short");
                 }
+                p->files[p->n_files++] = w.fd;
                 p->n_busy--;
                 pthread_cond_broadcast(&p->changed);
         }
@@ -166,9 +189,10 @@ struct parts *parts_free(struct parts *p)
                 pthread_join(p->threads[i], NULL);
         for (uint32_t i = 0; i < p->n_queued; i++)
                 fd_close(p->queue[i].fd);
+        for (uint32_t i = 0; i < p->n_files; i++)
+                fd_close(p->files[i]);
         for (uint32_t i = 0; i < STREAMS; i++) {
                 fd_close(p->streams[i].fd);
-                sha256_free(p->streams[i].hash);
                 free(p->streams[i].archive.parts);
         }
         pthread_cond_destroy(&p->changed);
@@ -223,16 +247,6 @@ int parts_wait(struct parts *p)
         return r;
 }
 
-uint64_t parts_uploaded(struct parts *p)
-{
-        uint64_t n;
-
-        pthread_mutex_lock(&p->lock);
-        n = p->uploaded;
-        pthread_mutex_unlock(&p->lock);
-        return n;
-}
-
 int parts_why(const struct parts *p, const char **ret_error)
 {
         *ret_error = p->error;
@@ -252,15 +266,20 @@ struct part_stream *part_stream_open(struct parts *p, uint32_t number)
 
 static int part_begin(struct part_stream *s)
 {
-        s->hash = sha256_free(s->hash);
-        s->hash = sha256_new();
-        if (!s->hash)
-                return -ENOMEM;
-        s->fd = job_temp_file(s->parts->job);
+        struct parts *p = s->parts;
+
+        pthread_mutex_lock(&p->lock);
+        if (p->n_files > 0)
+                s->fd = p->files[--p->n_files];
+        pthread_mutex_unlock(&p->lock);
+        if (s->fd >= 0)
+                return lseek(s->fd, 0, SEEK_SET) < 0 ? -errno : 0;
+        s->fd = job_temp_file(p->job);
         return s->fd < 0 ? s->fd : 0;
 }
 
-static int part_note(struct part_stream *s, const uint8_t digest[static SHA256_LEN])
+/* A place for one part more. Under the lock. */
+static int part_note(struct part_stream *s)
 {
         struct snapshot_archive *a = &s->archive;
 
@@ -275,28 +294,26 @@ static int part_note(struct part_stream *s, const uint8_t digest[static SHA256_L
                 a->parts = grown;
                 s->cap = cap;
         }
-        a->parts[a->n_parts].length = s->length;
-        memcpy(a->parts[a->n_parts].sha256, digest, SHA256_LEN);
-        a->n_parts++;
+        a->parts[a->n_parts++] = (struct snapshot_part){.length = s->length};
         a->length += s->length;
         return 0;
 }
 
 static int part_finish(struct part_stream *s)
 {
-        uint8_t digest[SHA256_LEN];
-        struct waiting w = {.length = s->length};
+        struct parts *p = s->parts;
+        struct waiting w = {.stream = s, .fd = s->fd, .length = s->length};
         int r;
 
-        sha256_final(s->hash, digest);
-        s->hash = sha256_free(s->hash);
-        hex_encode(digest, sizeof(digest), w.sha256);
-        (void)snprintf(w.name, sizeof(w.name), "%u-%05u.tar.zst", s->number % 10u,
-                       s->archive.n_parts % 100000u);
-        r = part_note(s, digest);
-        w.fd = s->fd;
+        /* Behind it may stand what the file held before. */
+        if (s->length < SNAPSHOT_PART_BYTES && ftruncate(s->fd, (off_t)s->length) < 0)
+                return -errno;
+        pthread_mutex_lock(&p->lock);
+        w.index = s->archive.n_parts;
+        r = part_note(s);
+        pthread_mutex_unlock(&p->lock);
         if (r == 0)
-                r = enqueue(s->parts, &w);
+                r = enqueue(p, &w);
         if (r == 0) {
                 s->fd = -1;
                 s->length = 0;
@@ -322,7 +339,6 @@ int part_stream_write(void *stream, const void *data, size_t len)
                         r = fd_write_all(s->fd, p, n);
                 if (r < 0)
                         return r;
-                sha256_update(s->hash, p, n);
                 s->length += n;
                 p += n;
                 len -= n;
@@ -332,14 +348,14 @@ int part_stream_write(void *stream, const void *data, size_t len)
         return r;
 }
 
-int part_stream_end(struct part_stream *s, struct snapshot_archive *a)
+int part_stream_end(struct part_stream *s)
 {
-        int r = s->fd >= 0 ? part_finish(s) : 0;
+        return s->fd >= 0 ? part_finish(s) : 0;
+}
 
-        if (r != 0)
-                return r;
+void part_stream_take(struct part_stream *s, struct snapshot_archive *a)
+{
         a->length = s->archive.length;
         a->n_parts = s->archive.n_parts;
         a->parts = STEAL(s->archive.parts, NULL);
-        return 0;
 }

@@ -1,8 +1,9 @@
 /*
  * The way of a save's archives into the storage: each stream of bytes is cut into parts, every part
- * stands in a nameless file until it is whole, and is uploaded then by one of two threads while the
- * next is being filled. So at most four parts are on the disk here, and memory does not depend on
- * the size of anything. One thread fills; which part failed first decides.
+ * stands in a nameless file until it is whole, and is hashed and uploaded then by one of two
+ * threads while the next is being filled. The files are used again: at most five parts are on the
+ * disk here, and memory does not depend on the size of anything. One thread fills; which part
+ * failed first decides.
  */
 #pragma once
 
@@ -31,13 +32,13 @@ struct parts *parts_free(struct parts *p);
 struct part_stream *part_stream_open(struct parts *p, uint32_t number);
 /* A zstream_sink. 0, a parts_refusal, -errno of the disk here. */
 NODISCARD int part_stream_write(void *stream, const void *data, size_t len);
-/* The last part. Then length and parts of *a are set; a->parts is the caller's. As above. */
-NODISCARD int part_stream_end(struct part_stream *s, struct snapshot_archive *a);
+/* The last part. As above. */
+NODISCARD int part_stream_end(struct part_stream *s);
 
 /* Wait until everything is acknowledged. 0, PARTS_UPLOAD, -errno. */
 NODISCARD int parts_wait(struct parts *p);
-/* Bytes acknowledged so far. */
-uint64_t parts_uploaded(struct parts *p);
+/* After it has returned 0: sets length and parts of *a; a->parts is the caller's. */
+void part_stream_take(struct part_stream *s, struct snapshot_archive *a);
 /*
  * One object from `fd` by the caller's thread, with patience: also for the manifest. `name` within
  * the save. 0, a transfer_refusal (t->error says more), -errno.

@@ -472,6 +472,7 @@ static int restore_rest(struct restore *s)
 static int restore_run(struct restore *s)
 {
         char error[JOB_ERROR_SIZE] = "";
+        struct blob_restore_save begun = {0};
         int r = job_init(&s->job, error);
 
         if (r < 0)
@@ -483,6 +484,9 @@ static int restore_run(struct restore *s)
                 return restore_rest(s);
         if (s->request.n_saves > 0 && restore_newest(s) < 0)
                 return -1;
+        /* Mode `home`: an earlier task has not brought everything of what it began with. */
+        if (s->request.n_saves == 0 && index_restored(&s->job, &begun) == INDEX_REST)
+                s->result.left = 1; /* how much is not known */
         r = dir_make(s->job.workspace, 0755);
         return r < 0 ? refuse_errno(s, "making the workspace folder", r) : 0;
 }

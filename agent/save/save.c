@@ -166,6 +166,12 @@ static void describe(struct save *s)
 
 /* ---- the parent ---- */
 
+/* Mode `home`: of an earlier life, whose index is still here. */
+static struct snapshot_save given_parent(const struct save *s)
+{
+        return (struct snapshot_save){s->request.parent_generation, s->request.parent_seq};
+}
+
 /*
  * The descriptor of its index; -1: there is none and all is saved anew. A save must not be made
  * when that would forget what a restore has yet to bring: then refused.
@@ -181,6 +187,8 @@ static int find_parent(struct save *s, int *ret_fd)
                 return refuse(s, BLOB_CODE_INTERNAL, "a restore has begun and not ended", true);
         if (s->request.committed_seq > 0)
                 s->parent = (struct snapshot_save){s->request.generation, s->request.committed_seq};
+        else if (s->request.parent_seq > 0)
+                s->parent = given_parent(s);
         else if (state != INDEX_NONE)
                 s->parent = restored;
         s->with.whole = state != INDEX_REST;
@@ -202,8 +210,13 @@ static int find_parent(struct save *s, int *ret_fd)
 
 static bool parent_is_committed(const struct save *s)
 {
-        return s->request.committed_seq > 0 && s->parent.seq == s->request.committed_seq &&
-               s->parent.generation == s->request.generation;
+        if (s->parent.seq == 0)
+                return false;
+        if (s->request.committed_seq > 0)
+                return s->parent.seq == s->request.committed_seq &&
+                       s->parent.generation == s->request.generation;
+        return s->parent.seq == s->request.parent_seq &&
+               s->parent.generation == s->request.parent_generation;
 }
 
 /* ---- the save ---- */
@@ -309,6 +322,14 @@ static int save_with_parent(struct save *s)
         return r;
 }
 
+/* Mode `home`: the files are where they stay; they have to survive the machine, no more. */
+static int make_durable(struct save *s)
+{
+        s->result.seq = 1; /* of no upload */
+        s->result.unchanged = true;
+        return syncfs(s->job.home_fd) < 0 ? refuse_errno(s, "syncing the home folder", -errno) : 0;
+}
+
 static int save_run(struct save *s)
 {
         char error[JOB_ERROR_SIZE] = "";
@@ -321,6 +342,8 @@ static int save_run(struct save *s)
         r = blob_save_request_decode(s->job.request.data, s->job.request.len, &s->request);
         if (r < 0)
                 return refuse(s, BLOB_CODE_INTERNAL, "the request is not a save request", false);
+        if (s->request.sync)
+                return make_durable(s);
         s->result.seq = s->request.seq;
         r = profile_load(path ? path : "", &s->profile);
         if (r < 0)

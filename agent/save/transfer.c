@@ -395,7 +395,7 @@ int transfer_get(struct transfer *t, const struct blob_address *from, int fd, ui
         char hex[SHA256_HEX];
         int r;
 
-        if (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+        if (lseek(fd, 0, SEEK_SET) < 0)
                 return -errno;
         f.hash = sha256_new();
         if (!f.hash)

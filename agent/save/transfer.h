@@ -45,7 +45,7 @@ void transfer_deinit(struct transfer *t);
  */
 NODISCARD int transfer_put(struct transfer *t, const struct blob_granted *to, int fd, uint64_t at,
                            uint64_t length, const char *sha256);
-/* Replaces the content of `fd`. Exactly this length and hash, else TRANSFER_MISMATCH. */
+/* Over the first bytes of `fd`. Exactly this length and hash, else TRANSFER_MISMATCH. */
 NODISCARD int transfer_get(struct transfer *t, const struct blob_address *from, int fd,
                            uint64_t length, const char *sha256);
 /* A small document to a service; its answer is appended to `ret`. TRANSFER_MISMATCH: too long. */

@@ -202,6 +202,23 @@ void fx_reply(struct core *c, uint64_t token, enum reply_status status, const ch
         STR_CUT(fx->reply.workspace, workspace);
 }
 
+/*
+ * Nothing idle is paid for, so a class of a thousand must not take half an hour to go; and what a
+ * wrong verdict could do in the minute in which somebody notices stays a part of all.
+ */
+uint32_t stops_limit(const struct core *c)
+{
+        return MAX(c->config.stops_per_min, (uint32_t)(c->stops_base * c->config.stops_share));
+}
+
+/* As many as there were in the last minutes: it must not shrink as fast as they go. */
+static void stops_count_base(struct core *c)
+{
+        uint32_t n = c->config.tasks_max - c->task_index.n_free;
+
+        c->stops_base = MAX(n, c->stops_base - c->stops_base / STOPS_BASE_FADES);
+}
+
 bool stops_allowed(struct core *c)
 {
 #ifdef CORE_PLANTED_NO_CAP
@@ -210,8 +227,9 @@ bool stops_allowed(struct core *c)
         if (mono_diff_ms(c->stops_window, c->now) >= STOPS_WINDOW_MS || c->stops == 0) {
                 c->stops_window = c->now;
                 c->stops = 0;
+                stops_count_base(c);
         }
-        if (c->stops >= c->config.stops_per_min)
+        if (c->stops >= stops_limit(c))
                 return false;
         c->stops++;
         return true;

@@ -271,6 +271,13 @@ struct core_event {
                         char sha256[CORE_SHA256_SIZE];
                 } saved;
                 struct {
+                        char task[CORE_ID_SIZE]; /* HOME_ATTACHED */
+                        char workspace[CORE_ID_SIZE];
+                        uint64_t generation; /* HOME_ATTACHED */
+                        int result; /* 0 done, > 0 refused (see reason), < 0 -errno: try again */
+                        char reason[CORE_REASON_SIZE];
+                } home;
+                struct {
                         char workspace[CORE_ID_SIZE];
                         uint64_t generation, seq;
                         int result; /* 0 good, > 0 refused (see reason), < 0 -errno: try again */
@@ -308,6 +315,14 @@ struct core_effect {
                         bool at_once; /* it holds nothing: SIGKILL is fine */
                         char reason[CORE_REASON_SIZE];
                 } stop_task;
+                struct {
+                        char task[CORE_ID_SIZE]; /* ATTACH_HOME */
+                        char workspace[CORE_ID_SIZE];
+                        uint64_t generation; /* REMOVE_HOME: up to here; a later one's stays */
+                        uint64_t epoch;
+                        bool must_exist; /* it is not made: it was there */
+                        bool replace;    /* what is there is set aside, once in a generation */
+                } home;
                 struct {
                         uint64_t conn;
                         char task[CORE_ID_SIZE];

@@ -178,7 +178,7 @@ static void resume_unseen(struct core *c, struct task *t)
         else if (t->row.state == TASK_LOST && !workspace_of(c, t))
                 task_enter(c, t, TASK_GONE, t->row.reason);
         else if (c->certain)
-                task_ended(c, t, gone);
+                provider_gone(c, t, gone);
         else
                 provider_end_said(c, t, gone, true);
         if (t->doubted)
@@ -312,6 +312,9 @@ static void agent_hello(struct core *c, const struct core_event *ev)
                 refuse_alert(c, t, conn, "old-generation", "not the generation this task has");
                 return;
         }
+        /* A welcome brings the claim: the agent asks again when its home is there. */
+        if (ev->hello.generation == 0 && home_await(c, t))
+                return;
         changed = strcmp(t->row.nonce, ev->hello.nonce) || strcmp(t->row.addr, ev->hello.addr);
         STR_CUT(t->row.nonce, ev->hello.nonce);
         STR_CUT(t->row.addr, ev->hello.addr);
@@ -502,6 +505,8 @@ static void (*const handlers[])(struct core *c, const struct core_event *ev) = {
         [EV_REQ_SHUTDOWN] = requests_shutdown,
         [EV_TASK_LAUNCHED] = provider_launched,
         [EV_TASK_ENDED] = provider_ended,
+        [EV_HOME_ATTACHED] = home_attached,
+        [EV_HOME_REMOVED] = home_removed,
         [EV_TASK_NOTICE] = provider_noticed,
         [EV_AGENT_HELLO] = agent_hello,
         [EV_AGENT_REPORT] = agent_report,

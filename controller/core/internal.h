@@ -22,6 +22,7 @@
 /* How soon an unanswered intent is repeated. */
 #define COMMAND_AGAIN_MS 5000
 #define LAUNCH_AGAIN_MS 10000
+#define ATTACH_AGAIN_MS 10000
 #define STOP_AGAIN_MS 10000
 #define VERIFY_AGAIN_MS 10000
 #define SALVAGE_AGAIN_MS 10000
@@ -64,6 +65,8 @@
 #define LIST_LATE_MS 60000
 /* stops_per_min is counted in windows of this length. */
 #define STOPS_WINDOW_MS 60000
+/* How many tasks there were is forgotten by this part of it in a window. */
+#define STOPS_BASE_FADES 8
 /* Of those that may be stopped, so many in a row may go ahead of others that wait. */
 #define STOPS_AHEAD_MAX 3
 /* After trouble with storage fewer last saves run at a time; again fewer after this. */
@@ -136,6 +139,7 @@ struct workspace {
         bool drain;         /* the shutdown has not reached it yet */
         bool resume;        /* it comes from the store and was not looked at yet */
         bool erasing;       /* ERASE was asked for */
+        bool home_removed;  /* before that: its home folder is gone */
         mono_t requested_at;
         mono_t human_at;  /* last evidence that is not by KEEP_SOURCE; the claim counts */
         mono_t person_at; /* last evidence of a person, or what counts as such */
@@ -186,6 +190,9 @@ struct task {
         struct save_ref damaged; /* that its agent could not restore; seq 0: none */
         bool saving;             /* its last save is under way, as counted by pace.c */
         mono_t saving_at;
+        bool attached;   /* its workspace's home folder is shown in it */
+        bool end_sure;   /* the provider says for certain that it has ended */
+        uint32_t tries;  /* of attaching the home */
         bool end_turn;   /* the provider takes this one at ask_at */
         mono_t ended_at; /* the provider was first asked to end it; NEVER: it was not */
         /* The command that the agent has not acted on yet, or was the last; id 0: none. */
@@ -320,6 +327,7 @@ struct core {
         mono_t quiet_until;
         mono_t stops_window; /* start of the minute that idle stops are counted in */
         uint32_t stops;
+        uint32_t stops_base; /* tasks, as many as there were lately */
         uint64_t task_number, audit_seq, command_id;
         uint64_t generation_erased; /* highest; new workspaces begin above it */
         uint64_t ignored;
@@ -340,6 +348,7 @@ void fx_reply(struct core *c, uint64_t token, enum reply_status status, const ch
  * May one more be stopped that nobody asked for? Counts it. False: not before stops_again().
  */
 bool stops_allowed(struct core *c);
+uint32_t stops_limit(const struct core *c);
 mono_t stops_again(const struct core *c);
 const struct core_type *type_config(const struct core *c, uint32_t type);
 uint32_t type_find(const struct core *c, const char *name);
@@ -373,6 +382,8 @@ void task_arm(struct core *c, const struct task *t);
 bool task_is_silent(const struct core *c, const struct task *t, int64_t ms);
 /* May it hold work that is in no save? */
 bool task_may_hold_work(const struct task *t);
+/* It is lost: ask for its end until the provider is certain of it. */
+void task_end_surely(struct core *c, struct task *t);
 bool task_stop_answered(const struct task *t);
 
 void task_audit(struct core *c, const struct task *t, const char *what, const char *detail);
@@ -384,6 +395,8 @@ void provider_ended(struct core *c, const struct core_event *ev);
 void provider_noticed(struct core *c, const struct core_event *ev);
 /* It says that it has ended, and may be late or wrong. `unlisted`: its list lacks it. */
 void provider_end_said(struct core *c, struct task *t, const char *reason, bool unlisted);
+/* It has ended, and the provider is certain of it. */
+void provider_gone(struct core *c, struct task *t, const char *reason);
 /* Its list has it. */
 void provider_listed(struct core *c, struct task *t);
 /* The inventory did not have it. */
@@ -394,6 +407,23 @@ void provider_heard(struct core *c, struct task *t);
 mono_t provider_doubt_due(const struct core *c, const struct task *t);
 /* It must be stopped now to be saved in time. */
 void provider_notice_stop(struct core *c, struct task *t);
+
+/* ---- home.c: workspaces whose files stay in a home folder ---- */
+
+/* Is that so for this workspace? One that has a home keeps it whatever its type says now. */
+bool home_used(const struct core *c, const struct workspace *w);
+/* ... for this task's? Then only a certain end of the task is one: never two on one home. */
+bool home_of_task(const struct core *c, const struct task *t);
+/* Give the claim to its agent; before that, the home to the task. */
+void home_claim(struct core *c, struct task *t);
+/* True: it must not hear of its claim before its home is attached, which is asked for. */
+bool home_await(struct core *c, struct task *t);
+/* The student's app was started in it: the home is complete. */
+void home_lived_in(struct core *c, struct workspace *w);
+void home_attached(struct core *c, const struct core_event *ev);
+/* Before the erasure of the saves; true: the folder is gone. Asks for it otherwise. */
+bool home_erase(struct core *c, struct workspace *w);
+void home_removed(struct core *c, const struct core_event *ev);
 
 /* ---- workspace.c: the workspace machine ---- */
 

@@ -358,7 +358,7 @@ void pace_resume(struct core *c, struct workspace *w)
 static int64_t eta_ms(const struct core *c, uint32_t n, uint32_t n_idle)
 {
         const struct pace *p = &c->pace;
-        int64_t capped_ms = (int64_t)n_idle / c->config.stops_per_min * STOPS_WINDOW_MS;
+        int64_t capped_ms = (int64_t)n_idle / stops_limit(c) * STOPS_WINDOW_MS;
         int64_t ms = 0;
 
         if (p->saved == 0)

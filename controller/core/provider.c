@@ -24,6 +24,9 @@ static void launch_failed(struct core *c, struct task *t, const struct core_even
         task_arm(c, t);
         return;
 #endif
+        /* It may be there all the same, by a launch whose answer was lost. */
+        if (t->row.state != TASK_LAUNCHING && home_of_task(c, t))
+                return;
         if (is_refusal(ev->task_result.failure)) {
                 /* It does not exist; the next attempt is another task. */
                 pools_launch_refused(c, t->type, reason);
@@ -124,8 +127,19 @@ void provider_end_said(struct core *c, struct task *t, const char *reason, bool 
                 t->row.state == TASK_WARM || (t->row.state != TASK_LOST && task_may_hold_work(t));
 
         t->missing = false;
+        /* Asked to end, and asked again until the provider is certain. */
+        if (home_of_task(c, t) && (t->row.state == TASK_SAVED || t->row.state == TASK_TERMINATING ||
+                                   t->row.state == TASK_FAILED)) {
+                if (mono_is_never(t->ask_at))
+                        t->ask_at = c->now;
+                task_arm(c, t);
+                return;
+        }
 #ifdef CORE_PLANTED_BELIEVES_LISTS
         doubtful = false;
+#endif
+#ifdef CORE_PLANTED_TWO_ON_A_HOME
+        doubtful &= !workspace_of(c, t) || !home_used(c, workspace_of(c, t));
 #endif
         if (doubtful)
                 doubt(c, t, reason, unlisted);
@@ -149,9 +163,15 @@ void provider_ended(struct core *c, const struct core_event *ev)
         else
                 (void)snprintf(why, sizeof(why), "it ended: %.100s", ev->task_ended.reason);
         if (ev->task_ended.certain)
-                task_ended(c, t, why);
+                provider_gone(c, t, why);
         else
                 provider_end_said(c, t, why, false);
+}
+
+void provider_gone(struct core *c, struct task *t, const char *reason)
+{
+        t->end_sure = true;
+        task_ended(c, t, reason);
 }
 
 void provider_missing(struct core *c, struct task *t)
@@ -159,7 +179,7 @@ void provider_missing(struct core *c, struct task *t)
         static const char gone[] = "the provider does not have it any more";
 
         if (c->certain)
-                task_ended(c, t, gone);
+                provider_gone(c, t, gone);
         else if (t->row.state != TASK_LAUNCHING)
                 provider_end_said(c, t, gone, true);
         else /* its launch has a time limit of its own */

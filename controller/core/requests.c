@@ -278,6 +278,10 @@ void requests_restore(struct core *c, const struct core_event *ev)
                 status = REPLY_NOT_STOPPED;
         else
                 saves_go_back(c, w, save, actor_of(ev->req_restore.actor));
+        if (status == REPLY_OK && w->row.home == HOME_THERE) {
+                w->row.home = HOME_REPLACE;
+                fx_put_workspace(c, w);
+        }
         fx_reply(c, ev->req_restore.token, status, ev->req_restore.id);
 }
 

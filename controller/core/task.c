@@ -92,8 +92,11 @@ static void ask_command(struct core *c, struct task *t)
         STR_CUT(fx->command.workspace, t->row.workspace);
         STR_CUT(fx->command.reason, t->command_reason);
         if (w && t->command == COMMAND_CLAIM) {
-                fx->command.head = w->row.head;
-                fx->command.previous = w->row.previous;
+                /* What is in its home is newer than any save of it. */
+                if (w->row.home != HOME_THERE) {
+                        fx->command.head = w->row.head;
+                        fx->command.previous = w->row.previous;
+                }
         }
         t->ask_at = mono_add_ms(c->now, COMMAND_AGAIN_MS);
 }
@@ -167,7 +170,7 @@ void task_enter(struct core *c, struct task *t, enum task_state state, const cha
                 t->live.browser = BROWSER_UNKNOWN;
                 t->live.came = false;
                 audit_task_ms(c, t, "claimed", in_state_ms);
-                task_command(c, t, COMMAND_CLAIM, false, "");
+                home_claim(c, t);
                 break;
         case TASK_READY:
                 t->live.ready_at = c->now;
@@ -209,6 +212,13 @@ void task_launch(struct core *c, uint32_t type)
         task_enter(c, t, TASK_LAUNCHING, "");
 }
 
+void task_end_surely(struct core *c, struct task *t)
+{
+        t->empty = true; /* what it had is in its home */
+        ask_stop(c, t);
+        task_arm(c, t);
+}
+
 /* ---- what its agent says ---- */
 
 static bool phase_after_restore(enum agent_phase phase)
@@ -230,6 +240,12 @@ static bool phase_after_restore(enum agent_phase phase)
                 break;
         }
         return false;
+}
+
+/* All files are in place: none of the others follows only from that. */
+static bool phase_lived_in(enum agent_phase phase)
+{
+        return phase == AGENT_APP_STARTING || phase == AGENT_READY;
 }
 
 /* When the oldest change that is in no save will be too old. */
@@ -339,8 +355,8 @@ static void report_claimed(struct core *c, struct task *t, struct workspace *w,
 {
         if (ev->report.generation != t->row.generation) {
                 /* After a restart of ours: it is there, and has not had its claim. */
-                if (t->command_id == 0)
-                        task_command(c, t, COMMAND_CLAIM, false, "");
+                if (t->command_id == 0 && mono_is_never(t->ask_at))
+                        home_claim(c, t);
                 return;
         }
         t->acted = true;
@@ -433,6 +449,8 @@ void task_report(struct core *c, struct task *t, const struct core_event *ev)
         unsaved_note(c, t);
         if (current && t->row.generation && phase_after_restore(ev->report.phase))
                 t->app_started = true;
+        if (current && t->row.generation && w && phase_lived_in(ev->report.phase))
+                home_lived_in(c, w);
         if (current && t->row.generation && ev->report.phase == AGENT_READY)
                 browser_note(c, t, ev);
         if (current && t->row.generation && w && ev->report.fell_back && task_may_hold_work(t))
@@ -506,7 +524,12 @@ void task_ended(struct core *c, struct task *t, const char *reason)
                         workspace_task_gone(c, w, t);
                 task_enter(c, t, TASK_GONE, why);
                 break;
-        case TASK_LOST: /* its workspace still looks for its saves */
+        case TASK_LOST: /* its workspace still looks for its saves, or waits for this */
+                if (w && t->end_sure && w->row.state == WS_RECOVERING && home_of_task(c, t)) {
+                        w->ask_at = c->now;
+                        workspace_arm(c, w);
+                }
+                break;
         case TASK_GONE:
         case TASK_STATE_MAX:
                 break;
@@ -607,6 +630,8 @@ static void repeat(struct core *c, struct task *t)
                 t->ask_at = MONO_NEVER;
                 if (t->command_id && !t->acted)
                         ask_command(c, t);
+                else if (t->command_id == 0 && t->row.state == TASK_CLAIMED)
+                        home_claim(c, t);
                 break;
         case TASK_SAVED:
                 task_enter(c, t, TASK_TERMINATING, t->row.reason);
@@ -615,9 +640,14 @@ static void repeat(struct core *c, struct task *t)
         case TASK_FAILED:
                 ask_stop(c, t);
                 break;
+        case TASK_LOST:
+                if (home_of_task(c, t) && !t->end_sure)
+                        ask_stop(c, t);
+                else
+                        t->ask_at = MONO_NEVER;
+                break;
         case TASK_WARM:
         case TASK_GONE:
-        case TASK_LOST:
         case TASK_STATE_MAX:
                 t->ask_at = MONO_NEVER;
                 break;

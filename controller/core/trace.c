@@ -64,6 +64,8 @@ static void add_workspace(struct text *x, const struct workspace_row *row)
         add_save(x, "previous", &row->previous);
         add_flag(x, "deleted", row->erase_at.us != 0);
         add_flag(x, "wanted", row->wanted);
+        add_flag(x, "home", row->home == HOME_THERE);
+        add_flag(x, "home-replace", row->home == HOME_REPLACE);
         add_str(x, "reason", row->reason);
 }
 
@@ -247,6 +249,15 @@ static void add_notice(struct text *x, const struct core_event *ev)
         add_str(x, "reason", ev->task_notice.reason);
 }
 
+static void add_home_answer(struct text *x, const struct core_event *ev)
+{
+        add_str(x, "task", ev->home.task);
+        add_str(x, "ws", ev->home.workspace);
+        add_u64(x, "gen", ev->home.generation);
+        add(x, " result=%d", ev->home.result);
+        add_str(x, "reason", ev->home.reason);
+}
+
 static void add_verified(struct text *x, const struct core_event *ev)
 {
         add(x, " %s %llu-%llu result=%d", ev->verified.workspace,
@@ -260,6 +271,17 @@ static void add_salvaged(struct text *x, const struct core_event *ev)
         add(x, " %s gen=%llu result=%d", ev->salvaged.workspace,
             (unsigned long long)ev->salvaged.generation, ev->salvaged.result);
         add_save(x, "found", &ev->salvaged.found);
+}
+
+/* Answers of those that keep files. */
+static void add_files(struct text *x, const struct core_event *ev)
+{
+        if (ev->type == EV_SAVE_VERIFIED)
+                add_verified(x, ev);
+        else if (ev->type == EV_SALVAGED)
+                add_salvaged(x, ev);
+        else
+                add_home_answer(x, ev);
 }
 
 static void add_hello(struct text *x, const struct core_event *ev)
@@ -327,11 +349,11 @@ static void add_event(struct text *x, const struct core_event *ev)
         case EV_TASK_NOTICE:
                 add_notice(x, ev);
                 break;
+        case EV_HOME_ATTACHED:
+        case EV_HOME_REMOVED:
         case EV_SAVE_VERIFIED:
-                add_verified(x, ev);
-                break;
         case EV_SALVAGED:
-                add_salvaged(x, ev);
+                add_files(x, ev);
                 break;
         case EV_AGENT_HELLO:
         case EV_AGENT_REPORT:
@@ -367,6 +389,22 @@ static void add_command(struct text *x, const struct core_effect *fx)
         add_flag(x, "recheck", fx->command.recheck);
         add_u64(x, "recheck_ms", (uint64_t)fx->command.recheck_ms);
         add_str(x, "reason", fx->command.reason);
+}
+
+static void add_stop(struct text *x, const struct core_effect *fx)
+{
+        add(x, " %s", fx->stop_task.task);
+        add_flag(x, "at-once", fx->stop_task.at_once);
+        add_str(x, "reason", fx->stop_task.reason);
+}
+
+static void add_home(struct text *x, const struct core_effect *fx)
+{
+        add_str(x, "task", fx->home.task);
+        add(x, " %s", fx->home.workspace);
+        add_u64(x, "gen", fx->home.generation);
+        add_flag(x, "must-exist", fx->home.must_exist);
+        add_flag(x, "replace", fx->home.replace);
 }
 
 static void add_pin(struct text *x, const struct core_effect *fx)
@@ -426,6 +464,10 @@ static void add_effect(struct text *x, const struct core_effect *fx)
         case FX_DEL_TASK:
                 add(x, " %s", fx->id.id);
                 break;
+        case FX_ATTACH_HOME:
+        case FX_REMOVE_HOME:
+                add_home(x, fx);
+                break;
         case FX_ERASE:
                 add(x, " %s", fx->erase.workspace);
                 add_u64(x, "gen", fx->erase.generation);
@@ -437,9 +479,7 @@ static void add_effect(struct text *x, const struct core_effect *fx)
                 add(x, " %s type=%s", fx->launch_task.task, fx->launch_task.type);
                 break;
         case FX_STOP_TASK:
-                add(x, " %s", fx->stop_task.task);
-                add_flag(x, "at-once", fx->stop_task.at_once);
-                add_str(x, "reason", fx->stop_task.reason);
+                add_stop(x, fx);
                 break;
         case FX_WELCOME:
                 add(x, " %s", fx->welcome.task);

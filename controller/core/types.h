@@ -71,6 +71,14 @@ struct save_ref {
         utc_t at;
 };
 
+/* Where the files of a workspace are that is kept in a home folder (mode `home`). */
+enum home_state {
+        HOME_NONE,    /* in its saves: it has no home folder, or none that is complete */
+        HOME_THERE,   /* in its home folder, which must be there when it starts */
+        HOME_REPLACE, /* in its newest save: an operator went back; the folder is set aside */
+        HOME_STATE_MAX
+};
+
 struct workspace_row {
         char id[CORE_ID_SIZE];
         struct ws_key key;
@@ -81,10 +89,11 @@ struct workspace_row {
         struct save_ref head;
         struct save_ref previous;
         utc_t created_at;
-        utc_t active_at;               /* last evidence of a person */
-        utc_t stopped_at;              /* 0 while never stopped */
-        utc_t erase_at;                /* 0 unless deleted; objects and row go at that time */
-        bool wanted;                   /* asked for while it was being stopped or recovered */
+        utc_t active_at;  /* last evidence of a person */
+        utc_t stopped_at; /* 0 while never stopped */
+        utc_t erase_at;   /* 0 unless deleted; objects and row go at that time */
+        bool wanted;      /* asked for while it was being stopped or recovered */
+        enum home_state home;
         char reason[CORE_REASON_SIZE]; /* why it is in this state, one sentence for people */
 };
 
@@ -151,6 +160,8 @@ struct core_type {
         int64_t claim_timeout_ms;  /* claim to ready */
         int64_t stop_timeout_ms;   /* prepare-stop to saved, then attention */
         int64_t unsaved_alarm_ms;  /* changes that are older and in no save are told; 0: never */
+        bool home;                 /* files stay in a home folder that outlives the task */
+        int64_t backup_ms;         /* ... and are saved so often; 0: never */
 };
 
 struct core_config {
@@ -164,6 +175,7 @@ struct core_config {
         int64_t retry_save_ms; /* between attempts in attention */
         int64_t erase_delay_ms;    /* between DELETE and the objects going */
         uint32_t stops_per_min;    /* cap on what is stopped that nobody asked for */
+        double stops_share;        /* ... or this share of the tasks of late, if that is more */
         double launch_rate;        /* launches a second that the provider takes; 0: any number */
         double launch_burst;       /* and so many at once */
         uint32_t save_parallel;    /* last saves under way at a time; 0: any number */

@@ -145,7 +145,8 @@ void workspace_claim(struct core *c, struct workspace *w, struct task *t)
         t->row.generation = w->row.generation;
         STR_CUT(t->row.workspace, w->row.id);
         t->empty = false;
-        t->app_started = false;
+        t->app_started = t->attached = false;
+        t->tries = 0;
 #ifdef CORE_PLANTED_ACT_FIRST
         task_command(c, t, COMMAND_CLAIM, false, "");
 #endif
@@ -393,6 +394,13 @@ void workspace_salvaged(struct core *c, struct workspace *w, const struct core_e
                 (void)snprintf(detail, sizeof(detail), "nothing newer than the save %llu-%llu",
                                (unsigned long long)head->generation, (unsigned long long)head->seq);
         }
+        /* Nobody is given its home before that is certain: see task_ended. */
+        if (t && home_of_task(c, t) && !t->end_sure) {
+                w->ask_at = MONO_NEVER;
+                task_end_surely(c, t);
+                workspace_arm(c, w);
+                return;
+        }
         audit_workspace(c, w, "recovered", detail);
         if (t && t->row.state == TASK_LOST)
                 task_enter(c, t, TASK_GONE, t->row.reason);
@@ -446,11 +454,13 @@ static void deleted_deadline(struct core *c, struct workspace *w)
                 w->ask_at = erase_due(c, w);
                 return;
         }
+        w->ask_at = mono_add_ms(c->now, ERASE_AGAIN_MS);
+        if (!home_erase(c, w))
+                return;
         fx = fx_add(c, FX_ERASE);
         STR_CUT(fx->erase.workspace, w->row.id);
         fx->erase.generation = w->row.generation;
         w->erasing = true;
-        w->ask_at = mono_add_ms(c->now, ERASE_AGAIN_MS);
 }
 
 static void drain_deadline(struct core *c, struct workspace *w)

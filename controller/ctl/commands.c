@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "client.h"
 #include "ctl.h"
+#include "remote.h"
 
 #define ANSWER_WAIT_MS 10000
 #define ONE_WAIT_MS 60000
@@ -22,47 +23,77 @@ static void text_freep(char **p)
         free(*p);
 }
 
-enum ctl_exit ctl_ask_quietly(const struct ctl *c, const struct doc *request, int64_t wait_ms,
-                              struct doc **ret_answer)
+static enum ctl_exit ask_socket(const struct ctl *c, const struct doc *request, int64_t wait_ms,
+                                char ret_error[static REMOTE_ERROR_SIZE], struct doc **ret_answer)
 {
         CLEANUP(text_freep) char *text = doc_print(request, false);
         AUTO_BUF out = BUF_INIT(CLIENT_ANSWER_MAX);
-        struct doc *answer;
-        int r = client_ask(c->url, text, wait_ms + ANSWER_WAIT_MS, &out);
+        struct doc *answer = NULL;
+        int r = client_ask(c->url, text, wait_ms + (c->brief ? CTL_BRIEF_MS : ANSWER_WAIT_MS),
+                           &out);
 
-        if (r != 0)
-                return r == -EINVAL ? CTL_USAGE : CTL_UNREACHABLE;
-        answer = doc_parse((const char *)out.data, out.len);
-        if (!answer)
+        if (r == -EINVAL) {
+                (void)snprintf(ret_error, REMOTE_ERROR_SIZE, "%s is not an address of a socket",
+                               c->url);
+                return CTL_USAGE;
+        }
+        if (r == 0)
+                answer = doc_parse((const char *)out.data, out.len);
+        if (!answer) {
+                (void)snprintf(ret_error, REMOTE_ERROR_SIZE, "no answer at %.300s: %s", c->url,
+                               cure);
                 return CTL_UNREACHABLE;
+        }
         *ret_answer = answer;
         return CTL_OK;
+}
+
+static enum ctl_exit ask(const struct ctl *c, const struct doc *request, int64_t wait_ms,
+                         char ret_error[static REMOTE_ERROR_SIZE], struct doc **ret_answer)
+{
+        return c->remote[0] ? remote_ask(c, request, ret_error, ret_answer)
+                            : ask_socket(c, request, wait_ms, ret_error, ret_answer);
+}
+
+enum ctl_exit ctl_ask_quietly(const struct ctl *c, const struct doc *request, int64_t wait_ms,
+                              struct doc **ret_answer)
+{
+        char error[REMOTE_ERROR_SIZE];
+
+        return ask(c, request, wait_ms, error, ret_answer);
+}
+
+/* The controller refused: scripts read the answer, people the sentence. */
+static enum ctl_exit refused(const struct ctl *c, const struct doc *answer)
+{
+        const struct doc *error = doc_get(answer, "error");
+        const char *code = doc_str(error, "code");
+
+        (void)ctl_print_json(c, answer);
+        fprintf(stderr, "wsctl: %s\n", doc_str(error, "message"));
+        if (c->remote[0] && strcmp(code, "unauthorized") == 0) {
+                fprintf(stderr, "wsctl: the token from %s is not one of %s\n",
+                        remote_token_source(c), c->remote);
+                return CTL_DENIED;
+        }
+        if (doc_str(error, "hint")[0])
+                fprintf(stderr, "wsctl: %s\n", doc_str(error, "hint"));
+        return strcmp(code, "forbidden") == 0 ? CTL_DENIED : CTL_FAILED;
 }
 
 enum ctl_exit ctl_ask(const struct ctl *c, const struct doc *request, int64_t wait_ms,
                       struct doc **ret_answer)
 {
+        char error[REMOTE_ERROR_SIZE];
         AUTO_DOC *answer = NULL;
-        const struct doc *error;
-        enum ctl_exit r = ctl_ask_quietly(c, request, wait_ms, &answer);
+        enum ctl_exit r = ask(c, request, wait_ms, error, &answer);
 
-        if (r == CTL_USAGE) {
-                fprintf(stderr, "wsctl: %s is not an address of a socket\n", c->url);
-                return r;
-        }
         if (r != CTL_OK) {
-                fprintf(stderr, "wsctl: no answer at %s: %s\n", c->url, cure);
+                fprintf(stderr, "wsctl: %s\n", error);
                 return r;
         }
-        error = doc_get(answer, "error");
-        if (error) {
-                /* Scripts read the answer, people the sentence. */
-                (void)ctl_print_json(c, answer);
-                fprintf(stderr, "wsctl: %s\n", doc_str(error, "message"));
-                if (doc_str(error, "hint")[0])
-                        fprintf(stderr, "wsctl: %s\n", doc_str(error, "hint"));
-                return CTL_FAILED;
-        }
+        if (doc_get(answer, "error"))
+                return refused(c, answer);
         *ret_answer = STEAL(answer, NULL);
         return CTL_OK;
 }
@@ -102,11 +133,6 @@ static enum ctl_exit show(const struct ctl *c, const char *cmd, const char *work
         return r;
 }
 
-enum ctl_exit command_ps(const struct ctl *c)
-{
-        return show(c, "ps", NULL, show_workspaces);
-}
-
 enum ctl_exit command_pool(const struct ctl *c)
 {
         return show(c, "pool", NULL, show_pools);
@@ -139,6 +165,35 @@ enum ctl_exit command_restore(const struct ctl *c)
                doc_str(answer, "id"), doc_num(save, "generation", 0), doc_num(save, "seq", 0),
                doc_str(save, "at"));
         return r;
+}
+
+static enum ctl_exit pin(const struct ctl *c, const char *cmd)
+{
+        AUTO_DOC *request = request_new(cmd, c->argument);
+        AUTO_DOC *answer = NULL;
+        enum ctl_exit r;
+
+        if (!c->at) {
+                fprintf(stderr,
+                        "wsctl %s: say which save or time with --at; wsctl saves lists them\n",
+                        cmd);
+                return CTL_USAGE;
+        }
+        doc_set_str(request, "at", c->at);
+        r = ctl_ask(c, request, 0, &answer);
+        if (r == CTL_OK && !ctl_print_json(c, answer))
+                show_saves(c, answer);
+        return r;
+}
+
+enum ctl_exit command_pin(const struct ctl *c)
+{
+        return pin(c, "pin");
+}
+
+enum ctl_exit command_unpin(const struct ctl *c)
+{
+        return pin(c, "unpin");
 }
 
 enum ctl_exit command_tasks(const struct ctl *c)
@@ -179,7 +234,7 @@ static enum ctl_exit only_type(const struct ctl *c, char *ret_type, size_t size)
         return CTL_USAGE;
 }
 
-static bool is_workspace_id(const char *s)
+bool ctl_is_workspace_id(const char *s)
 {
         return strlen(s) == 15 && str_starts(s, "ws-") &&
                strspn(s + 3, "abcdefghijklmnopqrstuvwxyz234567") == 12;
@@ -219,14 +274,14 @@ static enum ctl_exit ask_until(const struct ctl *c, const char *cmd, const struc
 enum ctl_exit command_launch(const struct ctl *c)
 {
         AUTO_DOC *request =
-                request_new("launch", is_workspace_id(c->argument) ? c->argument : NULL);
+                request_new("launch", ctl_is_workspace_id(c->argument) ? c->argument : NULL);
         AUTO_DOC *answer = NULL;
         uint64_t wait_s = c->has_wait ? c->wait_s : LAUNCH_WAIT_S;
         enum ctl_exit r = CTL_OK;
         char type[64] = "";
         bool ready;
 
-        if (!is_workspace_id(c->argument)) {
+        if (!ctl_is_workspace_id(c->argument)) {
                 if (c->type)
                         STR_CUT(type, c->type);
                 else

@@ -71,6 +71,43 @@ struct doc *doc_add_list(struct doc *d, const char *key)
         return (struct doc *)checked(cJSON_AddArrayToObject((cJSON *)d, key));
 }
 
+struct doc *doc_take(struct doc *d, const char *key)
+{
+        return (struct doc *)cJSON_DetachItemFromObjectCaseSensitive((cJSON *)d, key);
+}
+
+void doc_put(struct doc *d, const char *key, struct doc *item)
+{
+        if (key)
+                (void)cJSON_AddItemToObject((cJSON *)d, key, (cJSON *)item);
+        else
+                (void)cJSON_AddItemToArray((cJSON *)d, (cJSON *)item);
+}
+
+void doc_keep(struct doc *d, const char *key, const struct doc *const *items, size_t n)
+{
+        cJSON *list = (cJSON *)doc_take(d, key);
+        struct doc *kept = doc_add_list(d, key);
+
+        for (size_t i = 0; i < n; i++) {
+                /* It is a member of `d`, which is ours to change. */
+                cJSON *one = cJSON_DetachItemViaPointer(list, (cJSON *)(uintptr_t)items[i]);
+
+                doc_put(kept, NULL, (struct doc *)one);
+        }
+        cJSON_Delete(list);
+}
+
+void doc_move_all(struct doc *to, struct doc *from)
+{
+        cJSON *list = (cJSON *)from, *one;
+
+        while (list && (one = list->child)) {
+                one = cJSON_DetachItemViaPointer(list, one);
+                doc_put(to, NULL, (struct doc *)one);
+        }
+}
+
 enum doc_kind doc_kind(const struct doc *d)
 {
         const cJSON *n = node(d);

@@ -28,6 +28,14 @@ void doc_set_bool(struct doc *d, const char *key, bool value);
 /* A new object under that key (NULL: the next of a list), or a new list; owned by `d`. */
 struct doc *doc_add_object(struct doc *d, const char *key);
 struct doc *doc_add_list(struct doc *d, const char *key);
+/* Take the member out of `d`; NULL: it has none. To be freed, or put elsewhere. */
+struct doc *doc_take(struct doc *d, const char *key);
+/* `item` becomes a member of `d`, and of a list (key NULL) the last. */
+void doc_put(struct doc *d, const char *key, struct doc *item);
+/* The list under `key` becomes these of its members, in this order; the others are freed. */
+void doc_keep(struct doc *d, const char *key, const struct doc *const *items, size_t n);
+/* All members of the list `from` go to the end of the list `to`. */
+void doc_move_all(struct doc *to, struct doc *from);
 /* malloc'd text. */
 char *doc_print(const struct doc *d, bool pretty);
 

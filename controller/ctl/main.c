@@ -1,6 +1,6 @@
 /*
- * wsctl: an operator's questions and orders to the controller, over its ops socket. One table of
- * commands, one of options; parsing, help and errors follow from them.
+ * wsctl: an operator's questions and orders to the controller, over its ops socket or, from afar,
+ * its HTTP API. The command line is read by the table of command.h.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,243 +9,8 @@
 
 #include "base/num.h"
 #include "base/str.h"
-#include "ctl.h"
-
-enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_NUMBER, OPTION_HELP, OPTION_VERSION };
-
-struct option_entry {
-        const char *name;
-        enum option_kind kind;
-        size_t offset;     /* in struct ctl */
-        uint64_t max;      /* of a number */
-        const char *value; /* in the help */
-        const char *help;
-};
-
-#define FLAG(name, field, text)                                                                    \
-        {                                                                                          \
-                name, OPTION_FLAG, offsetof(struct ctl, field), 0, "", text                        \
-        }
-#define TEXT(name, field, value, text)                                                             \
-        {                                                                                          \
-                name, OPTION_TEXT, offsetof(struct ctl, field), 0, value, text                     \
-        }
-#define NUMBER(name, field, max, value, text)                                                      \
-        {                                                                                          \
-                name, OPTION_NUMBER, offsetof(struct ctl, field), max, value, text                 \
-        }
-
-static const struct option_entry general[] = {
-        TEXT("socket", socket, "URL", "the controller's ops socket, ipc:///…/ops.sock"),
-        TEXT("state-dir", state_dir, "DIR", "the controller's state folder; its ops.sock is used"),
-        FLAG("json", json, "print the answer as JSON, for scripts"),
-        {"help", OPTION_HELP, 0, 0, "", "this text; behind a command: that command's"},
-        {"version", OPTION_VERSION, 0, 0, "", "print the version"},
-        {0},
-};
-
-static const struct option_entry launch_options[] = {
-        TEXT("type", type, "TYPE", "workspace type; not needed where there is only one"),
-        TEXT("name", name, "NAME", "the student's name for it (default: default)"),
-        TEXT("tenant", tenant, "TENANT", "tenant (default: default)"),
-        NUMBER("wait", wait_s, 3600, "SECONDS", "wait for it to be ready (default: 30; 0: do not)"),
-        {0},
-};
-
-static const struct option_entry wait_options[] = {
-        FLAG("wait", wait, "return when it is done, not when it is accepted"),
-        {0},
-};
-
-static const struct option_entry mode_options[] = {
-        TEXT("reason", reason, "TEXT", "why, for the history and for whoever asks; needed"),
-        TEXT("type", type, "TYPE", "for this type only; without it for every type"),
-        FLAG("off", off, "end it"),
-        {0},
-};
-
-static const struct option_entry hard_mode_options[] = {
-        TEXT("reason", reason, "TEXT", "why, for the history and for whoever asks; needed"),
-        TEXT("type", type, "TYPE", "for this type only; without it for every type"),
-        FLAG("hard", hard, "pause: people wait too; drain: what runs is saved and stopped"),
-        FLAG("off", off, "end it"),
-        {0},
-};
-
-static const struct option_entry abandon_options[] = {
-        TEXT("reason", reason, "TEXT", "why its unsaved work is given up; needed"),
-        {0},
-};
-
-static const struct option_entry restore_options[] = {
-        TEXT("at", at, "SAVE|TIME",
-             "a save, such as 3-7, or the newest at a time, such as \"2026-01-31 14:00\" (UTC)"),
-        {0},
-};
-
-static const struct option_entry pool_options[] = {
-        FLAG("wide", wide, "also who sizes them, idle limits, launch times, what was spent"),
-        {0},
-};
-
-static const struct option_entry events_options[] = {
-        FLAG("follow", follow, "go on with what happens from now on"),
-        NUMBER("after", after, UINT64_C(1) << 53, "N", "only events behind number N"),
-        {0},
-};
-
-static const struct option_entry nginx_options[] = {
-        NUMBER("port", port, 65535, "N", "port of the gateway (default: 8080)"),
-        TEXT("listen", listen, "ADDRESS", "address of the gateway (default: 127.0.0.1)"),
-        TEXT("run-dir", run_dir, "DIR",
-             "for its pid, logs and temporary files (default: <state "
-             "folder>/gateway; must exist)"),
-        TEXT("user", user, "NAME", "user of its workers when root starts it (default: www-data)"),
-        NUMBER("workers", workers, 256, "N", "worker processes (default: 2)"),
-        TEXT("controllers", controllers, "LIST",
-             "HTTP addresses of all controllers, A:P,B:P (default: the one that answers)"),
-        TEXT("template", template, "FILE", "another template than the built-in one"),
-        {0},
-};
-
-static const struct option_entry plan_options[] = {
-        TEXT("preset", preset, "NAME",
-             "original: the first design's figures; honest: real task sizes, with the platform"),
-        TEXT("launches", launches, "CSV",
-             "people from a trace of launches: date,minute of the day,count; plain or gzip"),
-        NUMBER("column", column, 16, "N", "of the counts in it (default: 3)"),
-        TEXT("prices", prices, "FILE", "another price file than the built-in one"),
-        FLAG("print-prices", print_prices, "print the built-in price file and end"),
-        TEXT("svg", svg, "FILE", "write the containers over the day as a picture"),
-        TEXT("csv", csv, "FILE", "write them as a table, a line a minute"),
-        FLAG("ascii", ascii, "draw with plain characters"),
-        TEXT("arrival", arrival, "SHAPE", "uniform (default), poisson or class"),
-        TEXT("weekdays", weekdays, "DAYS", "all (default), mon-fri, or mon,wed,fri"),
-        TEXT("arch", arch, "ARCH", "x86 (default) or arm"),
-        TEXT("policy", policy, "NAME",
-             "who sizes the pool: fixed (default), or forecast, with the classes as its timetable"),
-        TEXT("title", title, "TEXT", "what it is called in the output"),
-#define FIELD(name, otherwise, least, most, whole, doc)                                            \
-        TEXT(#name, plan.name, "N", doc " (default: " #otherwise ")"),
-#include "plan/field.def"
-#undef FIELD
-        {0},
-};
-
-static const struct option_entry timetable_options[] = {
-        TEXT("if_match", if_match, "ETAG",
-             "set, clear: only when it is this one still (default: whatever there is)"),
-        {0},
-};
-
-static const struct option_entry no_options[] = {{0}};
-
-static const struct command {
-        const char *name;
-        const char *argument; /* NULL: takes none; "[…]": not needed */
-        const char *summary;
-        const struct option_entry *options;
-        enum ctl_exit (*run)(const struct ctl *c);
-} commands[] = {
-        {"ps", NULL, "list the workspaces", no_options, command_ps},
-        {"pool", NULL, "show the warm pools", pool_options, command_pool},
-        {"tasks", NULL, "list the tasks", no_options, command_tasks},
-        {"launch", "USER|WORKSPACE", "launch a user's workspace, or resume one by its id",
-         launch_options, command_launch},
-        {"stop", "WORKSPACE", "save and stop a workspace", wait_options, command_stop},
-        {"delete", "WORKSPACE", "erase a workspace after the delay", no_options, command_delete},
-        {"why", "WORKSPACE", "why it is alive, and when it would stop", no_options, command_why},
-        {"events", NULL, "show what happened", events_options, command_events},
-        {"status", NULL, "show the controller's state", no_options, command_status},
-        {"pause", NULL, "launch no warm tasks", hard_mode_options, command_pause},
-        {"maintenance", NULL, "stop nothing for idleness", mode_options, command_maintenance},
-        {"drain", NULL, "accept nothing new and keep no pool", hard_mode_options, command_drain},
-        {"abandon", "WORKSPACE", "end the task of one in attention, unsaved", abandon_options,
-         command_abandon},
-        {"saves", "WORKSPACE", "list what is saved of a workspace", no_options, command_saves},
-        {"restore", "WORKSPACE", "take a stopped workspace to another save", restore_options,
-         command_restore},
-        {"export", "WORKSPACE FILE", "a save as one archive (tar.zst)", restore_options,
-         command_export},
-        {"shutdown", NULL, "save and stop everything, then end the controller", wait_options,
-         command_shutdown},
-        {"timetable", "[ACTION] [FILE]",
-         "show the classes; check FILE, set FILE or clear: the timetable of the API",
-         timetable_options, command_timetable},
-        {"plan", "[FILE]", "what a pool would cost, and how long people would wait", plan_options,
-         command_plan},
-        {"dead-letters", NULL, "notifications that could not be delivered", no_options,
-         command_dead_letters},
-        {"nginx-config", NULL, "print the gateway's configuration", nginx_options,
-         command_nginx_config},
-};
-
-static void print_options(FILE *to, const struct option_entry *options)
-{
-        for (; options->name; options++) {
-                char name[40];
-
-                STR_CUT(name, options->name);
-                for (char *p = name; *p; p++)
-                        *p = *p == '_' ? '-' : *p;
-                fprintf(to, "  --%s%s%-*s %s\n", name, options->value[0] ? " " : "",
-                        (int)(19 - MIN(strlen(name), 18)), options->value, options->help);
-        }
-}
-
-static void print_help(FILE *to, const struct command *cmd)
-{
-        if (cmd) {
-                fprintf(to, "usage: wsctl %s%s%s%s\n%s\n", cmd->name, cmd->argument ? " " : "",
-                        cmd->argument ? cmd->argument : "", cmd->options->name ? " [options]" : "",
-                        cmd->summary);
-                if (cmd->options->name)
-                        fputs("\noptions:\n", to);
-                print_options(to, cmd->options);
-                if (cmd->argument && strstr(cmd->argument, "WORKSPACE"))
-                        fputs("\nA workspace is named by its id or the beginning of it.\n", to);
-        } else {
-                fputs("usage: wsctl [general options] COMMAND [argument] [options]\n\ncommands:\n",
-                      to);
-                for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-                        fprintf(to, "  %-13s %-15s %s\n", commands[i].name,
-                                commands[i].argument ? commands[i].argument : "",
-                                commands[i].summary);
-        }
-        fputs("\ngeneral options:\n", to);
-        print_options(to, general);
-        fputs("\nexit code: 0 done, 1 refused or failed, 2 wrong usage, 3 no controller answers\n",
-              to);
-}
-
-static const struct command *find_command(const char *name)
-{
-        for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-                if (strcmp(commands[i].name, name) == 0)
-                        return &commands[i];
-        }
-        return NULL;
-}
-
-/* The fields of a plan are written with '-' here. */
-static bool same_name(const char *name, const char *given, size_t len)
-{
-        size_t i = 0;
-
-        while (i < len && (given[i] == name[i] || (given[i] == '-' && name[i] == '_')))
-                i++;
-        return i == len;
-}
-
-static const struct option_entry *find_option(const struct option_entry *options, const char *name,
-                                              size_t len)
-{
-        for (; options->name; options++) {
-                if (strlen(options->name) == len && same_name(options->name, name, len))
-                        return options;
-        }
-        return NULL;
-}
+#include "command.h"
+#include "remote.h"
 
 static int usage_error(const char *what, const char *which)
 {
@@ -261,7 +26,7 @@ static int set_option(struct ctl *c, const struct option_entry *o, const char *v
 
         switch (o->kind) {
         case OPTION_HELP:
-                print_help(stdout, cmd);
+                help_print(stdout, cmd);
                 return CTL_OK;
         case OPTION_VERSION:
                 puts("wsctl " WS_VERSION);
@@ -286,12 +51,12 @@ static int take_option(struct ctl *c, int argc, char **argv, int *at, const stru
 {
         const char *name = argv[(*at)++] + 2;
         size_t len = strcspn(name, "=");
-        const struct option_entry *o = find_option(general, name, len);
+        const struct option_entry *o = option_find(general_options, name, len);
         const char *value = name[len] == '=' ? name + len + 1 : NULL;
         bool takes;
 
         if (!o && cmd)
-                o = find_option(cmd->options, name, len);
+                o = option_find(cmd->options, name, len);
         if (!o)
                 return usage_error("unknown option --", name);
         takes = o->kind == OPTION_TEXT || o->kind == OPTION_NUMBER;
@@ -313,16 +78,18 @@ static int parse(struct ctl *c, int argc, char **argv, const struct command **re
         for (int at = 1; at < argc && r < 0;) {
                 const char *word = argv[at];
                 if (strcmp(word, "-h") == 0)
-                        return print_help(stdout, cmd), CTL_OK;
+                        return help_print(stdout, cmd), CTL_OK;
                 if (str_starts(word, "--")) {
                         r = take_option(c, argc, argv, &at, cmd);
                         continue;
                 }
                 at++;
                 if (!cmd) {
-                        cmd = find_command(word);
+                        cmd = command_find(word);
                         if (!cmd && strcmp(word, "help") == 0)
-                                return print_help(stdout, NULL), CTL_OK;
+                                return help_print(stdout,
+                                                  at < argc ? command_find(argv[at]) : NULL),
+                                       CTL_OK;
                         if (!cmd)
                                 return usage_error("unknown command ", word);
                 } else if (cmd->argument && !c->argument) {
@@ -336,7 +103,7 @@ static int parse(struct ctl *c, int argc, char **argv, const struct command **re
         if (r >= 0)
                 return r;
         if (!cmd) {
-                print_help(stderr, NULL);
+                help_print(stderr, NULL);
                 return CTL_USAGE;
         }
         if (cmd->argument && cmd->argument[0] != '[' && (!c->argument || !c->argument[0]))
@@ -345,13 +112,11 @@ static int parse(struct ctl *c, int argc, char **argv, const struct command **re
         return -1;
 }
 
-/* --socket, WSCTL_SOCKET, --state-dir, WS_STATE_DIR, the default folder: the first that is there.
- */
-static int locate(struct ctl *c)
+/* The state folder: also of those who only read files in it. */
+static int locate_state(struct ctl *c)
 {
-        const char *home = getenv("HOME"),
-                   *dir = c->state_dir ? c->state_dir : getenv("WS_STATE_DIR");
-        const char *socket = c->socket ? c->socket : c->state_dir ? NULL : getenv("WSCTL_SOCKET");
+        const char *home = getenv("HOME");
+        const char *dir = c->state_dir ? c->state_dir : getenv("WS_STATE_DIR");
         int n;
 
         if (dir)
@@ -361,16 +126,45 @@ static int locate(struct ctl *c)
         else
                 n = snprintf(c->state, sizeof(c->state), "%s/.local/state/wscontroller",
                              home ? home : "");
-        if (n < 0 || (size_t)n >= sizeof(c->state))
-                return usage_error("too long: --", "state-dir");
+        return n < 0 || (size_t)n >= sizeof(c->state) ? usage_error("too long: --", "state-dir")
+                                                      : -1;
+}
+
+static int locate_remote(struct ctl *c, const char *address)
+{
+        size_t len = strlen(address);
+        enum ctl_exit r = remote_check_address(address);
+
+        if (r != CTL_OK)
+                return (int)r;
+        if (len >= sizeof(c->remote))
+                return usage_error("too long: --", "address");
+        STR_CUT(c->remote, address);
+        while (len && c->remote[len - 1] == '/')
+                c->remote[--len] = 0;
+        return -1;
+}
+
+/* An option goes before the environment; an address before a socket, and that before a folder. */
+int ctl_locate(struct ctl *c)
+{
+        bool local = c->socket || c->state_dir;
+        const char *socket = c->socket ? c->socket : c->state_dir ? NULL : getenv("WSCTL_SOCKET");
+        const char *address = c->address ? c->address : local ? NULL : getenv("WSCTL_ADDRESS");
+        int r = locate_state(c), n;
+
+        if (c->address && local)
+                return usage_error("--address goes with neither --socket nor --state-dir", "");
+        if (r < 0 && address && address[0])
+                return locate_remote(c, address);
+        if (r >= 0)
+                return r;
         if (socket)
                 n = snprintf(c->url, sizeof(c->url), "%s%s", strstr(socket, "://") ? "" : "ipc://",
                              socket);
         else
                 n = snprintf(c->url, sizeof(c->url), "ipc://%s/ops.sock", c->state);
-        if (n < 0 || (size_t)n >= sizeof(c->url))
-                return usage_error("too long: --", "socket");
-        return -1;
+        return n < 0 || (size_t)n >= sizeof(c->url) ? usage_error("too long: --", "socket") : -1;
 }
 
 static bool wants_color(void)
@@ -384,10 +178,13 @@ int main(int argc, char **argv)
 {
         struct ctl c = {0};
         const struct command *cmd = NULL;
-        int r = parse(&c, argc, argv, &cmd);
+        int r;
 
+        if (argc > 1 && strcmp(argv[1], "__complete") == 0)
+                return (int)complete_words(argc - 2, argv + 2);
+        r = parse(&c, argc, argv, &cmd);
         if (r < 0)
-                r = locate(&c);
+                r = ctl_locate(&c);
         if (r >= 0)
                 return r;
         c.color = wants_color();

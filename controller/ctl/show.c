@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ctl.h"
+#include "list.h"
 #include "table.h"
 
 #define AUTO_TABLE CLEANUP(table_freep) struct table
@@ -12,53 +13,17 @@ static void table_freep(struct table **t)
         *t = table_free(*t);
 }
 
-/* "4 s", "12 min", "3 h 05": what a person compares at a glance. */
-static void age_text(double s, char *dst, size_t size)
-{
-        if (s < 0)
-                dst[0] = 0;
-        else if (s < 60)
-                (void)snprintf(dst, size, "%.0f s", s);
-        else if (s < 3600)
-                (void)snprintf(dst, size, "%.0f min", s / 60);
-        else if (s < 86400)
-                (void)snprintf(dst, size, "%d h %02d", (int)(s / 3600), (int)(s / 60) % 60);
-        else
-                (void)snprintf(dst, size, "%.0f d", s / 86400);
-}
-
 static void add_age(struct table *t, double s)
 {
         char text[32];
 
-        age_text(s, text, sizeof(text));
+        text_age(s, text, sizeof(text));
         table_add(t, text, TABLE_PLAIN);
-}
-
-static enum table_color color_of(const char *state)
-{
-        static const struct {
-                const char *state;
-                enum table_color color;
-        } colors[] = {
-                {"running", TABLE_GOOD},     {"ready", TABLE_GOOD},    {"warm", TABLE_GOOD},
-                {"attention", TABLE_BAD},    {"lost", TABLE_BAD},      {"failed", TABLE_BAD},
-                {"recovering", TABLE_BAD},   {"stopped", TABLE_DIM},   {"deleted", TABLE_DIM},
-                {"gone", TABLE_DIM},         {"starting", TABLE_BUSY}, {"saving", TABLE_BUSY},
-                {"launching", TABLE_BUSY},   {"claimed", TABLE_BUSY},  {"stopping", TABLE_BUSY},
-                {"terminating", TABLE_BUSY},
-        };
-
-        for (size_t i = 0; i < ARRAY_LEN(colors); i++) {
-                if (strcmp(colors[i].state, state) == 0)
-                        return colors[i].color;
-        }
-        return TABLE_PLAIN;
 }
 
 static void add_state(struct table *t, const char *state)
 {
-        table_add(t, state, color_of(state));
+        table_add(t, state, state_color(state));
 }
 
 /* "2026-01-02 03:04:05" of "2026-01-02T03:04:05.678Z". */
@@ -68,81 +33,6 @@ static void add_time(struct table *t, const char *iso)
                 table_add(t, "", TABLE_PLAIN);
         else
                 table_printf(t, "%.10s %.8s", iso, iso + 11);
-}
-
-/* One that runs has no reason; what it is busy with has room there. */
-static void add_reason(struct table *t, const struct doc *w, const char *state)
-{
-        const struct doc *job = doc_get(w, "job"), *stop = doc_get(w, "stop");
-        const struct doc *restore = doc_get(w, "restore");
-        const struct doc *fell_back = doc_get(w, "fell_back");
-        double place = doc_num(stop, "place", 0);
-        char holds[32], eta[32], text[256];
-
-        age_text(doc_num(stop, "eta_s", -1), eta, sizeof(eta));
-        if (place > 0)
-                table_printf(t, "waits to be stopped: number %.0f%s%s: %s", place,
-                             eta[0] ? ", about " : "", eta, doc_str(stop, "why"));
-        else if (strcmp(state, "running") != 0) {
-                table_add(t, doc_str(w, "reason"),
-                          strcmp(state, "attention") == 0 ? TABLE_BAD : TABLE_PLAIN);
-        } else if (doc_str(fell_back, "restored")[0]) {
-                (void)snprintf(text, sizeof(text),
-                               "the newest save is damaged, %s was restored: %s",
-                               doc_str(fell_back, "restored"), doc_str(fell_back, "why"));
-                table_add(t, text, TABLE_BAD);
-        } else if (doc_str(job, "name")[0]) {
-                age_text(doc_num(job, "holds_s", 0), holds, sizeof(holds));
-                table_printf(t, "busy: %s, %s more at most", doc_str(job, "name"), holds);
-        } else if (doc_num(restore, "total_bytes", 0) > 0) {
-                table_printf(t, "restoring: %.0f of %.0f MB",
-                             doc_num(restore, "done_bytes", 0) / 1e6,
-                             doc_num(restore, "total_bytes", 0) / 1e6);
-        } else {
-                table_add(t, "", TABLE_PLAIN);
-        }
-}
-
-/* What is in no save for too long is marked, with colours and without. */
-static void add_unsaved(struct table *t, const struct doc *w)
-{
-        bool alarm = doc_true(w, "unsaved_alarm");
-        char age[32], text[40];
-
-        age_text(doc_num(w, "unsaved_s", -1), age, sizeof(age));
-        (void)snprintf(text, sizeof(text), "%s%s", age, alarm ? " !" : "");
-        table_add(t, text, alarm ? TABLE_BAD : TABLE_PLAIN);
-}
-
-static void add_workspace_row(struct table *t, const struct doc *w)
-{
-        const char *state = doc_str(w, "state"), *name = doc_str(w, "name");
-        const char *tenant = doc_str(w, "tenant");
-
-        table_add(t, doc_str(w, "id"), TABLE_PLAIN);
-        table_printf(t, "%s%s%s%s%s", strcmp(tenant, "default") == 0 ? "" : tenant,
-                     strcmp(tenant, "default") == 0 ? "" : "/", doc_str(w, "user_id"),
-                     strcmp(name, "default") == 0 ? "" : "/",
-                     strcmp(name, "default") == 0 ? "" : name);
-        table_add(t, doc_str(w, "workspace_type"), TABLE_PLAIN);
-        add_state(t, state);
-        table_add(t, doc_str(w, "task"), TABLE_PLAIN);
-        add_age(t, doc_num(w, "idle_s", -1));
-        add_unsaved(t, w);
-        add_time(t, doc_str(w, "since"));
-        add_reason(t, w, state);
-}
-
-void show_workspaces(const struct ctl *c, const struct doc *answer)
-{
-        static const char *const titles[] = {"WORKSPACE", "USER", "TYPE",    "STATE",
-                                             "TASK",      "IDLE", "UNSAVED", "SINCE (UTC)",
-                                             "REASON",    NULL};
-        AUTO_TABLE *t = table_new(titles, c->color);
-
-        for (const struct doc *w = NULL; (w = doc_next(doc_get(answer, "workspaces"), w));)
-                add_workspace_row(t, w);
-        table_print(t);
 }
 
 void show_tasks(const struct ctl *c, const struct doc *answer)
@@ -192,7 +82,7 @@ static void idle_limit_text(const struct doc *o, char *dst, size_t size)
         const char *why = doc_str(o, "idle_why");
         char text[32];
 
-        age_text(doc_num(o, "idle_s", -1), text, sizeof(text));
+        text_age(doc_num(o, "idle_s", -1), text, sizeof(text));
         (void)snprintf(dst, size, "%s%s%s%s", text[0] ? text : "never", *why ? " (" : "", why,
                        *why ? ")" : "");
 }
@@ -205,7 +95,7 @@ static void add_wide(struct table *t, const struct doc *pool)
         table_add(t, doc_str(pool, "policy"), TABLE_PLAIN);
         idle_limit_text(pool, text, sizeof(text));
         table_add(t, text, TABLE_PLAIN);
-        age_text(doc_num(pool, "lead_s", -1), text, sizeof(text));
+        text_age(doc_num(pool, "lead_s", -1), text, sizeof(text));
         table_add(t, text[0] ? text : "-", TABLE_PLAIN);
         if (spent >= 0)
                 table_printf(t, "%.2f", spent);
@@ -249,7 +139,7 @@ static void print_age(const char *before, double s, const char *behind)
 {
         char text[32];
 
-        age_text(s, text, sizeof(text));
+        text_age(s, text, sizeof(text));
         if (text[0])
                 printf("%s%s%s", before, text, behind);
 }
@@ -390,7 +280,7 @@ static void print_stops(const struct doc *answer)
                 return;
         if (parallel > 0)
                 (void)snprintf(most, sizeof(most), " of at most %.0f", parallel);
-        age_text(doc_num(s, "eta_s", -1), eta, sizeof(eta));
+        text_age(doc_num(s, "eta_s", -1), eta, sizeof(eta));
         printf("%-12s %.0f%s %s saved, %.0f wait%s%s", "stops", under_way, most,
                under_way == 1 ? "is" : "are", waiting, eta[0] ? ", about " : "", eta);
         if (bytes_s >= 0)
@@ -449,7 +339,10 @@ static void add_marks(struct table *t, const struct doc *s)
                         len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s",
                                                 len ? ", " : "", names[i]);
         }
-        static_assert(sizeof(text) > sizeof("head, previous, pinned, aside"), "all of them fit");
+        static_assert(sizeof(text) > sizeof("head, previous, pinned, aside, format 1"),
+                      "all of them fit");
+        if (doc_num(s, "format", 2) < 2)
+                (void)snprintf(text, sizeof(text), "format 1");
         table_add(t, text, doc_true(s, "head") ? TABLE_GOOD : TABLE_PLAIN);
 }
 
@@ -458,6 +351,7 @@ void show_saves(const struct ctl *c, const struct doc *answer)
         static const char *const titles[] = {"SAVE", "TIME (UTC)", "AGE",   "ENTRIES",
                                              "SIZE", "NEW",        "MARKS", NULL};
         AUTO_TABLE *t = table_new(titles, c->color);
+        bool old = false;
 
         for (const struct doc *s = NULL; (s = doc_next(doc_get(answer, "saves"), s));) {
                 table_add(t, doc_str(s, "save"), TABLE_PLAIN);
@@ -467,8 +361,12 @@ void show_saves(const struct ctl *c, const struct doc *answer)
                 add_size(t, doc_num(s, "bytes", 0));
                 add_size(t, doc_num(s, "new_bytes", 0));
                 add_marks(t, s);
+                old |= doc_num(s, "format", 2) < 2;
         }
         table_print(t);
+        if (old)
+                puts("format 1: made before manifests, not restored any more; by hand, in its "
+                     "folder of the storage: zstd -dc data.tar.zst | tar x");
 }
 
 void show_events(const struct ctl *c, const struct doc *answer)

@@ -147,7 +147,8 @@ static struct agents_session *session_of(struct agents *a, struct agents_request
 {
         struct agents_session *s = session_find(a->tables, task);
 
-        if (s && s->enrolled && keys_equal(s->nonce, nonce))
+        /* Since the keys have changed a hello brings the agent the new ones. */
+        if (s && s->enrolled && s->keys_round == a->keys_round && keys_equal(s->nonce, nonce))
                 return s;
         a->counters.not_enrolled++;
         agents_refuse(a, rq, re, "not-enrolled", "say hello first", 0);
@@ -556,6 +557,8 @@ int agents_new(struct loop *l, struct shell *s, const struct agents_config *conf
         a->bytes = BUF_INIT(2 * WIRE_FRAME_MAX);
         loop_timer_init(l, &a->tick, on_tick, a);
         a->host_suffix = strdup(config->host_suffix);
+        STR_CUT(a->cookie, config->cookie ? config->cookie : "");
+        STR_CUT(a->platform, config->platform ? config->platform : "");
         r = a->host_suffix ? agents_tables_new(AGENTS_SESSIONS_MAX, AGENTS_HELLOS_MAX, &a->tables)
                            : -ENOMEM;
         if (r == 0)

@@ -29,15 +29,18 @@ struct agents_config {
         const char *url;         /* tcp://127.0.0.1:7700 */
         const char *host_suffix; /* "localhost:8080": a workspace's public host is <id>.<suffix> */
         const struct keys *keys;
+        const char *cookie;   /* further words of the gates' Set-Cookie: "; SameSite=Lax" */
+        int64_t cookie_ms;    /* how long a cookie of a gate is good */
+        const char *platform; /* where a student gets a new link, or "" */
         int64_t heartbeat_ms;
         void *grants_ctx;
         /* What the restore worker is given, appended as JSON text. 0 or -errno. */
         int (*restore_request)(void *ctx, const char *workspace, uint64_t generation,
                                const struct save_ref *head, const struct save_ref *previous,
                                struct buf *ret_json);
-        /* What the save worker is given for one save. 0 or -errno. */
+        /* What the save worker is given for one save; `parent` may be NULL. 0 or -errno. */
         int (*save_request)(void *ctx, const char *workspace, uint64_t generation, uint64_t seq,
-                            struct buf *ret_json);
+                            const struct save_ref *parent, struct buf *ret_json);
         const struct core_config *core; /* for the idle limit of each type; NULL: not told */
 };
 
@@ -63,6 +66,11 @@ struct agents;
  */
 NODISCARD int agents_new(struct loop *l, struct shell *s, const struct agents_config *config,
                          struct agents **ret_agents);
+/*
+ * The keys have changed (they are kept by pointer): each agent is told at its next report, which is
+ * answered `not-enrolled`, so that it says hello and gets them with the welcome.
+ */
+void agents_rekey(struct agents *a);
 /*
  * Whether this controller leads; it does after agents_new, with epoch 0 ("not told"). A follower
  * answers everything with not-leader and names `leader`, an address of the agents' list or ""; so

@@ -25,16 +25,39 @@ const struct core_type *agents_type_of(struct agents *a, const char *task)
         return NULL;
 }
 
+/* The workspace of this session when its files stay in a home folder, else NULL. */
+static const struct workspace_row *home_of(struct agents *a, const struct agents_session *s)
+{
+        const struct workspace_row *w = core_workspace(shell_core(a->shell), s->workspace);
+        const struct core_type *type = agents_type_of(a, s->task);
+
+        return w && (w->home == HOME_THERE || (type && type->home)) ? w : NULL;
+}
+
+static void fill_home(struct agents *a, struct agents_session *s, const struct workspace_row *w,
+                      struct wire_claim *c)
+{
+        const struct core_type *type = agents_type_of(a, s->task);
+        int64_t age_ms = (loop_utc(a->loop).us - w->head.at.us) / US_PER_MS;
+
+        c->home = true;
+        c->backup_ms = type ? type->backup_ms : 0;
+        /* A first one soon, so that there is one. */
+        c->backup_in_ms = w->head.seq ? MIN(MAX(c->backup_ms - age_ms, 0), c->backup_ms) : 0;
+}
+
 /* Up to `n` further save requests. A seq is given once in a generation, so gaps are normal. */
 static uint32_t give_saves(struct agents *a, struct agents_session *s, uint32_t n,
                            struct wire_save saves[static WIRE_SAVES_MAX])
 {
+        const struct workspace_row *home = home_of(a, s);
         uint32_t given = 0;
 
         while (given < MIN(n, WIRE_SAVES_MAX)) {
                 AUTO_BUF json = BUF_INIT(WIRE_SAVE_SIZE);
                 int r = a->config.save_request(a->config.grants_ctx, s->workspace, s->generation,
-                                               s->granted_seq + 1, &json);
+                                               s->granted_seq + 1, home ? &home->head : NULL,
+                                               &json);
                 if (r == 0)
                         r = buf_terminate(&json);
                 if (r < 0) {
@@ -65,7 +88,10 @@ int agents_fill_claim(struct agents *a, struct agents_session *s, const struct s
                       const struct save_ref *previous, struct wire_claim *c)
 {
         const struct core_type *type = agents_type_of(a, s->task);
+        const struct workspace_row *home = home_of(a, s);
+        static const struct save_ref none;
         AUTO_BUF json = BUF_INIT(WIRE_RESTORE_SIZE);
+        struct keys other;
         int r = 0;
 
         *c = (struct wire_claim){.generation = s->generation,
@@ -73,6 +99,20 @@ int agents_fill_claim(struct agents *a, struct agents_session *s, const struct s
         STR_CUT(c->workspace, s->workspace);
         (void)snprintf(c->host, sizeof(c->host), "%s.%s", s->workspace, a->host_suffix);
         keys_gate(a->config.keys, s->workspace, s->generation, c->gate_key);
+        keys_access(a->config.keys, s->workspace, s->generation, c->access_key);
+        if (keys_other(a->config.keys, &other)) {
+                keys_gate(&other, s->workspace, s->generation, c->gate_key_old);
+                keys_access(&other, s->workspace, s->generation, c->access_key_old);
+                explicit_bzero(&other, sizeof(other));
+        }
+        STR_CUT(c->cookie, a->cookie);
+        STR_CUT(c->platform, a->platform);
+        c->cookie_ms = a->config.cookie_ms;
+        if (home)
+                fill_home(a, s, home, c);
+        /* What is in the home is newer than any save of it. */
+        if (home && home->home == HOME_THERE)
+                head = previous = &none;
         /* Without a save there is nothing to bring: the agent goes on to the app at once. */
         if (head->seq > 0 || previous->seq > 0)
                 r = a->config.restore_request(a->config.grants_ctx, s->workspace, s->generation,
@@ -147,14 +187,30 @@ static uint32_t version_for(struct agents *a, const struct wire_hello *m)
         return v;
 }
 
-static bool secret_good(struct agents *a, const struct wire_hello *m)
+static bool secret_is(const struct keys *k, const struct wire_hello *m)
 {
         char secret[KEYS_HEX];
         bool good;
 
-        keys_task_secret(a->config.keys, m->task, secret);
+        keys_task_secret(k, m->task, secret);
         good = keys_equal(secret, m->secret);
         explicit_bzero(secret, sizeof(secret));
+        return good;
+}
+
+/* A task keeps the secret that it was launched with, however long ago the key was changed. */
+static bool secret_good(struct agents *a, const struct wire_hello *m)
+{
+        const struct keys *k = a->config.keys;
+        const struct task_row *row = core_task(shell_core(a->shell), m->task);
+        struct keys before;
+        bool good = secret_is(k, m);
+
+        if (good || !keys_before(k, &before))
+                return good;
+        if (!k->retired || (row && row->launched_at.us / US_PER_S < (int64_t)k->turn_s))
+                good = secret_is(&before, m);
+        explicit_bzero(&before, sizeof(before));
         return good;
 }
 
@@ -228,6 +284,11 @@ static void enrol(struct agents_session *s, const struct parked *hello)
         s->command.sent = 0;
 }
 
+void agents_rekey(struct agents *a)
+{
+        a->keys_round++;
+}
+
 void agents_on_welcome(void *ctx, const struct core_effect *fx)
 {
         struct agents *a = ctx;
@@ -245,6 +306,7 @@ void agents_on_welcome(void *ctx, const struct core_effect *fx)
                 return;
         }
         enrol(s, p);
+        s->keys_round = a->keys_round;
         a->out.type = WIRE_WELCOME;
         a->out.welcome.re = p->re;
         a->out.welcome.v = s->v;

@@ -17,6 +17,8 @@ struct agents {
         struct shell *shell;
         struct agents_config config;
         char *host_suffix;
+        uint64_t keys_round; /* grows when the keys change */
+        char cookie[WIRE_COOKIE_SIZE], platform[WIRE_PLATFORM_SIZE];
         struct agents_socket *socket;
         struct agents_tables *tables;
         struct loop_timer tick;

@@ -58,6 +58,7 @@ struct agents_command {
 
 struct agents_session {
         bool used_, enrolled;
+        uint64_t keys_round;   /* which of our keys its agent has been told: agents->keys_round */
         uint32_t life_, next_; /* in its bucket, or in the free list; index + 1 */
         char task[CORE_ID_SIZE];
         char nonce[CORE_NONCE_SIZE];

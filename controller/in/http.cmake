@@ -7,14 +7,21 @@ ws_layer(controller_timetable_api SOURCES timetable_api.c
         USES controller_headers controller_view controller_timetable controller_core
         PRIVATE ws_wire dep::cjson)
 
+# Every file of the dashboard that web_file.def names.
 set(web_dir ${CMAKE_CURRENT_SOURCE_DIR}/../web)
-ws_embed(OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/web_files.c PREFIX web_ FILES ${web_dir}/index.html
-        ${web_dir}/app.js ${web_dir}/style.css ${web_dir}/openapi.json)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/web_file.def)
+file(STRINGS web_file.def web_lines REGEX "^WEB_FILE")
+set(web_files)
+foreach(line IN LISTS web_lines)
+        string(REGEX REPLACE "^WEB_FILE.\"([a-z.]+)\".*" "${web_dir}/\\1" path "${line}")
+        list(APPEND web_files ${path})
+endforeach()
+ws_embed(OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/web_files.c PREFIX web_ FILES ${web_files})
 
 ws_layer(controller_http
-        SOURCES http_lws.c http_lws_head.c http_site.c http_tokens.c http_replay.c http_stream.c http_api.c http_saves.c http_actions.c http_page.c http_gateway.c pages.c
+        SOURCES http_lws.c http_lws_head.c http_site.c http_tokens.c http_replay.c http_stream.c http_api.c http_fleet.c http_saves.c http_actions.c http_page.c http_gateway.c pages.c
                 ${CMAKE_CURRENT_BINARY_DIR}/web_files.c
-        USES controller_headers controller_view controller_pending controller_timetable_api
+        USES controller_headers controller_view controller_day controller_pending controller_timetable_api
                 controller_timetable controller_shell controller_core
                 controller_keys ws_loop
         PRIVATE ws_crypto dep::websockets)

@@ -1,5 +1,5 @@
 /*
- * The controller's HTTP side: the API of API.md, the plain page at /, and what the gateway asks
+ * The controller's HTTP side: the API of API.md, the dashboard at /, and what the gateway asks
  * (/internal/). libwebsockets parses and hosts the loop (http_lws.c); everything else is plain
  * requests and answers (http_exchange.h). Runs in the loop's thread.
  */
@@ -12,7 +12,10 @@
 #include "keys.h"
 #include "loop/loop.h"
 #include "shell.h"
+#include "store/store.h"
 
+struct day;
+struct about;
 struct stored;
 struct timetables;
 
@@ -25,12 +28,19 @@ struct http_config {
         const char *public_scheme; /* "http" or "https": how browsers reach the gateway */
         const char *host_suffix;   /* "localhost:8080": what follows "<workspace>." in a browser */
         const struct keys *keys;
+        int64_t ticket_ms;             /* how long a link to a workspace is good */
         struct timetables *timetables; /* NULL: it has none */
         /* Told of each answer: for metrics. `waited`: for a workspace or the core's reply. Or NULL
          */
         void (*observed)(void *ctx, const char *path, int status, bool waited, int64_t us);
         void *observed_ctx;
-        struct stored *stored; /* the saves; NULL: not told of */
+        /* The history of a workspace, as store_audit_newest, of `store`; NULL: what is in memory */
+        int (*history)(struct store *store, const char *workspace, uint32_t limit,
+                       store_audit_fn fn, store_done_fn done, void *ctx);
+        struct store *store;
+        const struct day *day;     /* the last 24 hours; NULL: not told of */
+        const struct about *about; /* of the program; kept by pointer. NULL: nothing */
+        struct stored *stored;     /* the saves; NULL: not told of */
         const char *web_dir; /* the page's files from here instead of the built-in ones, or NULL */
 };
 
@@ -45,6 +55,8 @@ NODISCARD int http_new(struct loop *l, struct shell *sh, const struct http_confi
 /* Host the loop until loop_exit: returns the code given there, or -errno. */
 int http_run(struct http *h);
 struct http *http_free(struct http *h);
+/* The keys have changed (they are kept by pointer). */
+void http_rekey(struct http *h);
 /* The port that is listened on. */
 uint16_t http_port(const struct http *h);
 /* The configuration it was made with. */

@@ -53,33 +53,95 @@ static int number_param(struct http_exchange *x, const char *name, uint64_t max,
         return 1;
 }
 
+/* 0; > 0 answered: a filter that can not be. */
+static int state_param(struct http_exchange *x, struct view_filter *f)
+{
+        const char *state = http_param(&x->req, "state");
+        const char *trouble = http_param(&x->req, "trouble");
+
+        if (state && !ws_state_parse(state, &f->state)) {
+                site_refuse(x, VIEW_ERROR_BAD_FIELD,
+                            "state: is none of stopped, starting, running, saving, attention, "
+                            "recovering, deleted");
+                return 1;
+        }
+        f->has_state = state != NULL;
+        if (trouble && strcmp(trouble, "true") != 0 && strcmp(trouble, "false") != 0) {
+                site_refuse(x, VIEW_ERROR_BAD_FIELD, "trouble: must be true or false");
+                return 1;
+        }
+        f->trouble = trouble && trouble[0] == 't';
+        return 0;
+}
+
+static int name_param(struct http_exchange *x, const char *name, char *dst, size_t size)
+{
+        const char *text = http_param(&x->req, name);
+
+        if (!text)
+                return 0;
+        if (!name_valid(text, size - 1) || str_copy(dst, size, text) < 0) {
+                site_refuse(x, VIEW_ERROR_BAD_FIELD,
+                            "%s: 1 to %zu of A-Z a-z 0-9 . _ @ + : - are allowed", name, size - 1);
+                return 1;
+        }
+        return 0;
+}
+
+static bool is_printable(const char *text)
+{
+        const char *p = text;
+
+        while (*p >= ' ' && *p <= '~')
+                p++;
+        return p > text && *p == 0;
+}
+
+static int order_params(struct http_exchange *x, struct view_filter *f)
+{
+        const char *text = http_param(&x->req, "q");
+        const char *sort = http_param(&x->req, "sort");
+
+        if (text && (!is_printable(text) || STR_SET(f->text, text) < 0)) {
+                site_refuse(x, VIEW_ERROR_BAD_FIELD,
+                            "q: must be 1 to %d printable ASCII characters", VIEW_TEXT_SIZE - 1);
+                return 1;
+        }
+        if (sort && !view_sort_parse(sort, &f->sort, &f->descending)) {
+                site_refuse(x, VIEW_ERROR_BAD_FIELD,
+                            "sort: is none of id, user_id, workspace_type, state, since, idle, "
+                            "unsaved, with - before it to turn it round");
+                return 1;
+        }
+        return 0;
+}
+
+/* A misspelt type would look like one that nobody has. */
+static int type_param(struct http_exchange *x, struct view_filter *f)
+{
+        struct pool_view pool;
+
+        if (name_param(x, "workspace_type", f->type, sizeof(f->type)) > 0)
+                return 1;
+        for (uint32_t i = 0; f->type[0] && core_pool(shell_core(x->site->shell), i, &pool); i++) {
+                if (strcmp(pool.type, f->type) == 0)
+                        return 0;
+        }
+        if (!f->type[0])
+                return 0;
+        site_refuse(x, VIEW_ERROR_UNKNOWN_TYPE, "workspace_type: there is no type \"%s\"", f->type);
+        return 1;
+}
+
 void http_api_list(struct http_exchange *x, const char *id)
 {
         struct view v = http_view(x);
-        const char *state = http_param(&x->req, "state");
-        const char *user = http_param(&x->req, "user_id");
         struct view_filter f = {.limit = LIST_MAX};
 
         (void)id;
-        if (state) {
-                f.has_state = ws_state_parse(state, &f.state);
-                if (!f.has_state) {
-                        site_refuse(x, VIEW_ERROR_BAD_FIELD,
-                                    "state: is none of stopped, starting, running, saving, "
-                                    "attention, recovering, deleted");
-                        return;
-                }
-        }
-        if (user) {
-                if (!name_valid(user, sizeof(f.user_id) - 1)) {
-                        site_refuse(x, VIEW_ERROR_BAD_FIELD,
-                                    "user_id: 1 to %zu of A-Z a-z 0-9 . _ @ + : - are allowed",
-                                    sizeof(f.user_id) - 1);
-                        return;
-                }
-                STR_CUT(f.user_id, user);
-        }
-        if (number_param(x, "limit", LIST_MAX, &f.limit) > 0 ||
+        if (state_param(x, &f) > 0 || name_param(x, "user_id", f.user_id, sizeof(f.user_id)) > 0 ||
+            type_param(x, &f) > 0 || order_params(x, &f) > 0 ||
+            number_param(x, "limit", LIST_MAX, &f.limit) > 0 ||
             number_param(x, "offset", UINT32_MAX, &f.offset) > 0)
                 return;
         if (f.limit == 0)
@@ -402,6 +464,29 @@ void http_api_tasks(struct http_exchange *x, const char *id)
 
         (void)id;
         http_answer_json(x, 200, view_tasks(&v, &x->res.body));
+}
+
+void http_api_status(struct http_exchange *x, const char *id)
+{
+        struct view v = http_view(x);
+        struct shell *sh = x->site->shell;
+
+        (void)id;
+        http_answer_json(x, 200,
+                         view_status(&v, x->site->config.about, shell_writable(sh), shell_lead(sh),
+                                     &x->res.body));
+}
+
+void http_api_config(struct http_exchange *x, const char *id)
+{
+        (void)id;
+        http_answer_json(x, 200, view_config(x->site->config.about, &x->res.body));
+}
+
+void http_api_kpi(struct http_exchange *x, const char *id)
+{
+        (void)id;
+        http_answer_json(x, 200, view_kpi(x->site->config.about, &x->res.body));
 }
 
 static void on_events(struct pending *p, enum pending_end end)

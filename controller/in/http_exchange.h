@@ -95,8 +95,11 @@ struct http_exchange {
         bool close; /* do not keep the connection: the request was not read to its end */
         struct pending pending;
         struct stored_question question;
-        struct stored_at at; /* of a restore */
-        char request_id[65]; /* the client's (X-Request-Id), or made by take */
+        struct http_history *history; /* what the store is asked for, or NULL */
+        struct stored_at at;          /* of a restore or export */
+        bool exports;                 /* it is an export */
+        char request_id[65];          /* the client's (X-Request-Id), or made by take */
+        bool pin;                     /* of a pin or unpin: which */
         char idempotency_key[HTTP_REPLAY_KEY_SIZE + 2]; /* as it was sent; "" was not */
         bool bad_key;                                   /* it was sent, and does not fit */
         uint64_t ticket; /* where the answer is kept for who asks again; 0: nowhere */
@@ -104,6 +107,7 @@ struct http_exchange {
         char actor[CORE_NAME_SIZE]; /* whose token it came with; "" without one */
         unsigned roles;             /* of that token (enum http_role) */
         bool action;                /* errors in the shape that a caller of /v1/actions expects */
+        bool was_ready;             /* the workspace, when it was asked to be resumed */
         bool page; /* a browser's form, not a program: answer with redirects and pages */
         /* a stream of events (http_stream.c) */
         bool upgrade;           /* the client asks for a WebSocket */
@@ -145,8 +149,9 @@ struct http_site {
         utc_t started;
         uint64_t audited; /* rows of the history up to here are counted in `stopped` */
         uint64_t stopped;
-        struct http_exchange *orphans; /* whose clients have gone */
-        char gateway_key[KEYS_HEX];
+        struct http_exchange *orphans;                            /* whose clients have gone */
+        char gateway_key[KEYS_HEX], gateway_key_before[KEYS_HEX]; /* before: or "" */
+        bool warned; /* that somebody still uses the one before */
         struct loop_timer stream_timer;
         struct http_exchange *streams;
         unsigned n_streams;
@@ -159,6 +164,7 @@ struct http_site {
  * 0, -EINVAL, -ENOMEM. `on_answer` is called once per taken exchange, maybe from within take; for
  * one that became a stream `on_stream` follows whenever there may be more to send.
  */
+void http_site_rekey(struct http_site *s);
 NODISCARD int http_site_new(struct loop *l, struct shell *sh, const struct http_config *config,
                             http_answer_fn on_answer, http_answer_fn on_stream, void *ctx,
                             struct http_site **ret_site);
@@ -200,10 +206,6 @@ bool http_role_missing(struct http_exchange *x, unsigned roles);
 /* Workspaces that were stopped for idleness since the start. */
 uint64_t http_site_stopped(struct http_site *s);
 
-/* "<expires>.<hex>" is an access to this workspace that still holds. */
-bool http_access_valid(const struct http_site *s, const char *workspace, const char *access,
-                       uint64_t *ret_expires);
-
 /* http_api.c */
 void http_api_list(struct http_exchange *x, const char *id);
 void http_api_create(struct http_exchange *x, const char *id);
@@ -222,12 +224,25 @@ void http_api_timetable_put(struct http_exchange *x, const char *id);
 void http_api_why(struct http_exchange *x, const char *id);
 void http_api_pools(struct http_exchange *x, const char *id);
 void http_api_tasks(struct http_exchange *x, const char *id);
+void http_api_status(struct http_exchange *x, const char *id);
+void http_api_config(struct http_exchange *x, const char *id);
+void http_api_kpi(struct http_exchange *x, const char *id);
 void http_api_events(struct http_exchange *x, const char *id);
 void http_api_healthz(struct http_exchange *x, const char *id);
 void http_api_readyz(struct http_exchange *x, const char *id);
 /* http_saves.c */
 void http_api_saves(struct http_exchange *x, const char *id);
+void http_api_export(struct http_exchange *x, const char *id);
 void http_api_restore(struct http_exchange *x, const char *id);
+void http_api_pin(struct http_exchange *x, const char *id);
+void http_api_unpin(struct http_exchange *x, const char *id);
+/* http_fleet.c */
+void http_api_overview(struct http_exchange *x, const char *id);
+void http_api_day(struct http_exchange *x, const char *id);
+void http_api_whoami(struct http_exchange *x, const char *id);
+void http_api_history(struct http_exchange *x, const char *id);
+/* Its store may answer later; http_exchange_free does this. */
+void http_history_cancel(struct http_exchange *x);
 /* http_stream.c */
 void http_stream_sse(struct http_exchange *x, const char *id);
 void http_stream_ws(struct http_exchange *x, const char *id);
@@ -244,9 +259,8 @@ void http_stream_end(struct http_exchange *x);
 void http_action(struct http_exchange *x, const char *id);
 /* http_page.c */
 void http_page_index(struct http_exchange *x, const char *id);
-void http_page_script(struct http_exchange *x, const char *id);
+void http_page_file(struct http_exchange *x, const char *name);
 void http_page_openapi(struct http_exchange *x, const char *id);
-void http_page_style(struct http_exchange *x, const char *id);
 /* http_gateway.c */
 void http_gateway_resolve(struct http_exchange *x, const char *id);
 void http_gateway_page(struct http_exchange *x, const char *id);

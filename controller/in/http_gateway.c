@@ -36,13 +36,67 @@ static bool cookie_value(const char *cookies, const char *name, char *ret_value,
         return false;
 }
 
-static bool cookie_valid(const struct http_exchange *x)
+/* The first ws_access of an address's query. true when it is there and fits. */
+static bool link_value(const char *uri, char *ret_value, size_t size)
 {
-        char value[128];
-        uint64_t expires;
+        const size_t n = sizeof(access_name) - 1;
 
-        return cookie_value(x->req.cookie, access_name, value, sizeof(value)) &&
-               http_access_valid(x->site, x->req.workspace, value, &expires);
+        for (const char *p = strchr(uri, '?'); p; p = strchr(p, '&')) {
+                size_t len;
+
+                p++;
+                len = strcspn(p, "&");
+                if (len > n && strncmp(p, access_name, n) == 0 && p[n] == '=' &&
+                    len - n - 1 < size) {
+                        memcpy(ret_value, p + n + 1, len - n - 1);
+                        ret_value[len - n - 1] = 0;
+                        return true;
+                }
+        }
+        return false;
+}
+
+/* Made by us (or by a gate for us) for one of the generations from `first` to `last`, and good? */
+static bool access_good(const struct http_exchange *x, const char *text, enum access_kind kind,
+                        uint64_t first, uint64_t last)
+{
+        uint64_t now = (uint64_t)(loop_utc(x->site->loop).us / US_PER_S);
+        struct access a;
+        char key[KEYS_HEX];
+        struct keys other;
+        bool good;
+
+        if (access_read(text, strlen(text), &a) < 0 || a.generation < first || a.generation > last)
+                return false;
+        keys_access(x->site->config.keys, x->req.workspace, a.generation, key);
+        good = access_check(text, strlen(text), kind, key, now) == 0;
+        if (!good && keys_other(x->site->config.keys, &other)) {
+                keys_access(&other, x->req.workspace, a.generation, key);
+                good = access_check(text, strlen(text), kind, key, now) == 0;
+                explicit_bzero(&other, sizeof(other));
+        }
+        explicit_bzero(key, sizeof(key));
+        return good;
+}
+
+/*
+ * Who is shown the pages of a workspace that does not run, and may resume it: a browser that was in
+ * its last life (or in the one before, while it starts), and who has a link to this one. A cookie
+ * opens nothing of a later life: that takes the ticket that resuming gives. The gate is not asked
+ * whether a link was used: used or not, it leads to the gate in the end.
+ */
+static bool visitor_known(const struct http_exchange *x, const struct workspace_row *w)
+{
+        char text[ACCESS_SIZE];
+
+        if (!w)
+                return false;
+        if (cookie_value(x->req.cookie, access_name, text, sizeof(text)) &&
+            access_good(x, text, ACCESS_COOKIE, w->generation > 0 ? w->generation - 1 : 0,
+                        view_access_generation(w)))
+                return true;
+        return link_value(x->req.original_uri, text, sizeof(text)) &&
+               access_good(x, text, ACCESS_TICKET, w->generation, view_access_generation(w));
 }
 
 /* The workspace that was asked for; NULL when the name is not one or it is unknown. */
@@ -64,14 +118,15 @@ static bool has_route(const struct http_exchange *x, const struct workspace_row 
         return view_ready(&v, w) || w->state == WS_SAVING;
 }
 
+/* Only says where: whom the workspace lets in is its gate's matter, which asks for the cookie. */
 void http_gateway_resolve(struct http_exchange *x, const char *id)
 {
         const struct workspace_row *w = asked_row(x);
         const struct task_row *t;
 
         (void)id;
-        if (!workspace_id_valid(x->req.workspace) || !cookie_valid(x)) {
-                site_refuse(x, VIEW_ERROR_NO_ACCESS, "no valid access to this workspace");
+        if (!workspace_id_valid(x->req.workspace)) {
+                site_refuse(x, VIEW_ERROR_NO_ACCESS, "this is no workspace's name");
                 return;
         }
         t = w && w->task[0] ? core_task(shell_core(x->site->shell), w->task) : NULL;
@@ -195,78 +250,6 @@ static void answer_page(struct http_exchange *x, enum page_id page, const struct
         http_answer(x, page_status(page));
 }
 
-/*
- * Copy the address without its ws_access parameters; the first of them goes to `ret_access`.
- * It becomes a Location, so it must be a path on this host: one slash in front, printable ASCII.
- */
-static bool split_access(const char *uri, char *ret_uri, size_t size, char *ret_access,
-                         size_t access_size)
-{
-        const size_t n_name = sizeof(access_name) - 1;
-        bool found = false;
-        char sep = '?';
-        size_t at = 0;
-        size_t len = strcspn(uri, "?");
-
-        for (const char *p = uri; *p; p++) {
-                if (*p <= ' ' || *p >= 0x7f || *p == '\\')
-                        return false;
-        }
-        if (*uri != '/' || strlen(uri) + 2 >= size)
-                return false;
-        while (uri[0] == '/' && uri[1] == '/')
-                uri++, len--;
-        memcpy(ret_uri, uri, len);
-        at = len;
-        for (const char *p = uri + len; *p;) {
-                p++;
-                len = strcspn(p, "&");
-                if (len > n_name && strncmp(p, access_name, n_name) == 0 && p[n_name] == '=') {
-                        if (!found && len - n_name - 1 < access_size) {
-                                memcpy(ret_access, p + n_name + 1, len - n_name - 1);
-                                ret_access[len - n_name - 1] = 0;
-                                found = true;
-                        }
-                } else if (len > 0) {
-                        ret_uri[at++] = sep;
-                        memcpy(ret_uri + at, p, len);
-                        at += len;
-                        sep = '&';
-                }
-                p += len;
-        }
-        ret_uri[at] = 0;
-        return found;
-}
-
-/* A link with an access in it: keep the access as a cookie, take it out of the address bar. */
-static bool answer_link(struct http_exchange *x, bool has_cookie)
-{
-        char access[128];
-        uint64_t expires = 0;
-        int64_t now = loop_utc(x->site->loop).us / US_PER_S;
-        bool valid;
-
-        if (!is_get(x) || !split_access(x->req.original_uri, x->res.location,
-                                        sizeof(x->res.location), access, sizeof(access))) {
-                x->res.location[0] = 0;
-                return false;
-        }
-        valid = http_access_valid(x->site, x->req.workspace, access, &expires);
-        if (!valid && !has_cookie) {
-                x->res.location[0] = 0;
-                return false;
-        }
-        if (valid)
-                (void)snprintf(x->res.set_cookie, sizeof(x->res.set_cookie),
-                               "%s=%s; Path=/; HttpOnly; SameSite=Lax; Max-Age=%lld%s", access_name,
-                               access, (long long)expires - (long long)now,
-                               strcmp(x->site->config.public_scheme, "https") == 0 ? "; Secure"
-                                                                                   : "");
-        http_answer(x, 302);
-        return true;
-}
-
 static void answer_status(struct http_exchange *x, enum page_id page, const struct workspace_row *w)
 {
         char detail[DETAIL_SIZE];
@@ -284,13 +267,27 @@ static bool same_origin(const struct http_request *q)
 {
         const char *rest = NULL;
 
-        if (!q->origin[0])
+        /* A form of our own page says "null", because the page has Referrer-Policy: no-referrer
+         * (Fetch, "append a request Origin header"); what a browser adds itself tells. */
+        if (!q->origin[0] || strcmp(q->origin, "null") == 0)
                 return strcmp(q->site, "same-origin") == 0;
         if (str_starts(q->origin, "http://"))
                 rest = q->origin + 7;
         else if (str_starts(q->origin, "https://"))
                 rest = q->origin + 8;
         return rest && q->original_host[0] && strcasecmp(rest, q->original_host) == 0;
+}
+
+/* Where a browser goes that has resumed: the new life needs a ticket of its own. */
+static void resumed_at(struct http_exchange *x, const struct workspace_row *w)
+{
+        char ticket[ACCESS_SIZE];
+
+        STR_CUT(x->res.location, "/");
+        if (!w || x->was_ready)
+                return;
+        view_ticket(&x->site->links, loop_utc(x->site->loop), w, ticket);
+        (void)snprintf(x->res.location, sizeof(x->res.location), "/?%s=%s", access_name, ticket);
 }
 
 static void on_resumed(struct pending *p, enum pending_end end)
@@ -309,7 +306,7 @@ static void on_resumed(struct pending *p, enum pending_end end)
                 return;
         }
         if (x->page) {
-                STR_CUT(x->res.location, "/");
+                resumed_at(x, w);
                 http_answer(x, 303);
                 return;
         }
@@ -318,6 +315,8 @@ static void on_resumed(struct pending *p, enum pending_end end)
 
 static void resume(struct http_exchange *x, const struct workspace_row *w)
 {
+        struct view v;
+
         if (strcmp(x->req.original_method, "POST") != 0) {
                 STR_CUT(x->res.allow, "POST");
                 site_refuse(x, VIEW_ERROR_BAD_METHOD, "this address takes POST");
@@ -332,6 +331,9 @@ static void resume(struct http_exchange *x, const struct workspace_row *w)
                 return;
         }
         x->page = strcasestr(x->req.accept, "text/html") != NULL;
+        /* Who is not in already does not get in by pressing the button. */
+        v = http_view(x);
+        x->was_ready = view_ready(&v, w);
         x->pending.kind = PENDING_LAUNCH;
         x->pending.actor = "student";
         STR_CUT(x->pending.workspace, w->id);
@@ -348,7 +350,6 @@ static bool path_is(const char *uri, const char *path)
 void http_gateway_page(struct http_exchange *x, const char *id)
 {
         const struct workspace_row *w = asked_row(x);
-        bool has_cookie = workspace_id_valid(x->req.workspace) && cookie_valid(x);
         struct view_error e;
 
         (void)id;
@@ -360,9 +361,7 @@ void http_gateway_page(struct http_exchange *x, const char *id)
                 answer_page(x, PAGE_UNKNOWN, NULL);
                 return;
         }
-        if (answer_link(x, has_cookie))
-                return;
-        if (!has_cookie) {
+        if (!visitor_known(x, w)) {
                 answer_page(x, PAGE_NO_ACCESS, NULL);
                 return;
         }

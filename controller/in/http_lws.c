@@ -679,6 +679,11 @@ struct http *http_free(struct http *h)
         return NULL;
 }
 
+void http_rekey(struct http *h)
+{
+        http_site_rekey(h->site);
+}
+
 uint16_t http_port(const struct http *h)
 {
         return (uint16_t)lws_get_vhost_listen_port(h->vhost);

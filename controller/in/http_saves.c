@@ -71,6 +71,18 @@ static void on_restored(struct pending *p, enum pending_end end)
                 http_answer_json(x, 200, view_workspace(&v, w, &x->res.body));
 }
 
+static void answer_export(struct http_exchange *x, const struct workspace_row *w,
+                          const struct stored_save *s)
+{
+        struct view v = http_view(x);
+        char grant[STORED_URL_SIZE];
+        int r = stored_grant(x->site->config.stored, w->id, s->save.generation, grant);
+
+        if (r == 0)
+                r = view_export(&v, w, s, grant, &x->res.body);
+        http_answer_json(x, 200, r);
+}
+
 static void on_whole(void *ctx, int result, const struct stored_save *s, uint32_t n)
 {
         struct http_exchange *x = ctx;
@@ -79,8 +91,23 @@ static void on_whole(void *ctx, int result, const struct stored_save *s, uint32_
         (void)n;
         if (!w)
                 return;
+        if (x->exports) {
+                answer_export(x, w, s);
+                return;
+        }
         x->pending.save = &s->save;
         http_wait_for(x, PENDING_RESTORE, w->id, NULL, on_restored);
+}
+
+static void refuse_save(struct http_exchange *x, const struct workspace_row *w,
+                        const struct stored_save *old)
+{
+        if (old)
+                site_refuse(x, VIEW_ERROR_NO_SAVE, STORED_OLD_WORDS,
+                            (unsigned long long)old->save.generation,
+                            (unsigned long long)old->save.seq, w->id);
+        else
+                site_refuse(x, VIEW_ERROR_NO_SAVE, "workspace %s has no such save", w->id);
 }
 
 static void on_found(void *ctx, int result, const struct stored_save *saves, uint32_t n)
@@ -91,8 +118,8 @@ static void on_found(void *ctx, int result, const struct stored_save *saves, uin
 
         if (!w)
                 return;
-        if (!s) {
-                site_refuse(x, VIEW_ERROR_NO_SAVE, "workspace %s has no such save", w->id);
+        if (!s || s->old) {
+                refuse_save(x, w, s);
                 return;
         }
         x->question = (struct stored_question){.fn = on_whole, .ctx = x};
@@ -100,12 +127,25 @@ static void on_found(void *ctx, int result, const struct stored_save *saves, uin
                                   &x->question));
 }
 
+void http_api_export(struct http_exchange *x, const char *id)
+{
+        struct view_error e;
+
+        if (view_at_parse((const char *)x->req.body.data, x->req.body.len, false, &x->at, &e) !=
+            0) {
+                http_answer_error(x, &e);
+                return;
+        }
+        x->exports = true;
+        ask_storage(x, id, on_found);
+}
+
 void http_api_restore(struct http_exchange *x, const char *id)
 {
         const struct workspace_row *w = core_workspace(shell_core(x->site->shell), id);
         struct view_error e;
 
-        if (view_at_parse((const char *)x->req.body.data, x->req.body.len, &x->at, &e) != 0)
+        if (view_at_parse((const char *)x->req.body.data, x->req.body.len, true, &x->at, &e) != 0)
                 http_answer_error(x, &e);
         /* Before storage is asked: what its life has had swept is gone when it is looked at. */
         else if (w && w->state != WS_STOPPED && w->state != WS_DELETED) {
@@ -113,4 +153,56 @@ void http_api_restore(struct http_exchange *x, const char *id)
                 http_answer_error(x, &e);
         } else
                 ask_storage(x, id, on_found);
+}
+
+/* ---- pin ---- */
+
+static void on_pinned(void *ctx, int result, const struct stored_save *s, uint32_t n)
+{
+        struct http_exchange *x = ctx;
+        const struct workspace_row *w = row_of(x, result);
+
+        (void)s, (void)n;
+        if (!w)
+                return;
+        x->question = (struct stored_question){.fn = on_saves, .ctx = x};
+        asked(x, stored_ask(x->site->config.stored, w->id, &x->question));
+}
+
+static void on_to_pin(void *ctx, int result, const struct stored_save *saves, uint32_t n)
+{
+        struct http_exchange *x = ctx;
+        const struct workspace_row *w = row_of(x, result);
+        const struct stored_save *s = w ? stored_pick(saves, n, &x->at, &w->head) : NULL;
+
+        if (!w)
+                return;
+        if (!s || s->old) {
+                refuse_save(x, w, s);
+                return;
+        }
+        x->question = (struct stored_question){.fn = on_pinned, .ctx = x};
+        asked(x, stored_pin(x->site->config.stored, w->id, s->save.generation, s->save.seq, x->pin,
+                            &x->question));
+}
+
+static void pin(struct http_exchange *x, const char *id, bool on)
+{
+        struct view_error e;
+
+        x->pin = on;
+        if (view_at_parse((const char *)x->req.body.data, x->req.body.len, true, &x->at, &e) != 0)
+                http_answer_error(x, &e);
+        else
+                ask_storage(x, id, on_to_pin);
+}
+
+void http_api_pin(struct http_exchange *x, const char *id)
+{
+        pin(x, id, true);
+}
+
+void http_api_unpin(struct http_exchange *x, const char *id)
+{
+        pin(x, id, false);
 }

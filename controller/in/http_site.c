@@ -60,6 +60,7 @@ struct http_exchange *http_exchange_free(struct http_exchange *x)
                 return NULL;
         pending_cancel(&x->pending);
         stored_cancel(&x->question);
+        http_history_cancel(x);
         http_stream_end(x);
         buf_deinit(&x->req.body);
         buf_deinit(&x->res.body);
@@ -132,7 +133,8 @@ int http_site_new(struct loop *l, struct shell *sh, const struct http_config *co
                 .loop = l,
                 .shell = sh,
                 .config = *config,
-                .links = {config->public_scheme, config->host_suffix, config->keys},
+                .links = {config->public_scheme, config->host_suffix, config->keys,
+                          config->ticket_ms},
                 .on_answer = on_answer,
                 .on_stream = on_stream,
                 .ctx = ctx,
@@ -142,7 +144,7 @@ int http_site_new(struct loop *l, struct shell *sh, const struct http_config *co
         colon = strrchr(s->public_host, ':');
         if (colon)
                 s->public_host[colon - s->public_host] = 0;
-        keys_gateway(config->keys, s->gateway_key);
+        http_site_rekey(s);
         r = pending_set_new(l, sh, HTTP_TOKEN_EDGE, HTTP_PENDING_MAX, &s->pendings);
         if (r == 0)
                 r = http_replay_new(&s->replay);
@@ -502,10 +504,38 @@ static int check_token(struct http_exchange *x)
         return check_rate(x, t);
 }
 
+/* A gateway whose configuration has not been written anew since the key changed is let in, too. */
+static bool gateway_known(struct http_site *s, const char *key)
+{
+        if (keys_equal(key, s->gateway_key))
+                return true;
+        if (!s->gateway_key_before[0] || !keys_equal(key, s->gateway_key_before))
+                return false;
+        if (!s->warned)
+                log_warn("a gateway has a key of before the last change: write its configuration "
+                         "anew with `wsctl nginx-config` and reload it");
+        s->warned = true;
+        return true;
+}
+
+void http_site_rekey(struct http_site *s)
+{
+        const struct keys *k = s->config.keys;
+        struct keys before;
+
+        keys_gateway(k, s->gateway_key);
+        s->gateway_key_before[0] = 0;
+        s->warned = false;
+        if (!keys_before(k, &before))
+                return;
+        keys_gateway(&before, s->gateway_key_before);
+        explicit_bzero(&before, sizeof(before));
+}
+
 static int check_access(struct http_exchange *x)
 {
         if (str_starts(x->req.path, "/internal/")) {
-                if (keys_equal(x->req.gateway_key, x->site->gateway_key))
+                if (gateway_known(x->site, x->req.gateway_key))
                         return 0;
                 site_refuse(x, VIEW_ERROR_BAD_GATEWAY_KEY, "this address is the gateway's");
                 return 1;
@@ -648,24 +678,4 @@ void http_site_take(struct http_site *s, struct http_exchange *x)
         }
         if (check_replay(x) == 0)
                 route->fn(x, id);
-}
-
-bool http_access_valid(const struct http_site *s, const char *workspace, const char *access,
-                       uint64_t *ret_expires)
-{
-        const char *dot = strchr(access, '.');
-        uint64_t now = (uint64_t)(loop_utc(s->loop).us / US_PER_S), expires;
-        char number[24], hex[KEYS_HEX];
-
-        if (!dot || (size_t)(dot - access) >= sizeof(number) || strlen(dot + 1) != KEYS_HEX - 1)
-                return false;
-        memcpy(number, access, (size_t)(dot - access));
-        number[dot - access] = 0;
-        if (num_parse_u64(number, now, UINT32_MAX, &expires) < 0)
-                return false;
-        keys_access(s->config.keys, workspace, expires, hex);
-        if (!keys_equal(hex, dot + 1))
-                return false;
-        *ret_expires = expires;
-        return true;
 }

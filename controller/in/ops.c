@@ -9,7 +9,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "in/agents.h"
+#include "in/about.h"
 #include "in/http.h"
 #include "in/ops_socket.h"
 #include "in/pending.h"
@@ -141,8 +141,8 @@ static int render_done(const struct ask *a, struct buf *out)
         case PENDING_TIMETABLE:
                 return timetable_api_show(&v, a->ops->config.timetables, out);
         case PENDING_SHUTDOWN:
-                return view_status(&v, shell_writable(a->ops->shell), shell_lead(a->ops->shell),
-                                   out);
+                return view_status(&v, a->ops->config.about, shell_writable(a->ops->shell),
+                                   shell_lead(a->ops->shell), out);
         case PENDING_EVENTS:
                 return pending_events(a->ops->shell, a->pending.after, EVENTS_PER_ANSWER, out);
         }
@@ -211,15 +211,26 @@ static const struct workspace_row *find_workspace(struct ask *a)
 static void do_status(struct ask *a)
 {
         struct view v = view_of(a->ops);
-        struct agents_counters counters;
         AUTO_BUF out = BUF_INIT(VIEW_ANSWER_MAX);
-        int r;
+        int r = view_status(&v, a->ops->config.about, shell_writable(a->ops->shell),
+                            shell_lead(a->ops->shell), &out);
 
-        if (a->ops->config.counters) {
-                a->ops->config.counters(a->ops->config.agents, &counters);
-                v.agents = &counters;
-        }
-        r = view_status(&v, shell_writable(a->ops->shell), shell_lead(a->ops->shell), &out);
+        answer(a, r, &out);
+}
+
+static void do_config(struct ask *a)
+{
+        AUTO_BUF out = BUF_INIT(VIEW_ANSWER_MAX);
+        int r = view_config(a->ops->config.about, &out);
+
+        answer(a, r, &out);
+}
+
+static void do_kpi(struct ask *a)
+{
+        AUTO_BUF out = BUF_INIT(VIEW_ANSWER_MAX);
+        int r = view_kpi(a->ops->config.about, &out);
+
         answer(a, r, &out);
 }
 
@@ -412,6 +423,7 @@ static void asked(struct ask *a, int r)
 }
 
 static void on_whole(void *ctx, int result, const struct stored_save *s, uint32_t n);
+static void on_pinned(void *ctx, int result, const struct stored_save *s, uint32_t n);
 
 /* Of all there are, the one that is meant is looked at. */
 static void on_listed(void *ctx, int result, const struct stored_save *saves, uint32_t n)
@@ -423,9 +435,21 @@ static void on_listed(void *ctx, int result, const struct stored_save *saves, ui
 
         if (!w)
                 return;
-        if (!s) {
-                view_error_set(&e, VIEW_ERROR_NO_SAVE, "workspace %s has no such save", w->id);
+        if (!s || s->old) {
+                if (s)
+                        view_error_set(&e, VIEW_ERROR_NO_SAVE, STORED_OLD_WORDS,
+                                       (unsigned long long)s->save.generation,
+                                       (unsigned long long)s->save.seq, w->id);
+                else
+                        view_error_set(&e, VIEW_ERROR_NO_SAVE, "workspace %s has no such save",
+                                       w->id);
                 answer_error(a, &e);
+                return;
+        }
+        if (strstr(a->command.cmd, "pin")) {
+                a->question = (struct stored_question){.fn = on_pinned, .ctx = a};
+                asked(a, stored_pin(a->ops->config.stored, w->id, s->save.generation, s->save.seq,
+                                    a->command.cmd[0] == 'p', &a->question));
                 return;
         }
         a->question = (struct stored_question){.fn = on_whole, .ctx = a};
@@ -445,6 +469,18 @@ static void on_saves(void *ctx, int result, const struct stored_save *saves, uin
                 return;
         r = view_saves(&v, w, saves, n, &out);
         answer(a, r, &out);
+}
+
+static void on_pinned(void *ctx, int result, const struct stored_save *s, uint32_t n)
+{
+        struct ask *a = ctx;
+        const struct workspace_row *w = row_of(a, result);
+
+        (void)s, (void)n;
+        if (!w)
+                return;
+        a->question = (struct stored_question){.fn = on_saves, .ctx = a};
+        asked(a, stored_ask(a->ops->config.stored, w->id, &a->question));
 }
 
 static void answer_export(struct ask *a, const struct workspace_row *w, const struct stored_save *s)
@@ -509,6 +545,11 @@ static void do_restore(struct ask *a)
         ask_storage(a, on_listed);
 }
 
+static void do_pin(struct ask *a)
+{
+        ask_storage(a, on_listed);
+}
+
 static void do_export(struct ask *a)
 {
         ask_storage(a, on_listed);
@@ -526,7 +567,9 @@ static const struct {
         {"shutdown", do_shutdown}, {"abandon", do_abandon},
         {"mode", do_mode},         {"timetable", do_timetable},
         {"saves", do_saves},       {"restore", do_restore},
-        {"export", do_export},
+        {"export", do_export},     {"config", do_config},
+        {"kpi", do_kpi},           {"export", do_export},
+        {"pin", do_pin},           {"unpin", do_pin},
 };
 
 static void run(struct ask *a, const char *text, size_t len)
@@ -612,7 +655,7 @@ int ops_new(struct loop *l, struct shell *sh, struct store *store, const struct 
                 o->front = http_config_of(config->http);
                 o->front_port = http_port(config->http);
                 o->links = (struct view_links){o->front->public_scheme, o->front->host_suffix,
-                                               o->front->keys};
+                                               o->front->keys, o->front->ticket_ms};
         }
         r = make_folder(config->url);
         if (r == 0)

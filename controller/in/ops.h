@@ -11,18 +11,15 @@
 
 struct http;
 
-struct agents;
+struct about;
 struct stored;
-struct agents_counters;
 struct timetables;
 
 struct ops_config {
         const char *url; /* "ipc:///var/lib/wscontroller/ops.sock"; its folder becomes 0700 */
-        const struct http *http; /* for URLs in answers and the gateway's settings; may be NULL */
-        /* For status: agents_counters and its argument; NULL: not shown. */
-        void (*counters)(const struct agents *agents, struct agents_counters *ret_counters);
-        const struct agents *agents;
-        struct stored *stored;         /* the saves; NULL: not told of */
+        const struct http *http;   /* for URLs in answers and the gateway's settings; may be NULL */
+        const struct about *about; /* of the program; kept by pointer. NULL: nothing */
+        struct stored *stored;     /* the saves; NULL: not told of */
         struct timetables *timetables; /* NULL: it has none */
 };
 

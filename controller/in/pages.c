@@ -101,7 +101,9 @@ static const char style[] =
 static const char script[] =
         "(()=>{'use strict';const now=document.body.dataset.phase,t0=Date.now(),"
         "w=document.getElementById('w'),d=document.getElementById('d');"
-        "const look=async()=>{try{const r=await fetch('/_workspace/status',{cache:'no-store',"
+        "const f=document.querySelector('form');if(f)f.action+=location.search;"
+        "const look=async()=>{try{const r=await "
+        "fetch('/_workspace/status'+location.search,{cache:'no-store',"
         "credentials:'same-origin',headers:{Accept:'application/json'}});"
         "const j=await r.json();"
         "if(j.phase!==now&&j.state!==now){location.reload();return}"

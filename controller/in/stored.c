@@ -92,6 +92,16 @@ int stored_ask_whole(struct stored *s, const char *workspace, uint64_t generatio
                     : -EAGAIN;
 }
 
+int stored_pin(struct stored *s, const char *workspace, uint64_t generation, uint64_t seq,
+               bool pinned, struct stored_question *q)
+{
+        struct stored_slot *slot = slot_take(s, q);
+
+        return slot ? asked(slot, s->edge.pin(s->edge.ctx, workspace, generation, seq, pinned,
+                                              on_list, slot))
+                    : -EAGAIN;
+}
+
 void stored_cancel(struct stored_question *q)
 {
         if (q->slot)
@@ -180,7 +190,7 @@ const struct stored_save *stored_pick(const struct stored_save *saves, uint32_t 
                 const struct stored_save *s = &saves[i];
                 bool fits = at->kind == STORED_AT_HEAD   ? is(s, head->generation, head->seq)
                             : at->kind == STORED_AT_SAVE ? is(s, at->generation, at->seq)
-                                                         : s->save.at.us <= at->time.us;
+                                                         : !s->old && s->save.at.us <= at->time.us;
 
                 if (fits && (!best || s->save.at.us > best->save.at.us))
                         best = s;

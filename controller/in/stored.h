@@ -21,7 +21,12 @@ struct stored_save {
         uint64_t bytes;                         /* of all content that a restore brings */
         uint64_t parent_generation, parent_seq; /* 0: builds upon none */
         bool pinned;
+        bool old; /* of format 1: it is listed, and cannot be restored */
 };
+
+#define STORED_OLD_WORDS                                                                           \
+        "the save %llu-%llu of %s is of format 1, made before manifests: it is not restored any "  \
+        "more; by hand: zstd -dc data.tar.zst | tar x, in its folder"
 
 /* `result`: 0 or -errno. `saves` newest first, gone after the call. */
 typedef void (*stored_list_fn)(void *ctx, int result, const struct stored_save *saves, uint32_t n);
@@ -34,6 +39,9 @@ struct stored_edge {
         /* As list, of one save, with length and hash of its manifest. -EBADMSG: it is not whole. */
         int (*inspect)(void *ctx, const char *workspace, uint64_t generation, uint64_t seq,
                        stored_list_fn fn, void *fn_ctx);
+        /* As inspect, without length and hash: keep it whatever its age, or no longer. */
+        int (*pin)(void *ctx, const char *workspace, uint64_t generation, uint64_t seq, bool pinned,
+                   stored_list_fn fn, void *fn_ctx);
         /* Where objects up to this generation may be read from, for a day. 0, -errno. */
         int (*grant)(void *ctx, const char *workspace, uint64_t generation,
                      char ret_url[static STORED_URL_SIZE]);
@@ -60,6 +68,9 @@ NODISCARD int stored_ask(struct stored *s, const char *workspace, struct stored_
  */
 NODISCARD int stored_ask_whole(struct stored *s, const char *workspace, uint64_t generation,
                                uint64_t seq, struct stored_question *q);
+/* Keep this save whatever its age, or no longer. result -EBADMSG: there is no such save. */
+NODISCARD int stored_pin(struct stored *s, const char *workspace, uint64_t generation, uint64_t seq,
+                         bool pinned, struct stored_question *q);
 /* One that was not asked, or was answered, is fine. */
 void stored_cancel(struct stored_question *q);
 NODISCARD int stored_grant(struct stored *s, const char *workspace, uint64_t generation,

@@ -164,12 +164,42 @@ bool view_ready(const struct view *v, const struct workspace_row *w)
         return t && t->state == TASK_READY;
 }
 
-int view_access_url(const struct view *v, const char *workspace, struct buf *out)
+uint64_t view_access_generation(const struct workspace_row *w)
 {
-        uint64_t expires = (uint64_t)(v->utc.us / US_PER_S) + VIEW_ACCESS_TTL_S;
-        char hex[KEYS_HEX];
+        switch (w->state) {
+        case WS_STARTING:
+        case WS_RUNNING:
+        case WS_ATTENTION:
+                return w->task[0] ? w->generation : w->generation + 1;
+        case WS_STOPPED:
+        case WS_SAVING: /* whoever comes back in time has it running again */
+        case WS_RECOVERING:
+        case WS_DELETED:
+        case WS_STATE_MAX:
+                break;
+        }
+        return w->generation + 1;
+}
 
-        keys_access(v->links->keys, workspace, expires, hex);
-        return buf_printf(out, "%s://%s.%s/?ws_access=%llu.%s", v->links->scheme, workspace,
-                          v->links->host_suffix, (unsigned long long)expires, hex);
+void view_ticket(const struct view_links *links, utc_t now, const struct workspace_row *w,
+                 char ret_text[static ACCESS_SIZE])
+{
+        struct access a = {.generation = view_access_generation(w),
+                           .expires =
+                                   (uint64_t)((now.us + links->ticket_ms * US_PER_MS) / US_PER_S)};
+        char key[KEYS_HEX];
+
+        access_new_id(a.id);
+        keys_access(links->keys, w->id, a.generation, key);
+        access_write(&a, ACCESS_TICKET, key, ret_text);
+        explicit_bzero(key, sizeof(key));
+}
+
+int view_access_url(const struct view *v, const struct workspace_row *w, struct buf *out)
+{
+        char ticket[ACCESS_SIZE];
+
+        view_ticket(v->links, v->utc, w, ticket);
+        return buf_printf(out, "%s://%s.%s/?ws_access=%s", v->links->scheme, w->id,
+                          v->links->host_suffix, ticket);
 }

@@ -12,13 +12,14 @@
 #include "base/buf.h"
 #include "base/macro.h"
 #include "core/core.h"
+#include "crypto/access.h"
+#include "in/about.h"
 #include "in/stored.h"
 #include "keys.h"
 #include "shell.h"
 
 #define WORKSPACE_ID_LEN 15 /* "ws-" and 12 characters of a-z 2-7 */
 #define VIEW_ANSWER_MAX (16u * 1024 * 1024)
-#define VIEW_ACCESS_TTL_S (30 * 24 * 3600)
 
 /* The id of a key: the same key has the same id, for ever, on every controller. */
 void workspace_id(const struct ws_key *key, char ret_id[static CORE_ID_SIZE]);
@@ -107,8 +108,9 @@ NODISCARD int view_reason_parse(const char *text, size_t len,
                                 char ret_reason[static CORE_REASON_SIZE],
                                 struct view_error *ret_error);
 
-/* Body of a restore: {"at":"3-7"}, a save or a time (stored_at_parse), which is needed. */
-NODISCARD int view_at_parse(const char *text, size_t len, struct stored_at *ret_at,
+/* Body of a restore or export: {"at":"3-7"}, a save or a time (stored_at_parse); where it is not
+ * needed, its absence is the head. */
+NODISCARD int view_at_parse(const char *text, size_t len, bool needed, struct stored_at *ret_at,
                             struct view_error *ret_error);
 
 /* One request of the ops socket (OPS.md). */
@@ -139,29 +141,52 @@ struct view_links {
         const char *scheme;      /* "http" or "https" */
         const char *host_suffix; /* "localhost:8080": what follows "<workspace>." */
         const struct keys *keys;
+        int64_t ticket_ms; /* how long a link is good */
 };
-
-struct agents_counters;
 
 struct view {
         const struct core *core;
         const struct view_links *links;
         mono_t now;
         utc_t utc;
-        const struct agents_counters *agents; /* for view_status; NULL: not shown */
 };
 
+enum view_sort {
+#define VIEW_SORT(id, name, doc) VIEW_SORT_##id,
+#include "in/view_sort.def"
+#undef VIEW_SORT
+        VIEW_SORT_MAX
+};
+
+#define VIEW_TEXT_SIZE 81
+
+/* Which workspaces, in which order. */
 struct view_filter {
         bool has_state;
         enum ws_state state;
+        bool trouble;                 /* only those that somebody should look at */
         char user_id[CORE_USER_SIZE]; /* "" for all */
-        uint64_t limit, offset;       /* limit 0: all */
+        char type[CORE_TYPE_SIZE];    /* "" for all */
+        char text[VIEW_TEXT_SIZE];    /* stands in a name, a label or the reason; "" for all */
+        enum view_sort sort;
+        bool descending;
+        uint64_t limit, offset; /* limit 0: all */
 };
+
+/* "user_id", "-idle": the name of an order, "-" before it turns it round. False: none. */
+bool view_sort_parse(const char *text, enum view_sort *ret_sort, bool *ret_descending);
 
 /* Running, and its task serves the student's files. */
 bool view_ready(const struct view *v, const struct workspace_row *w);
-/* "http://ws-….localhost:8080/?ws_access=…", an access link that is good for 30 days. */
-NODISCARD int view_access_url(const struct view *v, const char *workspace, struct buf *out);
+/*
+ * The generation that a link made now is for: of the task it has and is to keep, else the next one.
+ */
+uint64_t view_access_generation(const struct workspace_row *w);
+/* "<generation>.<expires>.<id>.<mac>" (crypto/access.h). */
+void view_ticket(const struct view_links *links, utc_t now, const struct workspace_row *w,
+                 char ret_text[static ACCESS_SIZE]);
+/* "http://ws-….localhost:8080/?ws_access=…", a link that is good once and for ticket_ms. */
+NODISCARD int view_access_url(const struct view *v, const struct workspace_row *w, struct buf *out);
 
 NODISCARD int view_workspace(const struct view *v, const struct workspace_row *w, struct buf *out);
 /* The answer to a launch; `waited_ms` since the request. */
@@ -179,8 +204,20 @@ NODISCARD int view_pools(const struct view *v, struct buf *out);
 /* {"modes":[{"mode","workspace_type","hard","why"}]}: those that are on. */
 NODISCARD int view_modes(const struct view *v, struct buf *out);
 NODISCARD int view_why(const struct view *v, const struct workspace_row *w, struct buf *out);
-NODISCARD int view_status(const struct view *v, bool writable, const struct shell_lead *lead,
-                          struct buf *out);
+/*
+ * The fleet at a glance: as view_status, and how many are idle or in trouble, the newest row of the
+ * history and what `day` has counted (NULL: nothing).
+ */
+struct day;
+NODISCARD int view_overview(const struct view *v, bool writable, const struct shell_lead *lead,
+                            const struct day *day, uint64_t last_event, struct buf *out);
+/* The last 24 hours, a row for each `step` minutes. */
+NODISCARD int view_day(const struct view *v, const struct day *day, uint32_t step, struct buf *out);
+/* {"name":"night","roles":["read","operate"]} */
+NODISCARD int view_whoami(const char *name, const char *const *roles, uint32_t n, struct buf *out);
+/* `a` may be NULL. */
+NODISCARD int view_status(const struct view *v, const struct about *a, bool writable,
+                          const struct shell_lead *lead, struct buf *out);
 NODISCARD int view_error_json(const struct view_error *e, struct buf *out);
 /*
  * The same as a problem document (RFC 9457): type, title, status, detail, instance, and of ours

@@ -95,7 +95,7 @@ int view_action_launched(const struct view *v, const struct workspace_row *w, in
         bool stuck = w->state == WS_ATTENTION || w->state == WS_STOPPED || w->state == WS_DELETED;
 
         add_str(o, "status", ready ? "ready" : stuck ? ws_state_name(w->state) : "starting");
-        if (v->links && view_access_url(v, w->id, &url) == 0 && buf_terminate(&url) == 0)
+        if (v->links && view_access_url(v, w, &url) == 0 && buf_terminate(&url) == 0)
                 add_str(o, "url", (const char *)url.data);
         if (ready)
                 cJSON_AddNumberToObject(o, "startup_time",

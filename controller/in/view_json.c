@@ -41,7 +41,7 @@ static void add_count(cJSON *obj, const char *key, uint64_t value)
 }
 
 /* Seconds with millisecond resolution; negative ages mean "not known". */
-static void add_seconds(cJSON *obj, const char *key, int64_t ms)
+void view_add_seconds(cJSON *obj, const char *key, int64_t ms)
 {
         if (ms < 0)
                 cJSON_AddNullToObject(obj, key);
@@ -49,7 +49,7 @@ static void add_seconds(cJSON *obj, const char *key, int64_t ms)
                 cJSON_AddNumberToObject(obj, key, (double)ms / 1000);
 }
 
-static void add_time(cJSON *obj, const char *key, utc_t at)
+void view_add_time(cJSON *obj, const char *key, utc_t at)
 {
         time_t s = (time_t)(at.us / US_PER_S);
         struct tm tm;
@@ -88,22 +88,22 @@ static void add_save(cJSON *obj, const char *key, const struct save_ref *s)
         add_count(save, "generation", s->generation);
         add_count(save, "seq", s->seq);
         add_count(save, "bytes", s->data_length);
-        add_time(save, "at", s->at);
+        view_add_time(save, "at", s->at);
 }
 
 /* An age that was `ms` when the agent was heard, now; -1 stays -1. */
-static int64_t age_now(const struct view *v, const struct task_live *live, int64_t ms)
+int64_t view_age_now(const struct view *v, const struct task_live *live, int64_t ms)
 {
         if (ms < 0 || live->heard_at.us <= 0)
                 return -1;
         return ms + MAX(mono_diff_ms(live->heard_at, v->now), 0);
 }
 
-static int64_t unsaved_now(const struct view *v, const struct task_live *live)
+int64_t view_unsaved_now(const struct view *v, const struct task_live *live)
 {
         return live->unsaved_age_ms == 0 && live->heard_at.us > 0
                        ? 0
-                       : age_now(v, live, live->unsaved_age_ms);
+                       : view_age_now(v, live, live->unsaved_age_ms);
 }
 
 /* What is being brought, before the app or beside it; null when nothing is. */
@@ -123,10 +123,10 @@ static void add_restore(cJSON *obj, const struct task_live *live)
 static void add_live(const struct view *v, cJSON *obj, const struct task_live *live)
 {
         add_str(obj, "phase", live && live->heard_at.us > 0 ? agent_phase_name(live->phase) : NULL);
-        add_seconds(obj, "idle_s", live ? age_now(v, live, live->person_age_ms) : -1);
-        add_seconds(obj, "unsaved_s", live ? unsaved_now(v, live) : -1);
+        view_add_seconds(obj, "idle_s", live ? view_age_now(v, live, live->person_age_ms) : -1);
+        view_add_seconds(obj, "unsaved_s", live ? view_unsaved_now(v, live) : -1);
         cJSON_AddBoolToObject(obj, "unsaved_alarm", live && live->unsaved_alarm);
-        add_seconds(obj, "heard_s", live ? age_now(v, live, 0) : -1);
+        view_add_seconds(obj, "heard_s", live ? view_age_now(v, live, 0) : -1);
         add_str(obj, "agent_error", live ? live->error : NULL);
         add_restore(obj, live);
 }
@@ -146,8 +146,8 @@ static void add_job(const struct view *v, cJSON *obj, const struct workspace_row
         holds_ms = mono_diff_ms(v->now, mono_add_ms(idle.facts.person_at, idle.limits.job_ms));
         job = cJSON_AddObjectToObject(obj, "job");
         add_str(job, "name", live->job);
-        add_seconds(job, "wants_s", idle.facts.busy_ms);
-        add_seconds(job, "holds_s", MAX(holds_ms, 0));
+        view_add_seconds(job, "wants_s", idle.facts.busy_ms);
+        view_add_seconds(job, "holds_s", MAX(holds_ms, 0));
 }
 
 /* An older save was restored, because the newest is damaged; else null. */
@@ -182,7 +182,7 @@ static const char *status_name(const struct view *v, const struct workspace_row 
         return w->state == WS_RUNNING ? "starting" : ws_state_name(w->state);
 }
 
-static utc_t since(const struct view *v, const struct workspace_row *w)
+utc_t view_since(const struct view *v, const struct workspace_row *w)
 {
         const struct task_row *t = w->task[0] ? core_task(v->core, w->task) : NULL;
 
@@ -221,12 +221,12 @@ static void add_stop(const struct view *v, cJSON *obj, const struct workspace_ro
         stop = cJSON_AddObjectToObject(obj, "stop");
         add_str(stop, "kind", core_stop_kind_name(s.kind));
         add_place(stop, s.place);
-        add_seconds(stop, "eta_s", s.eta_ms);
+        view_add_seconds(stop, "eta_s", s.eta_ms);
         add_str(stop, "why", s.why);
 }
 
 /* All that are being saved for the last time, or wait for it. */
-static void add_stops(const struct view *v, cJSON *obj)
+void view_add_stops(const struct view *v, cJSON *obj)
 {
         cJSON *stops = cJSON_AddObjectToObject(obj, "stops");
         struct core_stops s;
@@ -235,8 +235,8 @@ static void add_stops(const struct view *v, cJSON *obj)
         add_count(stops, "parallel", s.parallel);
         add_count(stops, "under_way", s.under_way);
         add_count(stops, "waiting", s.waiting);
-        add_seconds(stops, "eta_s", s.eta_ms);
-        add_seconds(stops, "save_s", s.save_ms);
+        view_add_seconds(stops, "eta_s", s.eta_ms);
+        view_add_seconds(stops, "save_s", s.save_ms);
         if (s.bytes_s < 0)
                 cJSON_AddNullToObject(stops, "bytes_s");
         else
@@ -245,7 +245,7 @@ static void add_stops(const struct view *v, cJSON *obj)
         add_count(stops, "bytes", s.bytes);
 }
 
-static cJSON *workspace_json(const struct view *v, const struct workspace_row *w)
+cJSON *view_workspace_tree(const struct view *v, const struct workspace_row *w)
 {
         const struct task_live *live = w->task[0] ? core_task_live(v->core, w->task) : NULL;
         AUTO_BUF url = BUF_INIT(1024);
@@ -268,14 +268,14 @@ static cJSON *workspace_json(const struct view *v, const struct workspace_row *w
         add_live(v, o, live);
         add_job(v, o, w, live);
         add_fell_back(o, live);
-        add_seconds(o, "claim_to_ready_s", claim_to_ready_ms(live));
-        add_time(o, "since", since(v, w));
-        add_time(o, "created_at", w->created_at);
-        add_time(o, "active_at", w->active_at);
-        add_time(o, "stopped_at", w->stopped_at);
-        add_time(o, "erase_at", w->erase_at);
+        view_add_seconds(o, "claim_to_ready_s", claim_to_ready_ms(live));
+        view_add_time(o, "since", view_since(v, w));
+        view_add_time(o, "created_at", w->created_at);
+        view_add_time(o, "active_at", w->active_at);
+        view_add_time(o, "stopped_at", w->stopped_at);
+        view_add_time(o, "erase_at", w->erase_at);
         add_save(o, "save", &w->head);
-        if (v->links && w->state != WS_DELETED && view_access_url(v, w->id, &url) == 0 &&
+        if (v->links && w->state != WS_DELETED && view_access_url(v, w, &url) == 0 &&
             buf_terminate(&url) == 0)
                 add_str(o, "url", (const char *)url.data);
         return o;
@@ -283,7 +283,7 @@ static cJSON *workspace_json(const struct view *v, const struct workspace_row *w
 
 int view_workspace(const struct view *v, const struct workspace_row *w, struct buf *out)
 {
-        AUTO_JSON *o = workspace_json(v, w);
+        AUTO_JSON *o = view_workspace_tree(v, w);
 
         return view_print(o, out);
 }
@@ -291,48 +291,19 @@ int view_workspace(const struct view *v, const struct workspace_row *w, struct b
 int view_launched(const struct view *v, const struct workspace_row *w, int64_t waited_ms,
                   struct buf *out)
 {
-        AUTO_JSON *o = workspace_json(v, w);
+        AUTO_JSON *o = view_workspace_tree(v, w);
         char href[64];
 
         if (!o)
                 return -ENOMEM;
         if (view_ready(v, w)) {
-                add_seconds(o, "startup_time", MAX(waited_ms, 0));
+                view_add_seconds(o, "startup_time", MAX(waited_ms, 0));
         } else if (w->state != WS_ATTENTION && w->state != WS_STOPPED && w->state != WS_DELETED) {
                 /* Whatever it does at the moment, it is on its way to being ready. */
                 cJSON_ReplaceItemInObject(o, "status", cJSON_CreateString("starting"));
         }
         (void)snprintf(href, sizeof(href), "/v1/workspaces/%s", w->id);
         add_str(o, "href", href);
-        return view_print(o, out);
-}
-
-static bool matches(const struct view_filter *f, const struct workspace_row *w)
-{
-        if (f->has_state && w->state != f->state)
-                return false;
-        return !f->user_id[0] || strcmp(f->user_id, w->key.user_id) == 0;
-}
-
-int view_workspaces(const struct view *v, const struct view_filter *f, struct buf *out)
-{
-        AUTO_JSON *o = cJSON_CreateObject();
-        cJSON *list = cJSON_AddArrayToObject(o, "workspaces");
-        const struct workspace_row *w;
-        uint64_t n = 0, shown = 0;
-        size_t pos = 0;
-
-        while ((w = core_next_workspace(v->core, &pos))) {
-                if (!matches(f, w))
-                        continue;
-                n++;
-                if (n <= f->offset || (f->limit && shown >= f->limit))
-                        continue;
-                shown++;
-                cJSON_AddItemToArray(list, workspace_json(v, w));
-        }
-        add_count(o, "total", n);
-        add_stops(v, o);
         return view_print(o, out);
 }
 
@@ -348,8 +319,8 @@ static cJSON *task_json(const struct view *v, const struct task_row *t)
         add_str(o, "workspace", t->workspace);
         add_count(o, "generation", t->generation);
         add_str(o, "addr", t->addr);
-        add_time(o, "launched_at", t->launched_at);
-        add_time(o, "since", t->state_at);
+        view_add_time(o, "launched_at", t->launched_at);
+        view_add_time(o, "since", t->state_at);
         add_live(v, o, live);
         return o;
 }
@@ -368,10 +339,10 @@ int view_tasks(const struct view *v, struct buf *out)
 
 static void add_limit(cJSON *obj, const char *key, int64_t ms)
 {
-        add_seconds(obj, key, ms > 0 ? ms : -1);
+        view_add_seconds(obj, key, ms > 0 ? ms : -1);
 }
 
-static void add_pools(const struct view *v, cJSON *o)
+void view_add_pools(const struct view *v, cJSON *o)
 {
         cJSON *list = cJSON_AddArrayToObject(o, "pools");
         struct pool_view p;
@@ -390,14 +361,15 @@ static void add_pools(const struct view *v, cJSON *o)
                 add_count(pool, "misses", p.misses);
                 add_str(pool, "policy", p.policy);
                 add_str(pool, "reason", p.reason);
-                add_time(pool, "next_change",
-                         p.next_change.us == INT64_MAX ? (utc_t){0} : p.next_change);
+                view_add_time(pool, "next_change",
+                              p.next_change.us == INT64_MAX ? (utc_t){0} : p.next_change);
                 if (p.spent >= 0)
                         cJSON_AddNumberToObject(pool, "spent_today", (double)p.spent / 1e6);
                 add_limit(pool, "idle_s", p.idle_ms);
                 add_str(pool, "idle_why", p.idle_why);
-                add_seconds(pool, "lead_s", p.lead_ms > 0 ? p.lead_ms : -1);
-                add_seconds(pool, "paused_s", open ? mono_diff_ms(v->now, p.breaker_until) : -1);
+                view_add_seconds(pool, "lead_s", p.lead_ms > 0 ? p.lead_ms : -1);
+                view_add_seconds(pool, "paused_s",
+                                 open ? mono_diff_ms(v->now, p.breaker_until) : -1);
                 cJSON_AddItemToArray(list, pool);
         }
 }
@@ -418,7 +390,7 @@ static void add_mode(const struct view *v, cJSON *list, enum core_mode mode, con
         cJSON_AddItemToArray(list, o);
 }
 
-static void add_modes(const struct view *v, cJSON *o)
+void view_add_modes(const struct view *v, cJSON *o)
 {
         cJSON *list = cJSON_AddArrayToObject(o, "modes");
         struct pool_view p;
@@ -434,8 +406,8 @@ int view_modes(const struct view *v, struct buf *out)
 {
         AUTO_JSON *o = cJSON_CreateObject();
 
-        add_modes(v, o);
-        add_stops(v, o);
+        view_add_modes(v, o);
+        view_add_stops(v, o);
         return view_print(o, out);
 }
 
@@ -443,7 +415,7 @@ int view_pools(const struct view *v, struct buf *out)
 {
         AUTO_JSON *o = cJSON_CreateObject();
 
-        add_pools(v, o);
+        view_add_pools(v, o);
         return view_print(o, out);
 }
 
@@ -471,7 +443,7 @@ static void add_signals(const struct view *v, cJSON *o, const struct task_live *
                 cJSON *signal = cJSON_CreateObject();
                 add_str(signal, "source", s->source);
                 add_str(signal, "kind", s->kind);
-                add_seconds(signal, "age_s", age_now(v, live, s->age_ms));
+                view_add_seconds(signal, "age_s", view_age_now(v, live, s->age_ms));
                 cJSON_AddNumberToObject(signal, "count", (double)s->count);
                 cJSON_AddItemToArray(list, signal);
         }
@@ -528,9 +500,9 @@ static void add_browser(const struct view *v, cJSON *o, const struct task_live *
         enum browser_state state = live ? live->browser : BROWSER_UNKNOWN;
 
         add_str(o, "browser", names[state]);
-        add_seconds(o, "browser_left_s",
-                    state == BROWSER_LEFT ? MAX(mono_diff_ms(live->browser_left_at, v->now), 0)
-                                          : -1);
+        view_add_seconds(o, "browser_left_s",
+                         state == BROWSER_LEFT ? MAX(mono_diff_ms(live->browser_left_at, v->now), 0)
+                                               : -1);
 }
 
 static void add_hint(cJSON *list, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -576,9 +548,9 @@ static void add_plan(const struct view *v, cJSON *o, const struct workspace_row 
                 add_str(o, "stop_rule", idle_rule_name(idle->stop.rule));
         else
                 add_rule(o, "stop_rule", w->reason);
-        add_seconds(o, "stops_in_s", left);
+        view_add_seconds(o, "stops_in_s", left);
         if (left >= 0)
-                add_time(o, "stops_at", (utc_t){v->utc.us + left * US_PER_MS});
+                view_add_time(o, "stops_at", (utc_t){v->utc.us + left * US_PER_MS});
         else
                 cJSON_AddNullToObject(o, "stops_at");
 }
@@ -599,14 +571,14 @@ int view_why(const struct view *v, const struct workspace_row *w, struct buf *ou
                 tale.person_by = youngest(live);
         if (idle)
                 held_by = plan.stop.rule == IDLE_RULE_JOB ? "job" : tale.person_by;
-        cJSON_AddItemToObject(o, "workspace", workspace_json(v, w));
+        cJSON_AddItemToObject(o, "workspace", view_workspace_tree(v, w));
         add_signals(v, o, live);
         add_str(o, "held_by", held_by);
         describe_hold(w, idle, &tale, text, sizeof(text));
         add_str(o, "rule", text);
         add_plan(v, o, w, idle);
-        add_seconds(o, "person_age_s",
-                    idle ? MAX(mono_diff_ms(plan.facts.person_at, v->now), 0) : -1);
+        view_add_seconds(o, "person_age_s",
+                         idle ? MAX(mono_diff_ms(plan.facts.person_at, v->now), 0) : -1);
         add_str(o, "person_by", tale.person_by);
         add_browser(v, o, live);
         add_confidence(o, live);
@@ -617,7 +589,7 @@ int view_why(const struct view *v, const struct workspace_row *w, struct buf *ou
         return view_print(o, out);
 }
 
-static void add_counts(const struct view *v, cJSON *o)
+void view_add_counts(const struct view *v, cJSON *o)
 {
         uint64_t ws[WS_STATE_MAX] = {0}, tasks[TASK_STATE_MAX] = {0};
         cJSON *w = cJSON_AddObjectToObject(o, "workspaces");
@@ -638,22 +610,24 @@ static void add_counts(const struct view *v, cJSON *o)
 }
 
 /* What the agents' door has seen since the start: a wrong secret is somebody trying. */
-static void add_agents(const struct view *v, cJSON *o)
+static void add_agents(const struct about *about, cJSON *o)
 {
-        cJSON *a = v->agents ? cJSON_AddObjectToObject(o, "agents") : NULL;
+        struct agents_counters n;
+        cJSON *a = about && about->agents ? cJSON_AddObjectToObject(o, "agents") : NULL;
 
         if (!a)
                 return;
-        add_count(a, "sessions", v->agents->sessions);
-        add_count(a, "messages", v->agents->messages);
-        add_count(a, "bad-messages", v->agents->bad_messages);
-        add_count(a, "bad-secrets", v->agents->bad_secrets);
-        add_count(a, "not-leader", v->agents->not_leader);
-        add_count(a, "not-enrolled", v->agents->not_enrolled);
-        add_count(a, "refused", v->agents->refused);
+        about->agents(about->ctx, &n);
+        add_count(a, "sessions", n.sessions);
+        add_count(a, "messages", n.messages);
+        add_count(a, "bad-messages", n.bad_messages);
+        add_count(a, "bad-secrets", n.bad_secrets);
+        add_count(a, "not-leader", n.not_leader);
+        add_count(a, "not-enrolled", n.not_enrolled);
+        add_count(a, "refused", n.refused);
 }
 
-static void add_lead(const struct shell_lead *lead, cJSON *o)
+void view_add_lead(const struct shell_lead *lead, cJSON *o)
 {
         cJSON *l;
 
@@ -665,18 +639,20 @@ static void add_lead(const struct shell_lead *lead, cJSON *o)
         add_str(l, "holder", lead->holder);
 }
 
-int view_status(const struct view *v, bool writable, const struct shell_lead *lead, struct buf *out)
+int view_status(const struct view *v, const struct about *a, bool writable,
+                const struct shell_lead *lead, struct buf *out)
 {
         AUTO_JSON *o = cJSON_CreateObject();
 
-        add_lead(lead, o);
+        add_str(o, "version", a ? a->version : NULL);
+        view_add_lead(lead, o);
         cJSON_AddBoolToObject(o, "store_writable", writable);
         cJSON_AddBoolToObject(o, "draining", core_draining(v->core));
-        add_counts(v, o);
-        add_agents(v, o);
-        add_modes(v, o);
-        add_stops(v, o);
-        add_pools(v, o);
+        view_add_counts(v, o);
+        add_agents(a, o);
+        view_add_modes(v, o);
+        view_add_stops(v, o);
+        view_add_pools(v, o);
         return view_print(o, out);
 }
 
@@ -723,12 +699,12 @@ static bool tells_stop(const struct audit_row *row)
                strcmp(row->what, "stopped") == 0;
 }
 
-static cJSON *event_json(const struct audit_row *row)
+cJSON *view_event_tree(const struct audit_row *row)
 {
         cJSON *o = cJSON_CreateObject();
 
         add_count(o, "seq", row->seq);
-        add_time(o, "at", row->at);
+        view_add_time(o, "at", row->at);
         add_str(o, "workspace", row->workspace);
         add_str(o, "task", row->task);
         add_str(o, "actor", row->actor);
@@ -740,14 +716,14 @@ static cJSON *event_json(const struct audit_row *row)
 
 int view_event(const struct audit_row *row, struct buf *out)
 {
-        AUTO_JSON *o = event_json(row);
+        AUTO_JSON *o = view_event_tree(row);
 
         return view_print(o, out);
 }
 
 int view_events_add(struct view_events *e, const struct audit_row *row)
 {
-        cJSON *o = event_json(row);
+        cJSON *o = view_event_tree(row);
 
         if (!o)
                 return -ENOMEM;

@@ -470,12 +470,12 @@ static int take_at(const cJSON *obj, bool needed, struct stored_at *ret_at,
         return 1;
 }
 
-int view_at_parse(const char *text, size_t len, struct stored_at *ret_at,
+int view_at_parse(const char *text, size_t len, bool needed, struct stored_at *ret_at,
                   struct view_error *ret_error)
 {
         AUTO_JSON *obj = parse_object(text, len, ret_error);
 
-        return obj ? take_at(obj, true, ret_at, ret_error) : 1;
+        return obj ? take_at(obj, needed, ret_at, ret_error) : 1;
 }
 
 /* "text", "check", "if_match" of a timetable. */
@@ -494,6 +494,12 @@ static int timetable_from(const cJSON *obj, struct view_command *c, struct view_
         STR_CUT(c->if_match, text_of(obj, "if_match"));
         c->text = item ? strdup(item->valuestring) : NULL;
         return 0;
+}
+
+static bool names_save(const char *cmd)
+{
+        return strcmp(cmd, "restore") == 0 || strcmp(cmd, "export") == 0 ||
+               strcmp(cmd, "pin") == 0 || strcmp(cmd, "unpin") == 0;
 }
 
 int view_command_parse(const char *text, size_t len, struct view_command *ret_command,
@@ -520,8 +526,8 @@ int view_command_parse(const char *text, size_t len, struct view_command *ret_co
                 r = mode_from(obj, text_of(obj, "mode"), &c.mode, ret_error);
         if (r == 0 && strcmp(c.cmd, "abandon") == 0)
                 r = take_reason(obj, true, c.reason, sizeof(c.reason), ret_error);
-        if (r == 0 && (strcmp(c.cmd, "restore") == 0 || strcmp(c.cmd, "export") == 0))
-                r = take_at(obj, c.cmd[0] == 'r', &c.at, ret_error);
+        if (r == 0 && names_save(c.cmd))
+                r = take_at(obj, strcmp(c.cmd, "export") != 0, &c.at, ret_error);
         if (r == 0 && strcmp(c.cmd, "timetable") == 0)
                 r = timetable_from(obj, &c, ret_error);
         if (r != 0)

@@ -59,6 +59,7 @@ static cJSON *save_json(const struct view *v, const struct workspace_row *w,
         cJSON_AddBoolToObject(o, "head", same(&w->head, &s->save));
         cJSON_AddBoolToObject(o, "previous", same(&w->previous, &s->save));
         cJSON_AddBoolToObject(o, "pinned", s->pinned);
+        cJSON_AddNumberToObject(o, "format", s->old ? 1 : 2);
         /* Newer than the head: it was never committed, or the workspace was taken back. */
         cJSON_AddBoolToObject(o, "aside", newer(&s->save, &w->head));
         return o;

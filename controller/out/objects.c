@@ -97,18 +97,32 @@ int objects_open(int root_fd, const struct blob_object_ref *ref)
         return fd < 0 ? -errno : fd;
 }
 
-int objects_begin(int root_fd, uint64_t length, struct objects_upload *ret_upload)
+bool objects_old_save(int root_fd, const struct blob_object_ref *ref)
+{
+        char save[48];
+        AUTO_CLOSE workspace = objects_open_workspace(root_fd, ref->workspace);
+        AUTO_CLOSE dir = workspace < 0 ? workspace : open_dir(workspace, save_dir(ref, save));
+
+        return dir >= 0 && faccessat(dir, OBJECTS_OLD_MANIFEST, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* The name follows from the object's, so that a second upload of it finds the first. */
+int objects_begin(int root_fd, const struct blob_object_ref *ref, uint64_t length,
+                  struct objects_upload *ret_upload)
 {
         struct objects_upload u = {.fd = -1};
-        uint8_t random[16];
-        char hex[2 * sizeof(random) + 1];
+        char save[48];
+        _Alignas(8) char name[BLOB_OBJECT_SIZE];
 
-        random_bytes(random, sizeof(random));
-        hex_encode(random, sizeof(random), hex);
-        (void)snprintf(u.tmp, sizeof(u.tmp), OBJECTS_TMP "/%s", hex);
+        (void)snprintf(u.tmp, sizeof(u.tmp), OBJECTS_TMP "/%s.%s.%s", ref->workspace,
+                       save_dir(ref, save), file_name(ref, name));
+#ifdef STORAGE_PLANTED_ROOM_FOR_EACH
+        random_bytes(name, 8);
+        (void)snprintf(u.tmp, sizeof(u.tmp), OBJECTS_TMP "/%016llx", *(unsigned long long *)name);
+#endif
         u.fd = openat(root_fd, u.tmp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (u.fd < 0)
-                return -errno;
+                return errno == EEXIST ? -EBUSY : -errno;
         if (length > 0 && fallocate(u.fd, 0, 0, (off_t)length) < 0 && errno != EOPNOTSUPP) {
                 int r = -errno;
 

@@ -7,12 +7,23 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/macro.h"
 #include "wire/blob.h"
 
 #define OBJECTS_TMP ".tmp" /* unfinished uploads; no workspace can have this name */
+
+#define OBJECTS_OLD_MANIFEST "manifest.json" /* of a save of format 1 */
+
+/* The same for a restore (storage_http.c) and for people who list or ask. */
+#define SAVES_OLD_WORDS                                                                            \
+        "a save of format 1, made before manifests: it is not restored any more; by hand: "        \
+        "zstd -dc data.tar.zst | tar x, in its folder"
+
+/* Is there a save of format 1 in the place of this one? */
+bool objects_old_save(int root_fd, const struct blob_object_ref *ref);
 
 /* Make the folders (mode 0700) if needed and open the root: a descriptor, or -errno. */
 int objects_root_open(const char *root);
@@ -26,11 +37,15 @@ int objects_open_workspace(int root_fd, const char *workspace);
 
 struct objects_upload {
         int fd; /* write the content here */
-        char tmp[64];
+        char tmp[BLOB_OBJECT_SIZE + 8];
 };
 
-/* Room for `length` bytes is taken at once where the file system can. 0, -ENOSPC, -errno. */
-NODISCARD int objects_begin(int root_fd, uint64_t length, struct objects_upload *ret_upload);
+/*
+ * Room for `length` bytes is taken at once where the file system can: once for an object, whoever
+ * uploads it. 0; -EBUSY: an upload of it is under way; -ENOSPC, -errno.
+ */
+NODISCARD int objects_begin(int root_fd, const struct blob_object_ref *ref, uint64_t length,
+                            struct objects_upload *ret_upload);
 /* Make what was written durable under its name. 0; -EEXIST: the name is taken; -ENOSPC; -errno. */
 NODISCARD int objects_commit(int root_fd, struct objects_upload *u,
                              const struct blob_object_ref *ref);

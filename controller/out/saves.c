@@ -198,6 +198,22 @@ static int list_one(const struct objects *o, const char *workspace, const struct
         return 0;
 }
 
+static struct storage_save old_save(const struct saves_listing *l, const struct saves_object *old)
+{
+        struct saves_object what = *old;
+        const struct saves_object *data;
+
+        what.kind = SAVES_OLD_DATA;
+        data = saves_listing_find(l, &what);
+        return (struct storage_save){.save = {.generation = old->generation,
+                                              .seq = old->seq,
+                                              .length = old->length,
+                                              .data_length = data ? data->length : 0,
+                                              .at = old->at},
+                                     .pinned = true, /* no sweep takes it */
+                                     .old = true};
+}
+
 int saves_list(const struct objects *o, const char *workspace, struct storage_save **ret,
                uint32_t *ret_n)
 {
@@ -207,14 +223,18 @@ int saves_list(const struct objects *o, const char *workspace, struct storage_sa
         int r = saves_listing_read(o, workspace, &l);
 
         for (size_t i = 0; i < l.n; i++)
-                room += l.objects[i].kind == SAVES_MANIFEST;
+                room += l.objects[i].kind == SAVES_MANIFEST || l.objects[i].kind == SAVES_OLD;
         if (r == 0 && room > 0) {
                 saves = calloc(room, sizeof(*saves));
                 r = saves ? 0 : -ENOMEM;
         }
         for (size_t i = 0; r == 0 && i < l.n; i++) {
-                if (l.objects[i].kind == SAVES_MANIFEST)
-                        r = list_one(o, workspace, &l, &l.objects[i], saves, &n);
+                const struct saves_object *one = &l.objects[i];
+
+                if (one->kind == SAVES_MANIFEST)
+                        r = list_one(o, workspace, &l, one, saves, &n);
+                else if (one->kind == SAVES_OLD)
+                        saves[n++] = old_save(&l, one);
         }
         saves_listing_deinit(&l);
         if (r < 0) {

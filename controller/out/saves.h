@@ -22,6 +22,7 @@ struct storage_save {
         uint64_t bytes;                         /* of all content that a restore brings */
         uint64_t parent_generation, parent_seq; /* 0: builds upon none */
         bool pinned;
+        bool old; /* of format 1: only when it was made is known, and it cannot be restored */
 };
 
 /*

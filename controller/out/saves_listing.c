@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "out/objects.h"
 
 #define HEADER_BYTES (UINT64_C(256) << 10) /* holds most headers; else the whole is read */
 
@@ -26,8 +27,10 @@ int saves_no(char reason[static CORE_REASON_SIZE], const char *text)
 void saves_object_name(const char *workspace, const struct saves_object *object,
                        char dst[static BLOB_OBJECT_SIZE])
 {
-        static const char *const fixed[] = {
-                [SAVES_MANIFEST] = "manifest.mtree.zst", [SAVES_PIN] = BLOB_PIN_FILE};
+        static const char *const fixed[] = {[SAVES_MANIFEST] = "manifest.mtree.zst",
+                                            [SAVES_PIN] = BLOB_PIN_FILE,
+                                            [SAVES_OLD] = OBJECTS_OLD_MANIFEST,
+                                            [SAVES_OLD_DATA] = "data.tar.zst"};
         int n = snprintf(dst, BLOB_OBJECT_SIZE, "%.31s/%" PRIu64 "-%" PRIu64 "/", workspace,
                          object->generation, object->seq);
         size_t left = BLOB_OBJECT_SIZE - (size_t)n;
@@ -72,9 +75,15 @@ static bool object_parse(const struct objects_info *info, struct saves_object *r
             !(file = strchr(save + 1, '/')))
                 return false;
         *file++ = 0;
-        ret->kind = SAVES_PIN;
-        return strcmp(file, BLOB_PIN_FILE) == 0 &&
-               blob_save_parse(save + 1, &ret->generation, &ret->seq) == 0;
+        if (strcmp(file, BLOB_PIN_FILE) == 0)
+                ret->kind = SAVES_PIN;
+        else if (strcmp(file, OBJECTS_OLD_MANIFEST) == 0)
+                ret->kind = SAVES_OLD;
+        else if (strcmp(file, "data.tar.zst") == 0)
+                ret->kind = SAVES_OLD_DATA;
+        else
+                return false;
+        return blob_save_parse(save + 1, &ret->generation, &ret->seq) == 0;
 }
 
 static int take_object(void *ctx, const struct objects_info *info)
@@ -157,6 +166,17 @@ static int fetch(const struct objects *o, const char *name, uint64_t max, int fd
         return r;
 }
 
+/* Where the manifest should be there is one of format 1. */
+static bool is_old(const struct objects *o, const char *name)
+{
+        char old[BLOB_OBJECT_SIZE];
+        const char *slash = strrchr(name, '/');
+        struct objects_stat st;
+
+        (void)snprintf(old, sizeof(old), "%.*s/" OBJECTS_OLD_MANIFEST, (int)(slash - name), name);
+        return o->ops->stat(o->impl, old, &st) == 0;
+}
+
 static int open_header(const struct objects *o, const char *name, bool whole, int fd,
                        struct snapshot_reader **ret_reader, uint64_t *ret_length,
                        char reason[static CORE_REASON_SIZE])
@@ -166,7 +186,8 @@ static int open_header(const struct objects *o, const char *name, bool whole, in
         int r = fetch(o, name, max, fd, ret_length);
 
         if (r == -ENOENT)
-                return saves_no(reason, "the manifest is not there");
+                return saves_no(reason,
+                                is_old(o, name) ? SAVES_OLD_WORDS : "the manifest is not there");
         if (r < 0)
                 return r;
         if (*ret_length > BLOB_MANIFEST_MAX)

@@ -10,6 +10,8 @@ enum saves_kind {
         SAVES_MANIFEST,
         SAVES_PIN,
         SAVES_PART,
+        SAVES_OLD,      /* manifest.json of a save of format 1, which was made before manifests */
+        SAVES_OLD_DATA, /* ... and its data.tar.zst */
 };
 
 struct saves_object {

@@ -212,7 +212,8 @@ static int remove_parts(struct plan *p)
         for (size_t i = 0; r == 0 && i < p->listing.n; i++) {
                 const struct saves_object *o = &p->listing.objects[i];
 
-                if (o->kind == SAVES_MANIFEST || newer(p, o) || o->at.us > young_us)
+                if (o->kind == SAVES_MANIFEST || o->kind >= SAVES_OLD || newer(p, o) ||
+                    o->at.us > young_us)
                         continue;
                 if (o->kind == SAVES_PIN ? save_stays(p, o) : in_use(p, o))
                         continue;

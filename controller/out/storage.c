@@ -478,7 +478,7 @@ int storage_restore_request(void *storage, const char *workspace, uint64_t gener
 }
 
 int storage_save_request(void *storage, const char *workspace, uint64_t generation, uint64_t seq,
-                         struct buf *ret_json)
+                         const struct save_ref *parent, struct buf *ret_json)
 {
         const struct storage *s = storage;
         struct storage_grant g = {
@@ -487,6 +487,10 @@ int storage_save_request(void *storage, const char *workspace, uint64_t generati
                 .generation = generation, .seq = seq, .max_bytes = s->max_bytes};
         int r = STR_SET(q.workspace, workspace);
 
+        if (parent && parent->seq > 0) {
+                q.parent_generation = parent->generation;
+                q.parent_seq = parent->seq;
+        }
         if (r == 0)
                 r = grants_set(s, &g, workspace, &q.grants);
         return r < 0 ? -EINVAL : blob_save_request_encode(&q, ret_json);

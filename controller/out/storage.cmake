@@ -6,7 +6,7 @@ ws_layer(controller_storage
                 ${CMAKE_CURRENT_LIST_DIR}/saves_listing.c ${CMAKE_CURRENT_LIST_DIR}/saves_sweep.c
                 ${CMAKE_CURRENT_LIST_DIR}/saves_retention.c ${CMAKE_CURRENT_LIST_DIR}/objects_folder.c
                 ${CMAKE_CURRENT_LIST_DIR}/objects.c ${CMAKE_CURRENT_LIST_DIR}/storage_proc.c
-                ${CMAKE_CURRENT_LIST_DIR}/storage_server.c ${CMAKE_CURRENT_LIST_DIR}/storage_http.c
+                ${CMAKE_CURRENT_LIST_DIR}/storage_server.c ${CMAKE_CURRENT_LIST_DIR}/storage_peers.c ${CMAKE_CURRENT_LIST_DIR}/storage_http.c
                 ${CMAKE_CURRENT_LIST_DIR}/storage_url.c ${CMAKE_CURRENT_LIST_DIR}/storage_grants.c
                 ${CMAKE_CURRENT_LIST_DIR}/storage_pace.c
                 ${CMAKE_CURRENT_LIST_DIR}/sigv4.c ${CMAKE_CURRENT_LIST_DIR}/s3.c

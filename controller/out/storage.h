@@ -50,13 +50,15 @@ struct storage *storage_free(struct storage *s);
 /*
  * Append a request document (wire/blob.h) with fresh addresses where its objects are granted; the
  * first argument is the storage, so that they fit agents_config. `head` and `previous` may have seq
- * 0: not there. 0, -EINVAL (not a workspace, zero generation or seq), -ENOBUFS, -ENOMEM.
+ * 0: not there. `parent` is a committed save of an earlier life that this one may build upon, or
+ * NULL. 0, -EINVAL (not a workspace, zero generation or seq), -ENOBUFS, -ENOMEM.
  */
 NODISCARD int storage_restore_request(void *storage, const char *workspace, uint64_t generation,
                                       const struct save_ref *head, const struct save_ref *previous,
                                       struct buf *ret_json);
 NODISCARD int storage_save_request(void *storage, const char *workspace, uint64_t generation,
-                                   uint64_t seq, struct buf *ret_json);
+                                   uint64_t seq, const struct save_ref *parent,
+                                   struct buf *ret_json);
 /*
  * An address where every object of the workspace up to this generation is granted for reading, for
  * an operator's export: works for `ttl_s` seconds. As the two above.

@@ -14,6 +14,12 @@ static int no(char reason[static STORAGE_REASON_SIZE], int status, const char *t
         return status;
 }
 
+/* Where in the archive a part begins, at least: older agents make parts of 32 MiB. */
+static uint64_t place_of(const struct blob_object_ref *ref, uint64_t length)
+{
+        return ref->part * (length > BLOB_PART_BYTES ? BLOB_PART_MAX : BLOB_PART_BYTES);
+}
+
 /* A new object of the save that the grant names. */
 static int check_put(const struct storage_grant *g, const struct blob_grant_object *o,
                      struct blob_object_ref *ref, char reason[static STORAGE_REASON_SIZE])
@@ -28,7 +34,7 @@ static int check_put(const struct storage_grant *g, const struct blob_grant_obje
                                : no(reason, 413, "the manifest is too long", o->name);
         if (o->length > BLOB_PART_MAX)
                 return no(reason, 413, "a part is at most 32 MiB long", o->name);
-        if ((uint64_t)ref->part * BLOB_PART_MAX + o->length > g->max_bytes)
+        if (place_of(ref, o->length) + o->length > g->max_bytes)
                 return no(reason, 413, "the save is larger than allowed", o->name);
         return 0;
 }

@@ -27,6 +27,7 @@
 
 struct conn {
         struct storage_site *site;
+        struct keys keys;
         int fd;
         struct buf in; /* head and the first bytes of the body */
         struct http_head head;
@@ -65,12 +66,21 @@ static int answer(struct conn *c, uint16_t status, const char *text)
         return r == 0 && !bare ? fd_write_all(c->fd, text, strlen(text)) : r;
 }
 
+static int answer_missing(struct conn *c, const struct blob_object_ref *ref)
+{
+        return answer(c, 404,
+                      objects_old_save(c->site->root_fd, ref) ? SAVES_OLD_WORDS "\n"
+                                                              : "no such object\n");
+}
+
 static int answer_errno(struct conn *c, const char *what, int r)
 {
         if (r == -ENOENT)
                 return answer(c, 404, "no such object\n");
         if (r == -EEXIST)
                 return answer(c, 409, "the object exists\n");
+        if (r == -EBUSY)
+                return answer(c, 409, "another upload of this object is under way; try later\n");
         if (r == -ENOSPC || r == -EDQUOT)
                 return answer(c, 507, "the storage is full\n");
         log_error(what, LOG_ERR(r));
@@ -181,7 +191,7 @@ static int put_object(struct conn *c, const struct storage_object *o)
                 fd_close(there);
                 return answer_errno(c, "", -EEXIST);
         }
-        r = objects_begin(c->site->root_fd, c->body_left, &u);
+        r = objects_begin(c->site->root_fd, &o->ref, c->body_left, &u);
         if (r < 0)
                 return answer_errno(c, "cannot begin an object", r);
         r = put_upload(c, o, &u);
@@ -227,6 +237,8 @@ static int get_object(struct conn *c, const struct storage_object *o, bool bare)
 
         if (r == 0 && fstat(fd, &st) < 0)
                 r = -errno;
+        if (r == -ENOENT)
+                return answer_missing(c, &o->ref);
         if (r < 0)
                 return answer_errno(c, "cannot open an object", r);
         length = (uint64_t)st.st_size;
@@ -249,13 +261,18 @@ static int serve_object(struct conn *c)
         bool get = http_span_is(c->head.method, "GET");
         bool bare = http_span_is(c->head.method, "HEAD");
         struct storage_object o;
+        struct keys other;
         int r;
 
         if (c->site->s3)
                 return answer(c, 404, "objects are in the bucket\n");
         if (!put && !get && !bare)
                 return answer(c, 405, "PUT, GET or HEAD\n");
-        r = storage_object_read(&c->site->keys, c->head.target, &o);
+        r = storage_object_read(&c->keys, c->head.target, &o);
+        if (r == -EPERM && keys_other(&c->keys, &other)) {
+                r = storage_object_read(&other, c->head.target, &o);
+                explicit_bzero(&other, sizeof(other));
+        }
         if (r == -EINVAL)
                 return answer(c, 404, "not the address of an object\n");
         /* Who may write an object may also ask whether it is there. */
@@ -293,8 +310,7 @@ static int grants_answer(struct conn *c, const struct storage_grant *g, const ch
         if (r == 0 && c->site->s3)
                 r = s3_grants(c->site->s3, g, body.data, body.len, &json, reason);
         else if (r == 0)
-                r = storage_grants_local(&c->site->keys, base, g, body.data, body.len, &json,
-                                         reason);
+                r = storage_grants_local(&c->keys, base, g, body.data, body.len, &json, reason);
         if (r == -ECONNRESET)
                 return r;
         if (r < 0)
@@ -311,12 +327,17 @@ static int grants_answer(struct conn *c, const struct storage_grant *g, const ch
 static int serve_grant(struct conn *c)
 {
         struct storage_grant g;
+        struct keys other;
         char base[300];
         int r;
 
         if (!http_span_is(c->head.method, "POST"))
                 return answer(c, 405, "POST\n");
-        r = storage_grant_read(&c->site->keys, c->head.target, &g);
+        r = storage_grant_read(&c->keys, c->head.target, &g);
+        if (r == -EPERM && keys_other(&c->keys, &other)) {
+                r = storage_grant_read(&other, c->head.target, &g);
+                explicit_bzero(&other, sizeof(other));
+        }
         if (r == -EINVAL)
                 return answer(c, 404, "not the address of a grant\n");
         if (r < 0)
@@ -383,12 +404,15 @@ static void linger(struct conn *c)
 void storage_http_serve(struct storage_site *site, int fd)
 {
         struct conn c = {.site = site, .fd = fd, .keep = true, .in = BUF_INIT(2 * HTTP_HEAD_MAX)};
-        int r = 0;
+        int r = keys_load(site->key_file, &c.keys);
 
+        if (r < 0)
+                log_error("cannot read the key", LOG_STR("path", site->key_file), LOG_ERR(r));
         timeout_set(fd, SO_SNDTIMEO, STALL_S);
         while (r == 0 && c.keep) {
                 timeout_set(fd, SO_RCVTIMEO, IDLE_S);
                 r = head_read(&c, mono_add_ms(mono_read(), STALL_S * 1000));
+                (void)keys_turn(&c.keys, (uint64_t)(utc_read().us / US_PER_S));
                 if (r == HTTP_REFUSED) {
                         c.keep = false;
                         c.body_left = 0;

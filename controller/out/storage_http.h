@@ -8,9 +8,9 @@
 #include "out/storage_pace.h"
 
 struct storage_site {
-        int root_fd;   /* of the folder, or -1 */
-        struct s3 *s3; /* or NULL */
-        struct keys keys;
+        int root_fd;          /* of the folder, or -1 */
+        struct s3 *s3;        /* or NULL */
+        const char *key_file; /* read for each connection: the keys may change */
         struct storage_pace pace;
 };
 

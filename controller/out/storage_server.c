@@ -22,6 +22,7 @@
 #include "base/str.h"
 #include "out/objects.h"
 #include "out/storage_http.h"
+#include "out/storage_peers.h"
 
 #define THREAD_STACK (512u << 10)
 
@@ -29,11 +30,13 @@ struct server {
         struct storage_site site;
         int listen_fd;
         sem_t slots;
+        struct storage_peers peers;
 };
 
 struct visit {
         struct server *server;
         int fd;
+        uid_t peer;
 };
 
 static int usage(void)
@@ -112,12 +115,13 @@ static void *visit_main(void *arg)
 
         free(arg);
         storage_http_serve(&v.server->site, v.fd);
+        storage_peers_leave(&v.server->peers, v.peer);
         (void)sem_post(&v.server->slots);
         return NULL;
 }
 
 /* Takes the descriptor and the slot. */
-static int visit_start(struct server *s, int fd)
+static int visit_start(struct server *s, int fd, uid_t peer)
 {
         struct visit *v = malloc(sizeof(*v));
         pthread_attr_t attr;
@@ -125,7 +129,7 @@ static int visit_start(struct server *s, int fd)
         int r = v ? 0 : ENOMEM;
 
         if (r == 0) {
-                *v = (struct visit){.server = s, .fd = fd};
+                *v = (struct visit){.server = s, .fd = fd, .peer = peer};
                 (void)pthread_attr_init(&attr);
                 (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
                 (void)pthread_attr_setstacksize(&attr, THREAD_STACK);
@@ -135,6 +139,7 @@ static int visit_start(struct server *s, int fd)
         if (r != 0) {
                 free(v);
                 fd_close(fd);
+                storage_peers_leave(&s->peers, peer);
                 (void)sem_post(&s->slots);
         }
         return -r;
@@ -146,10 +151,25 @@ static void slot_wait(struct server *s)
                 ;
 }
 
+/* Without a thread, and without waiting. */
+static void refuse(struct server *s, int fd)
+{
+        static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
+                                   "Content-Type: text/plain\r\nConnection: close\r\n"
+                                   "Content-Length: 43\r\n\r\n"
+                                   "too many connections of one user; try later";
+
+        (void)send(fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void)shutdown(fd, SHUT_WR);
+        fd_close(fd);
+        (void)sem_post(&s->slots);
+}
+
 static void accept_one(struct server *s)
 {
         const struct timespec pause = {.tv_nsec = 50 * 1000000};
         int one = 1;
+        uid_t peer;
         int fd, r;
 
         slot_wait(s);
@@ -165,7 +185,11 @@ static void accept_one(struct server *s)
                 return;
         }
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-        r = visit_start(s, fd);
+        if (!storage_peers_enter(&s->peers, fd, &peer)) {
+                refuse(s, fd);
+                return;
+        }
+        r = visit_start(s, fd, peer);
         if (r < 0)
                 log_error("cannot serve a connection", LOG_ERR(r));
 }
@@ -210,8 +234,11 @@ static void limit_set(void)
 
 static int server_open(struct server *s, const struct storage_server_options *o)
 {
-        int r = keys_load(o->key_file, &s->site.keys);
+        struct keys keys;
+        int r = keys_load(o->key_file, &keys);
 
+        explicit_bzero(&keys, sizeof(keys));
+        s->site.key_file = o->key_file;
         if (r < 0) {
                 log_error("cannot read the key", LOG_STR("path", o->key_file), LOG_ERR(r));
                 return r;
@@ -225,6 +252,7 @@ static int server_open(struct server *s, const struct storage_server_options *o)
         r = o->s3 ? bucket_open(s, o) : folder_open(s, o);
         if (r < 0)
                 return r;
+        storage_peers_init(&s->peers);
         storage_pace_init(&s->site.pace, o->bandwidth);
         return sem_init(&s->slots, 0, STORAGE_CONNECTIONS_MAX) < 0 ? -errno : 0;
 }

@@ -31,6 +31,7 @@ const char *const schema_migrations[] = {
         "ALTER TABLE workspace ADD COLUMN wanted INTEGER NOT NULL DEFAULT 0;",
         "ALTER TABLE task ADD COLUMN claimed_at INTEGER NOT NULL DEFAULT 0;",
         "CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;",
+        "ALTER TABLE workspace ADD COLUMN home INTEGER NOT NULL DEFAULT 0;",
 };
 
 const int schema_version = ARRAY_LEN(schema_migrations);
@@ -144,6 +145,7 @@ const char *const postgres_migrations[] = {
         " GET DIAGNOSTICS n = ROW_COUNT;"
         " RETURN n; "
         "END $$;",
+        "ALTER TABLE workspace ADD COLUMN home bigint NOT NULL DEFAULT 0;",
 };
 
 const int postgres_version = ARRAY_LEN(postgres_migrations);

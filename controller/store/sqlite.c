@@ -303,6 +303,9 @@ static void read_workspace(struct cursor *x, struct workspace_row *row)
         row->erase_at.us = get_int(x);
         GET_TEXT(x, row->reason);
         row->wanted = get_int(x) != 0;
+        row->home = (enum home_state)get_int(x);
+        if ((size_t)row->home >= HOME_STATE_MAX)
+                x->bad = true;
         if (!ws_state_parse(state, &row->state))
                 x->bad = true;
 }
@@ -505,6 +508,7 @@ static int sqlite_put_workspace(struct store *base, const struct workspace_row *
         bind_int(&x, row->erase_at.us);
         bind_text(&x, row->reason);
         bind_int(&x, row->wanted);
+        bind_int(&x, row->home);
         return run(s, &x);
 }
 

@@ -1,207 +1,221 @@
-'use strict';
-// The plain page: lists workspaces and pools once a second while it is visible, launches, stops.
-// The API token stays in this tab's sessionStorage and goes nowhere but into the header.
+// The dashboard: signs in, shows the page that the address names, keeps it up to date.
+//
+// Events say that something changed, not what to draw: many at once are answered by one look, and looks keep a
+// distance that grows with what a look takes, so that a busy fleet costs a page no more than a quiet one.
+import { ApiError, get, may, me, token } from './api.js';
+import { announce, byId, h } from './dom.js';
+import { Activity } from './activity.js';
+import { clock } from './words.js';
+import { Fleet } from './fleet.js';
+import { launchNew, whenChanged } from './actions.js';
+import { List } from './list.js';
+import { Live } from './live.js';
+import { applyTheme, openSettings, shortcutsOn } from './settings.js';
+import { missing, Workspace } from './workspace.js';
 
-const $ = (id) => document.getElementById(id);
-const KEY = 'workspaces-api-token';
-const POLL_MS = 1000;
-let timer = 0;
-let busy = false;
+const SOON_MS = 150;
+const APART_MS = 1000;
+const POLL_MS = 15000;
 
-function takeTokenFromAddress() {
-  const m = /^#token=(.+)$/.exec(location.hash);
-  if (!m) return;
-  sessionStorage.setItem(KEY, decodeURIComponent(m[1]));
-  history.replaceState(null, '', location.pathname + location.search);
-}
+const shared = { overview: null, me };
+let view = null, timer = 0, looking = false, again = false, lastLook = 0, took = 0, attentive = 0, pollLost = null;
 
-class ApiError extends Error {
-  constructor(status, error) {
-    super(error ? `${error.message}${error.hint ? ` (${error.hint})` : ''}` : `status ${status}`);
-    this.status = status;
-  }
-}
+// ---- who ----
 
-async function api(method, path, body, headers) {
-  const response = await fetch(path, {
-    method,
-    cache: 'no-store',
-    credentials: 'omit',
-    headers: {
-      Authorization: `Bearer ${sessionStorage.getItem(KEY) || ''}`,
-      ...(body ? { 'Content-Type': 'application/json' } : {}),
-      ...headers,
-    },
-    body: body ? JSON.stringify(body) : undefined,
-  });
-  const text = await response.text();
-  let json = null;
-  try { json = text ? JSON.parse(text) : null; } catch { /* a proxy's own page */ }
-  if (!response.ok) throw new ApiError(response.status, json && json.error);
-  return json;
-}
-
-function showError(error) {
-  $('error').hidden = !error;
-  $('error').textContent = error ? String(error.message || error) : '';
-}
-
-function element(tag, text, props) {
-  const e = Object.assign(document.createElement(tag), props);
-  if (text !== undefined && text !== null) e.textContent = text;
-  return e;
-}
-
-function duration(s) {
-  if (s === null || s === undefined) return '–';
-  if (s < 60) return `${Math.round(s)} s`;
-  if (s < 3600) return `${Math.floor(s / 60)} min`;
-  if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
-  return `${Math.floor(s / 86400)} d`;
-}
-
-function actionButton(label, w, run) {
-  const b = element('button', label, { type: 'button' });
-  b.setAttribute('aria-label', `${label} ${w.id} of ${w.user_id}`);
-  b.addEventListener('click', async () => {
-    b.disabled = true;
-    try { await run(); showError(null); } catch (e) { showError(e); }
-    poll();
-  });
-  return b;
-}
-
-function actions(w) {
-  const cell = element('td');
-  if (w.url) cell.append(element('a', 'Open', { href: w.url, target: '_blank', rel: 'noopener' }));
-  if (['starting', 'running', 'attention'].includes(w.state)) {
-    cell.append(actionButton('Stop', w, () => api('POST', `/v1/workspaces/${w.id}/stop`)));
-  }
-  if (w.state === 'stopped') {
-    cell.append(actionButton('Resume', w, () => api('POST', `/v1/workspaces/${w.id}/launch`)));
-  }
-  return cell;
-}
-
-function workspaceRow(w) {
-  const tr = element('tr');
-  const state = element('td');
-  state.append(element('span', w.status, { className: `state ${w.status}` }));
-  if (w.reason) state.append(element('small', w.reason));
-  const since = w.since ? new Date(w.since).toLocaleString() : '–';
-  tr.append(element('td', w.id, { className: 'id' }),
-    element('td', w.name === 'default' ? w.user_id : `${w.user_id} / ${w.name}`),
-    element('td', w.workspace_type), state, element('td', duration(w.idle_s)),
-    element('td', duration(w.unsaved_s)), element('td', since), actions(w));
-  return tr;
-}
-
-// Rows are replaced only when they changed, so that a focused button keeps its focus.
-const shown = new Map();
-
-function showWorkspaces(list) {
-  const body = $('rows');
-  const ids = new Set(list.map((w) => w.id));
-  for (const [id, row] of shown) {
-    if (!ids.has(id)) { row.tr.remove(); shown.delete(id); }
-  }
-  for (const w of list) {
-    const face = JSON.stringify({ ...w, url: null, heard_s: null, idle: duration(w.idle_s),
-      idle_s: null, unsaved: duration(w.unsaved_s), unsaved_s: null });
-    const old = shown.get(w.id);
-    if (old && old.face === face) continue;
-    const tr = workspaceRow(w);
-    if (old) old.tr.replaceWith(tr); else body.append(tr);
-    shown.set(w.id, { tr, face });
-  }
-  $('none').hidden = list.length > 0;
-}
-
-function showPools(pools) {
-  $('pools').replaceChildren(...pools.map((p) => {
-    const tr = element('tr');
-    for (const v of [p.workspace_type, p.warm, p.target, p.launching, p.claimed, p.waiting, p.reason]) {
-      tr.append(element('td', v));
-    }
-    return tr;
-  }));
-  const select = $('launch').elements.workspace_type;
-  const types = pools.map((p) => p.workspace_type);
-  if (types.join() !== [...select.options].map((o) => o.value).join()) {
-    select.replaceChildren(...types.map((t) => element('option', t, { value: t })));
-  }
-}
-
-function askForToken(message) {
+function signIn(message) {
+  live.stop();
   clearTimeout(timer);
-  $('app').hidden = true;
-  $('login').hidden = false;
-  $('live').textContent = '';
-  showError(message);
-  $('token').focus();
+  view?.unmount();
+  view = null;
+  for (const id of ['nav', 'live', 'launch', 'menu', 'lost']) byId(id).hidden = true;
+  const input = h('input', { id: 'token', type: 'password', autocomplete: 'off', required: true, spellcheck: 'false' });
+  byId('main').replaceChildren(h('section', { cls: 'card sign-in' }, h('h1', null, 'Sign in'),
+    h('p', { cls: 'soft' }, 'With a token of the API: of the token file, or the one in the file ', h('code', null, 'api.token'), ' of the state folder.'),
+    h('form', { on: { submit: (e) => { e.preventDefault(); token.set(input.value.trim()); begin(); } } }, h('label', null, h('span', null, 'Token'), input),
+      message && h('p', { cls: 'error', role: 'alert' }, message), h('button', { type: 'submit', cls: 'primary' }, 'Sign in'))));
+  document.title = 'Sign in – Workspaces';
+  input.focus();
 }
 
-async function poll() {
-  clearTimeout(timer);
-  if (busy) return;
-  busy = true;
+function signOut() {
+  token.forget();
+  signIn(null);
+}
+
+async function begin() {
+  if (!token.get()) return signIn(null);
   try {
-    const [list, pools] = await Promise.all([api('GET', '/v1/workspaces'), api('GET', '/v1/pools')]);
-    $('login').hidden = true;
-    $('app').hidden = false;
-    showWorkspaces(list.workspaces);
-    showPools(pools.pools);
-    $('live').textContent = `${list.total} ${list.total === 1 ? 'workspace' : 'workspaces'}, live`;
+    Object.assign(me, await get('/v1/whoami'));
+    shared.overview = await overview();
   } catch (e) {
-    if (e.status === 401) {
-      sessionStorage.removeItem(KEY);
-      busy = false;
-      askForToken('The API token was not accepted.');
-      return;
+    if (e instanceof ApiError && e.status === 401) {
+      token.forget();
+      return signIn('This token is not one of this controller.');
     }
-    $('live').textContent = `not up to date: ${e.message}`;
+    return signIn(`The controller cannot be reached: ${e.message}`);
   }
-  busy = false;
-  if (!document.hidden) timer = setTimeout(poll, POLL_MS);
+  for (const id of ['nav', 'live', 'menu']) byId(id).hidden = false;
+  byId('launch').hidden = !may('launch');
+  attentive = shared.overview.workspaces.attention;
+  live.start(shared.overview.last_event);
+  return route();
 }
 
-$('login').addEventListener('submit', (event) => {
-  event.preventDefault();
-  sessionStorage.setItem(KEY, $('token').value.trim());
-  $('token').value = '';
-  showError(null);
-  poll();
-});
+// ---- where ----
 
-$('launch').addEventListener('submit', async (event) => {
-  event.preventDefault();
-  const form = event.target;
-  const button = form.querySelector('button');
-  const request = { user_id: form.elements.user_id.value, workspace_type: form.elements.workspace_type.value };
-  if (form.elements.name.value) request.name = form.elements.name.value;
-  button.disabled = true;
-  $('launched').textContent = 'Starting…';
-  showError(null);
-  try {
-    const w = await api('POST', '/v1/workspaces', request, { Prefer: 'wait=30' });
-    $('launched').replaceChildren(
-      w.status === 'ready' ? `Ready in ${w.startup_time.toFixed(1)} s: ` : 'It is still starting: ',
-      element('a', w.id, { href: w.url, target: '_blank', rel: 'noopener' }));
-  } catch (e) {
-    $('launched').textContent = '';
-    showError(e);
+function viewOf(hash) {
+  const [path, query] = hash.replace(/^#\/?/, '').split('?');
+  const [page, id] = path.split('/');
+  if (page === 'workspaces' && id) return ['list', new Workspace(decodeURIComponent(id))];
+  if (page === 'workspaces') return ['list', new List(new URLSearchParams(query))];
+  if (page === 'activity') return ['activity', new Activity()];
+  return ['fleet', new Fleet()];
+}
+
+function route() {
+  if (!shared.overview) return;
+  const moved = view !== null;
+  view?.unmount();
+  const [page, next] = viewOf(location.hash);
+  view = next;
+  for (const a of document.querySelectorAll('#nav a')) {
+    if (a.dataset.page === page) a.setAttribute('aria-current', 'page');
+    else a.removeAttribute('aria-current');
   }
-  button.disabled = false;
-  poll();
+  document.title = `${view.title} – Workspaces`;
+  view.reload = () => look();
+  view.mount(byId('main'), shared);
+  if (moved) {
+    scrollTo(0, 0);
+    byId('main').focus({ preventScroll: true });
+    announce(view.title);
+  }
+  look();
+}
+
+// ---- up to date ----
+
+async function overview() {
+  const o = await get('/v1/overview');
+  o.total = Object.entries(o.workspaces).reduce((n, [state, k]) => n + (state === 'deleted' ? 0 : k), 0);
+  return o;
+}
+
+function soon() {
+  if (looking) {
+    again = true;
+    return;
+  }
+  clearTimeout(timer);
+  const apart = Math.max(APART_MS, 4 * took);
+  timer = setTimeout(look, Math.max(SOON_MS, lastLook + apart - Date.now()));
+}
+
+async function look() {
+  if (looking) {
+    again = true;
+    return;
+  }
+  clearTimeout(timer);
+  looking = true;
+  again = false;
+  lastLook = Date.now();
+  const of = view;
+  try {
+    shared.overview = await overview();
+    if (of === view) await view?.load(shared);
+    pollLost = null;
+    tellAttention();
+  } catch (e) {
+    if (!failed(e, of)) return;
+  } finally {
+    took = Date.now() - lastLook;
+    looking = false;
+  }
+  showLive();
+  if (again || of !== view) soon();
+  else if (!document.hidden && view) timer = setTimeout(look, POLL_MS);
+}
+
+// False: there is no page any more that could be looked at.
+function failed(e, of) {
+  if (e instanceof ApiError && e.status === 401) {
+    token.forget();
+    signIn('The token is not good any more.');
+    return false;
+  }
+  if (of === view && of instanceof Workspace && e.code === 'unknown-workspace') {
+    byId('main').replaceChildren(missing(of.id));
+    view.load = async () => {};
+  } else {
+    pollLost = { since: pollLost?.since ?? new Date(), text: e.name === 'TimeoutError' ? 'no answer in time' : e instanceof ApiError ? e.message : 'the controller cannot be reached' };
+  }
+  return true;
+}
+
+function tellAttention() {
+  const n = shared.overview.workspaces.attention;
+  if (n > attentive) announce(n === 1 ? 'A workspace needs attention.' : `${n} workspaces need attention.`);
+  attentive = n;
+}
+
+let pending = [];
+const live = new Live({
+  onEvent: (event) => {
+    pending.push(event);
+    if (pending.length === 1) setTimeout(() => { view?.onEvents?.(pending); pending = []; soon(); }, SOON_MS);
+  },
+  onState: (state) => { showLive(state); if (state.state === 'on' && shared.overview) soon(); },
 });
 
-$('logout').addEventListener('click', () => {
-  sessionStorage.removeItem(KEY);
-  askForToken(null);
-});
+let liveState = { state: 'off' };
 
-document.addEventListener('visibilitychange', () => { if (!document.hidden) poll(); });
-window.addEventListener('hashchange', () => { takeTokenFromAddress(); poll(); });
+function showLive(state = liveState) {
+  const was = liveState.state;
+  liveState = state;
+  const node = byId('live'), banner = byId('lost');
+  const lost = state.state !== 'on' && state.since;
+  node.dataset.live = pollLost || lost ? 'off' : state.state;
+  node.textContent = pollLost || lost ? 'Not live' : state.state === 'on' ? 'Live' : 'Connecting…';
+  const since = pollLost?.since ?? state.since;
+  banner.hidden = !(pollLost || lost) || !view;
+  if (!banner.hidden) banner.textContent = `Not live since ${clock(since, true)}${pollLost ? `: ${pollLost.text}` : ''}. What is shown is of then; it is tried again by itself.`;
+  if (lost && was === 'on') announce('The connection to the controller is lost.');
+  if (state.state === 'on' && was !== 'on' && was !== 'wait') announce('Live again.');
+}
 
-takeTokenFromAddress();
-if (sessionStorage.getItem(KEY)) poll(); else askForToken(null);
+// ---- what is pressed ----
+
+function onKey(e) {
+  if (e.ctrlKey || e.metaKey || e.altKey || !shortcutsOn() || !view || document.querySelector('dialog[open]') || e.target.closest('input, select, textarea')) return;
+  const go = { 1: '#/', 2: '#/workspaces', 3: '#/activity' }[e.key];
+  if (go) location.hash = go;
+  else if (e.key === '/') search();
+  else if (e.key === 'n' && may('launch')) launch();
+  else if (e.key === '?') openSettings(signOut);
+  else return;
+  e.preventDefault();
+}
+
+function search() {
+  if (!(view instanceof List)) {
+    history.pushState(null, '', '#/workspaces');
+    route();
+  }
+  byId('search').focus();
+}
+
+const launch = () => launchNew(shared.overview.pools.map((p) => p.workspace_type));
+
+applyTheme();
+whenChanged(() => { view?.onEvents?.([{}]); look(); });
+byId('launch').addEventListener('click', launch);
+byId('menu').addEventListener('click', () => openSettings(signOut));
+byId('skip').addEventListener('click', (e) => { e.preventDefault(); byId('main').focus(); });
+document.addEventListener('keydown', onKey);
+document.addEventListener('visibilitychange', () => { if (!document.hidden && view) { live.again(); look(); } });
+window.addEventListener('online', () => live.again());
+window.addEventListener('hashchange', () => { if (token.fromAddress()) begin(); else route(); });
+
+token.fromAddress();
+begin();

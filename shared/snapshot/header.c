@@ -224,7 +224,7 @@ static bool part_read(const cJSON *o, struct snapshot_part *ret)
         const char *hex = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, "sha256"));
 
         return hex && hex_decode(hex, ret->sha256, sizeof(ret->sha256)) == 0 &&
-               number(o, "length", 1, SNAPSHOT_PART_BYTES, &ret->length);
+               number(o, "length", 1, SNAPSHOT_PART_BYTES_MAX, &ret->length);
 }
 
 static const char *parts_read(const cJSON *list, struct snapshot_archive *a)
@@ -244,8 +244,9 @@ static const char *parts_read(const cJSON *list, struct snapshot_archive *a)
 
                 if (!part_read(item, part))
                         return "a part is not one";
-                if (a->n_parts < (uint32_t)n && part->length != SNAPSHOT_PART_BYTES)
-                        return "a part that is not the last is not 32 MiB";
+                if (part->length > a->parts[0].length ||
+                    (a->n_parts < (uint32_t)n && part->length < a->parts[0].length))
+                        return "a part that is not the last is not as long as the first";
                 sum += part->length;
         }
         return sum == a->length ? NULL : "length is not the sum of the parts";

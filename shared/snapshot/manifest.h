@@ -21,10 +21,11 @@
 #define SNAPSHOT_FORMAT 2
 #define SNAPSHOT_ENTRIES_MAX 1000000
 #define SNAPSHOT_TEXT_MAX (UINT64_C(256) << 20)
-#define SNAPSHOT_PATH_MAX 4096 /* bytes of a path or a target, with NUL */
-#define SNAPSHOT_PART_BYTES (32u << 20)
-#define SNAPSHOT_PARTS_MAX 65536 /* of one archive, 2 TiB */
-#define SNAPSHOT_NUMBERS_MAX 2   /* archives that one save brings, as objects are named (blob.h) */
+#define SNAPSHOT_PATH_MAX 4096              /* bytes of a path or a target, with NUL */
+#define SNAPSHOT_PART_BYTES (8u << 20)      /* as they are made */
+#define SNAPSHOT_PART_BYTES_MAX (32u << 20) /* as they were made */
+#define SNAPSHOT_PARTS_MAX 65536            /* of one archive, 512 GiB */
+#define SNAPSHOT_NUMBERS_MAX 2 /* archives that one save brings, as objects are named (blob.h) */
 #define SNAPSHOT_ARCHIVES_MAX 1024
 #define SNAPSHOT_ID_SIZE 48 /* "3-2/0" */
 #define SNAPSHOT_NUMBER_MAX (INT64_C(1) << 53)

@@ -299,13 +299,39 @@ int blob_restore_request_encode(const struct blob_restore_request *q, struct buf
 
 /* ---- save request ---- */
 
+static int read_parent(const cJSON *json, struct blob_save_request *q)
+{
+        const cJSON *parent = member(json, "parent");
+
+        if (!parent)
+                return 0;
+        TRY(read_u64(parent, "generation", 1, &q->parent_generation));
+        return read_u64(parent, "seq", 1, &q->parent_seq);
+}
+
+static bool add_parent(cJSON *json, const struct blob_save_request *q)
+{
+        cJSON *parent;
+
+        if (q->parent_seq == 0)
+                return true;
+        parent = cJSON_AddObjectToObject(json, "parent");
+        return parent && q->parent_generation >= 1 &&
+               add_u64(parent, "generation", q->parent_generation) &&
+               add_u64(parent, "seq", q->parent_seq);
+}
+
 static int read_save_request(const cJSON *json, struct blob_save_request *q)
 {
         READ_TEXT(json, "workspace", blob_workspace_valid, q->workspace);
         TRY(read_u64(json, "generation", 1, &q->generation));
+        TRY(read_bool_optional(json, "sync", &q->sync));
+        if (q->sync)
+                return 0;
         TRY(read_u64(json, "seq", 1, &q->seq));
         TRY(read_grants(json, &q->grants));
         TRY(read_u64(json, "max_bytes", 1, &q->max_bytes));
+        TRY(read_parent(json, q));
         return read_u64_optional(json, "committed_seq", &q->committed_seq);
 }
 
@@ -325,11 +351,16 @@ int blob_save_request_encode(const struct blob_save_request *q, struct buf *b)
         AUTO_JSON *json = cJSON_CreateObject();
         bool ok;
 
-        if (q->generation < 1 || q->seq < 1 || q->max_bytes < 1)
+        if (q->generation < 1 || (!q->sync && (q->seq < 1 || q->max_bytes < 1)))
                 return -EINVAL;
         ok = add_text(json, "workspace", blob_workspace_valid, q->workspace) &&
-             add_u64(json, "generation", q->generation) && add_u64(json, "seq", q->seq) &&
-             add_grants(json, &q->grants) && add_u64(json, "max_bytes", q->max_bytes) &&
+             add_u64(json, "generation", q->generation);
+        if (q->sync) {
+                ok = ok && add_bool(json, "sync", true);
+                return print_object(json, ok, BLOB_SAVE_REQUEST_MAX, b);
+        }
+        ok = ok && add_u64(json, "seq", q->seq) && add_grants(json, &q->grants) &&
+             add_u64(json, "max_bytes", q->max_bytes) && add_parent(json, q) &&
              (q->committed_seq == 0 || add_u64(json, "committed_seq", q->committed_seq));
         return print_object(json, ok, BLOB_SAVE_REQUEST_MAX, b);
 }

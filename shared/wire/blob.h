@@ -31,10 +31,11 @@
 #define BLOB_SHA256_SIZE 65    /* lower-case hex and NUL */
 #define BLOB_CODE_SIZE 24
 #define BLOB_MESSAGE_SIZE 256
-#define BLOB_OBJECT_SIZE 128               /* object name: workspace, generation, seq, file name */
-#define BLOB_FILE_SIZE 24                  /* "0-00000.tar.zst", "manifest.mtree.zst" */
-#define BLOB_SAVES_MAX 4                   /* restore candidates in one request */
-#define BLOB_PART_MAX (UINT64_C(32) << 20) /* bytes of a part; all but the last have as many */
+#define BLOB_OBJECT_SIZE 128                /* object name: workspace, generation, seq, file name */
+#define BLOB_FILE_SIZE 24                   /* "0-00000.tar.zst", "manifest.mtree.zst" */
+#define BLOB_SAVES_MAX 4                    /* restore candidates in one request */
+#define BLOB_PART_BYTES (UINT64_C(8) << 20) /* of a part; all but the last have as many */
+#define BLOB_PART_MAX (UINT64_C(32) << 20)  /* as older agents make them */
 #define BLOB_MANIFEST_MAX (UINT64_C(128) << 20) /* bytes of a manifest object */
 #define BLOB_REQUEST_MAX 32768     /* = ROLE_BLOB_MAX; bytes of any request or result */
 #define BLOB_SAVE_REQUEST_MAX 6144 /* init keeps the grant for a last save */
@@ -82,6 +83,9 @@ struct blob_save_request {
          * order.
          */
         uint64_t committed_seq;
+        /* The committed save that it may build upon where this generation has none; 0: none. */
+        uint64_t parent_generation, parent_seq;
+        bool sync; /* mode `home`: nothing is uploaded, the home is made durable where it is */
 };
 
 NODISCARD int blob_save_request_decode(const void *data, size_t len,

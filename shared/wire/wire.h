@@ -37,6 +37,8 @@
 #define WIRE_HEX_SIZE 65        /* 32 bytes in hex: secret, gate key, SHA-256 */
 #define WIRE_ADDR_SIZE 64       /* "127.0.0.1:41234", "0.0.0.0:8080", "[fd00::2]:8080" */
 #define WIRE_HOST_SIZE 96       /* "ws-….localhost:8080" */
+#define WIRE_COOKIE_SIZE 64     /* "; SameSite=Lax; Secure" */
+#define WIRE_PLATFORM_SIZE 192  /* an https address */
 #define WIRE_URL_SIZE 128       /* of a controller: "tcp://10.0.1.7:7700" */
 #define WIRE_TEXT_SIZE 160      /* a sentence for people */
 #define WIRE_CODE_SIZE 32       /* "not-enrolled" */
@@ -107,10 +109,19 @@ struct wire_signal {
 struct wire_claim {
         char workspace[WIRE_ID_SIZE];
         uint64_t generation;
-        char host[WIRE_HOST_SIZE];       /* public host, for the gate's Origin check */
-        char gate_key[WIRE_HEX_SIZE];    /* X-Workspace-Key that the gate must ask for */
-        int64_t idle_ms;                 /* without a person before it is stopped; 0 unknown */
-        char restore[WIRE_RESTORE_SIZE]; /* "" : nothing to restore */
+        char host[WIRE_HOST_SIZE];        /* public host, for the gate's Origin check */
+        char gate_key[WIRE_HEX_SIZE];     /* X-Workspace-Key that the gate must ask for */
+        char gate_key_old[WIRE_HEX_SIZE]; /* ... or this one; "" none */
+        char access_key[WIRE_HEX_SIZE];   /* of tickets and cookies (crypto/access.h); "" nobody */
+        char access_key_old[WIRE_HEX_SIZE]; /* those made with this one are good, too; "" none */
+        char cookie[WIRE_COOKIE_SIZE];      /* what else the gate says in Set-Cookie */
+        int64_t cookie_ms;                  /* how long a cookie is good */
+        char platform[WIRE_PLATFORM_SIZE];  /* where a student gets a new link; "" not told */
+        int64_t idle_ms;                    /* without a person before it is stopped; 0 unknown */
+        char restore[WIRE_RESTORE_SIZE];    /* "" : nothing to restore */
+        bool home; /* files stay in this home: the last save is a sync, the others are backups */
+        int64_t backup_ms;    /* with home: between backups; 0 none */
+        int64_t backup_in_ms; /* ... until the next is due */
         uint32_t n_saves;
         struct wire_save saves[WIRE_SAVES_MAX];
 };

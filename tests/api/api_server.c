@@ -70,6 +70,7 @@ int main(int argc, char **argv)
                 .api_token = "test-token-0123456789",
                 .public_scheme = "http",
                 .keys = &keys,
+                .ticket_ms = 600000,
         };
         struct server s = {.input = LOOP_FD_NULL};
         char url[300];

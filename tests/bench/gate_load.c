@@ -230,15 +230,19 @@ static int dial(const char *port)
 static void request(int fd, const char *path, bool upgrade)
 {
         char text[1024], head[8192];
-        int n = snprintf(text, sizeof(text),
-                         "GET %s HTTP/1.1\r\nHost: ws-a.localhost:8080\r\n"
-                         "X-Workspace-Key: 0123456789abcdef\r\n%s\r\n",
-                         path,
-                         upgrade ? "Connection: Upgrade\r\nUpgrade: websocket\r\n"
-                                   "Sec-WebSocket-Version: 13\r\n"
-                                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-                                   "Sec-WebSocket-Extensions: permessage-deflate\r\n"
-                                 : "");
+        int n = snprintf(
+                text, sizeof(text),
+                "GET %s HTTP/1.1\r\nHost: ws-a.localhost:8080\r\n"
+                /* tests/gate/gate.py: KEY, and access("cookie") */
+                "X-Workspace-Key: 0123456789abcdef\r\n"
+                "Cookie: ws_access=1.4102444800.00000000000000000000000000000000."
+                "9239a32e7dec8ba03d9e61a7881bcbe9758832fe135e6b7da701c6b6ddf8f1d8\r\n%s\r\n",
+                path,
+                upgrade ? "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+                          "Sec-WebSocket-Version: 13\r\n"
+                          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                          "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+                        : "");
 
         if (!write_all(fd, text, (size_t)n) || !read_head(fd, head, sizeof(head)))
                 die("no answer to %s", path);

@@ -94,9 +94,9 @@ static void on_end(void *ctx, bool lost)
 }
 
 static int no_grant(void *ctx, const char *workspace, uint64_t generation, uint64_t seq,
-                    struct buf *ret_json)
+                    const struct save_ref *parent, struct buf *ret_json)
 {
-        (void)ctx, (void)workspace, (void)generation, (void)seq, (void)ret_json;
+        (void)ctx, (void)parent, (void)workspace, (void)generation, (void)seq, (void)ret_json;
         return -EIO;
 }
 

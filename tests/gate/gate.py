@@ -2,6 +2,8 @@
 
 No test sleeps to be in time: everything waits for an event with a deadline.
 """
+import hashlib
+import hmac
 import os
 import re
 import select
@@ -15,21 +17,35 @@ import time
 DEADLINE = 20.0
 
 # agent/channel.h; tests/unit/test_gate_door.c holds these numbers against the C struct.
-MSG_SIZE = 528
+MSG_SIZE = 848
 CONFIG, PROBE, APP_DOWN, NOTICE, HELLO, APP_UP, TRAFFIC, EVIDENCE = 1, 2, 3, 4, 32, 33, 34, 35
 NOTES_MAX = 24
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 KEY = "0123456789abcdef"
+ACCESS = "a5" * 32
 HOST = "ws-a.localhost:8080"
+
+
+def access(kind, generation=1, expires=4102444800, ident="00" * 16, key=ACCESS):
+    """A ticket or cookie: shared/crypto/access.h."""
+    text = "%s\n%d\n%d\n%s" % (kind, generation, expires, ident)
+    mac = hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
+    return "%d.%d.%s.%s" % (generation, expires, ident, mac)
+
+
+# Good cookies of the generations that tests use; the gate takes whichever is right.
+COOKIES = "; ".join("ws_access=" + access("cookie", g) for g in range(1, 5))
 
 LAUNCH = """
 import os, sys
-link, listen = int(sys.argv[1]), int(sys.argv[2])
+link, listen, used = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 os.dup2(link, 4)
 os.dup2(listen, 6)
-os.closerange(7, 256)
-extra = dict(pair.split("=", 1) for pair in sys.argv[4:])
-os.execve(sys.argv[3], [sys.argv[3], "gate"], {**os.environ, **extra})
+os.dup2(used, 9)
+os.closerange(7, 9)
+os.closerange(10, 256)
+extra = dict(pair.split("=", 1) for pair in sys.argv[5:])
+os.execve(sys.argv[4], [sys.argv[4], "gate"], {**os.environ, **extra})
 """
 
 
@@ -56,6 +72,8 @@ class Gate:
         self.theirs = theirs  # init keeps both ends open, so does this
         self.listen = socket.create_server(("127.0.0.1", 0), backlog=2048)
         self.port = self.listen.getsockname()[1]
+        self.used = os.memfd_create("used")  # agent/roles.h: init holds it
+        os.ftruncate(self.used, 24576)
         self.worker = worker
         self.app_socket = app_socket
         self.notice_socket = os.path.join(os.path.dirname(app_socket), "notice.sock")
@@ -67,7 +85,7 @@ class Gate:
         self.start()
 
     def start(self):
-        fds = [high(self.theirs.fileno()), high(self.listen.fileno())]
+        fds = [high(self.theirs.fileno()), high(self.listen.fileno()), high(self.used)]
         # A sanitizer keeps freed memory back; the memory tests want to see what is really held.
         env = dict(os.environ, WS_APP_SOCKET=self.app_socket, WS_NOTICE_SOCKET=self.notice_socket,
                    ASAN_OPTIONS="quarantine_size_mb=4", WS_PROFILE=self.profile or "")
@@ -77,7 +95,7 @@ class Gate:
             resource.setrlimit(resource.RLIMIT_NOFILE, (self.nofile, self.nofile))
 
         self.proc = subprocess.Popen(
-            [sys.executable, "-c", LAUNCH, str(fds[0]), str(fds[1]), self.worker,
+            [sys.executable, "-c", LAUNCH, str(fds[0]), str(fds[1]), str(fds[2]), self.worker,
              *("%s=%s" % pair for pair in self.extra.items())],
             pass_fds=fds, env=env, preexec_fn=limit if self.nofile else None, stderr=self.log)
         for fd in fds:
@@ -98,9 +116,15 @@ class Gate:
                 return m
         raise AssertionError("no record of kind %d" % kind)
 
-    def config(self, phase="ready", generation=1, key=KEY, host=HOST, message=""):
-        self.send(CONFIG, struct.pack("=Q32s65s96s24s160s", generation, b"ws-a", key.encode(),
-                                      host.encode(), phase.encode(), message.encode()))
+    def config(self, phase="ready", generation=1, key=KEY, host=HOST, message="", key_old="",
+               access=ACCESS, access_old="", cookie="; SameSite=Lax", platform="", cookie_s=600,
+               wait=True):
+        self.send(CONFIG, struct.pack("=Q32s65s96s24s160s65s65s65s64s192sI", generation, b"ws-a",
+                                      *(t.encode() for t in (key, host, phase, message, key_old,
+                                                             access, access_old, cookie, platform)),
+                                      cookie_s))
+        if not wait:
+            return
         # The channel is read in order with what follows, but a client's bytes are not: wait until
         # the status shows it.
         self.wait_status(key, lambda s: '"generation":%d,' % generation in s and
@@ -110,7 +134,7 @@ class Gate:
         end = time.monotonic() + DEADLINE
         while time.monotonic() < end:
             answer = self.ask("GET /_workspace/status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
-                              "X-Workspace-Key: %s\r\n\r\n" % key)
+                              "X-Workspace-Key: %s\r\nCookie: %s\r\n\r\n" % (key, COOKIES))
             if test(answer.decode()):
                 return answer.decode()
             select.select([], [], [], 0.01)
@@ -210,6 +234,7 @@ class Gate:
         self.link.close()
         self.theirs.close()
         self.listen.close()
+        os.close(self.used)
 
 
 def read_all(s):
@@ -270,7 +295,9 @@ class Reader:
         return status, head, self.exactly(n)
 
 
-def request(path="/", method="GET", headers="", body=b"", key=KEY):
+def request(path="/", method="GET", headers="", body=b"", key=KEY, cookie=COOKIES):
+    if cookie:
+        headers = "Cookie: %s\r\n%s" % (cookie, headers)
     return ("%s %s HTTP/1.1\r\nHost: %s\r\nX-Workspace-Key: %s\r\n%s\r\n"
             % (method, path, HOST, key, headers)).encode() + body
 

@@ -79,7 +79,8 @@ class DoorTest(unittest.TestCase):
             # With the key, so that nothing but the input's own fault can stop it.
             if i not in (15, 40, 46):
                 raw = raw.replace(b"\r\n\r\n",
-                                  b"\r\nX-Workspace-Key: %s\r\n\r\n" % KEY.encode(), 1)
+                                  b"\r\nX-Workspace-Key: %s\r\nCookie: %s\r\n\r\n"
+                                  % (KEY.encode(), harness.COOKIES.encode()), 1)
             before, heads = len(self.app.tails), len(self.app.heads)
             status = self.status(raw)
             self.assertIn(status, (400, 501, 505), "input %d" % i)

@@ -27,7 +27,8 @@ class Message:
 class Agent:
     """wsagent init in a folder of its own, and the test's end of its control channel."""
 
-    def __init__(self, bin_dir, prefix, app, split=True, profile=None, term_grace="30s", real=False):
+    def __init__(self, bin_dir, prefix, app, split=True, profile=None, term_grace="30s", real=False,
+                 given=None):
         self.dir = tempfile.mkdtemp(prefix="ws-init-")
         os.chmod(self.dir, 0o755)
         self.test = os.path.join(self.dir, "test")
@@ -59,6 +60,9 @@ class Agent:
                    WS_TERM_GRACE=term_grace, WS_LOG_LEVEL="debug", AWS_SECRET="no")
         if real:
             env["WS_TEST_REAL"] = "1"
+        if given is not None:  # the secret comes on standard input
+            del env["WS_TASK_SECRET"]
+            env["WS_SECRET_FROM"] = "stdin"
         self.split = split and prefix == [] or split and "--user" not in prefix
         self.split = self.split and os.geteuid() == 0
         if self.split:
@@ -66,8 +70,11 @@ class Agent:
         self.log = open(self.dir + "/log", "w+")
         self.proc = subprocess.Popen(prefix + [bin_dir + "/wsagent", "init", "--profile", path,
                                                "--worker", worker],
-                                     env=env, stdin=subprocess.DEVNULL, stdout=self.log,
-                                     stderr=self.log)
+                                     env=env, stdout=self.log, stderr=self.log,
+                                     stdin=subprocess.DEVNULL if given is None else subprocess.PIPE)
+        if given is not None:
+            self.proc.stdin.write(given)
+            self.proc.stdin.close()
         self.link = None
         self.pid = self.proc.pid if not prefix else \
             wait_for(lambda: children_of(self.proc.pid), "init to start")[0]
@@ -734,6 +741,20 @@ def check_all(report, bin_dir, prefix):
     report.check("init: one user for all: app", lambda: check_app(shared))
 
 
+def check_given(bin_dir):
+    """A secret that is given on standard input: link alone has it, and nothing tells of the way."""
+    with Agent(bin_dir, [], APP + WAIT, given=SECRET.encode() + b"\n") as a:
+        a.accept()
+        need("WS_TASK_SECRET" in a.seen("link")["env"], "link has no secret")
+        for role in ("link", "gate", "sense"):
+            need("WS_SECRET_FROM" not in a.seen(role)["env"], f"{role} is told where it came from")
+        for role in ("gate", "sense"):
+            need("WS_TASK_SECRET" not in a.seen(role)["env"], f"{role} has the secret")
+    for bad in (b"", b"\n", SECRET.encode()):  # none, an empty one, one that is cut
+        with Agent(bin_dir, [], APP, given=bad) as a:
+            a.wait_exit(78)
+
+
 def check_pdeath(bin_dir):
     with Agent(bin_dir, [], "echo $$ >> app.pids; exec sleep 1000") as a:
         a.accept()
@@ -751,6 +772,7 @@ def check_subreaper(report, bin_dir):
     report.check("init: not PID 1: stop finds all descendants", lambda: check_stop_subreaper(make))
     report.check("init: not PID 1: SIGTERM saves", lambda: check_term(make, "link commits"))
     report.check("init: not PID 1: roles and app end with init", lambda: check_pdeath(bin_dir))
+    report.check("init: a secret on standard input", lambda: check_given(bin_dir))
     report.check("init: wrong profile is named at start", lambda: check_bad_profile(bin_dir))
     report.check("init: port taken", lambda: check_port_taken(
         bin_dir, os.path.abspath(os.path.join(here, "../../images/code-server/profile.json"))))

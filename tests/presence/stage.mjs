@@ -79,6 +79,8 @@ http { access_log off; client_body_temp_path ${this.work}/b; proxy_temp_path ${t
   server { listen 127.0.0.1:${this.port}; location / { proxy_pass http://127.0.0.1:${this.recorder.port};
     proxy_http_version 1.1; proxy_set_header Host $http_host; proxy_set_header Upgrade $http_upgrade;
     proxy_set_header Connection $connection_upgrade; proxy_set_header X-Workspace-Key 0123456789abcdef;
+    # tests/gate/gate.py: access("cookie")
+    proxy_set_header Cookie "ws_access=1.4102444800.00000000000000000000000000000000.9239a32e7dec8ba03d9e61a7881bcbe9758832fe135e6b7da701c6b6ddf8f1d8; $http_cookie";
     proxy_buffering off; proxy_request_buffering off; proxy_read_timeout 1d; proxy_send_timeout 1d; } } }\n`);
     this.child('nginx', ['-p', this.work, '-c', path.join(this.work, 'nginx.conf')]);
     this.url = `http://ws-a.localhost:${this.port}/`;

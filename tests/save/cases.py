@@ -766,8 +766,10 @@ def grants_are_limited(bench):
     check(put() == 200, "a part")
     check(put(length=32 * mib) == 200, "a whole part")
     check(put(length=32 * mib + 1) == 413, "a part that is too long")
-    check(put(name="0-00003.tar.zst", length=4 * mib) == 200, "the last byte that is allowed")
-    check(put(name="0-00003.tar.zst", length=4 * mib + 1) == 413, "over the quota")
+    check(put(name="0-00012.tar.zst", length=4 * mib) == 200, "the last byte that is allowed")
+    check(put(name="0-00012.tar.zst", length=4 * mib + 1) == 413, "over the quota")
+    check(put(name="0-00002.tar.zst", length=32 * mib) == 200, "a part of an older agent")
+    check(put(name="0-00003.tar.zst", length=8 * mib + 1) == 413, "one over the quota")
     check(put(name="1-00000.tar.zst") == 200, "the second archive")
     check(put(name="manifest.mtree.zst", length=100 * mib, max_bytes=1) == 200, "a manifest")
     check(put(name="manifest.mtree.zst", length=1000 * mib) == 413, "a manifest that is too long")
@@ -904,10 +906,12 @@ def whole(bench, seq):
     if not os.path.exists(path):
         return False
     lines = unzstd(open(path, "rb").read()).decode().split("\n")
-    part = json.loads(lines[2].removeprefix("#archive "))["parts"][0]
-    data = open(bench.object_path(1, seq), "rb").read()
-    check(len(data) == part["length"] and hashlib.sha256(data).hexdigest() == part["sha256"],
-          f"save {seq} is torn")
+    data = b""
+    for i, part in enumerate(json.loads(lines[2].removeprefix("#archive "))["parts"]):
+        piece = open(bench.object_path(1, seq, f"0-{i:05}.tar.zst"), "rb").read()
+        check(len(piece) == part["length"] and hashlib.sha256(piece).hexdigest() == part["sha256"],
+              f"save {seq} is torn in part {i}")
+        data += piece
     test = subprocess.run(["tar", "--zstd", "-tf", "-"], input=data, capture_output=True)
     check(test.returncode == 0, f"save {seq} cannot be read: {test.stderr}")
     return True

@@ -1,5 +1,6 @@
 """More cases of tests/save/run: increments, what comes later, databases, faults, quotas."""
 import contextlib
+import hashlib
 import http.client
 import http.server
 import json
@@ -204,7 +205,7 @@ def increments_hold_what_changed(bench):
 
 @case
 def several_parts(bench):
-    """An archive of more than 32 MiB: parts of 32 MiB, whose bytes behind each other are the archive."""
+    """A large archive: parts of 8 MiB, more than files for them, whose bytes behind each other are the archive."""
     bench.start_server()
     home = small_home(bench)
     as_student(lambda: [write(f"{home}/workspace/big{i}", os.urandom(15 << 20)) for i in range(5)])
@@ -212,9 +213,9 @@ def several_parts(bench):
     r = bench.save(home, 1)
     header, archives, _ = manifest(bench, 1)
     lengths = [p["length"] for p in archives[0]["parts"]]
-    check(lengths[:2] == [32 << 20, 32 << 20] and len(lengths) == 3, f"{lengths}")
+    check(lengths[:-1] == [8 << 20] * 9 and len(lengths) == 10, f"{lengths}")
     check(sum(lengths) == archives[0]["length"] == r["data_length"], f"{archives[0]['length']} {r}")
-    cat = b"".join(open(bench.object_path(1, 1, f"0-0000{i}.tar.zst"), "rb").read() for i in range(3))
+    cat = b"".join(open(bench.object_path(1, 1, f"0-0000{i}.tar.zst"), "rb").read() for i in range(10))
     listed = subprocess.run(["tar", "--zstd", "-tf", "-"], input=cat, capture_output=True)
     check(listed.returncode == 0 and b"workspace/big4" in listed.stdout, f"{listed.stderr}")
     restored_like(bench, ref_of(r, 1), want, "several parts")
@@ -225,6 +226,33 @@ def several_parts(bench):
     fresh = bench.new_home()
     status, r, _ = bench.restore(fresh, [ref_of(r, 1)])
     check(status == 1 and r["code"] == "corrupt" and not os.listdir(fresh), f"{r} {os.listdir(fresh)}")
+
+
+@case
+def parts_of_32_mib(bench):
+    """What was saved when parts had 32 MiB comes back."""
+    bench.start_server()
+    home = small_home(bench)
+    as_student(lambda: [write(f"{home}/workspace/big{i}", os.urandom(15 << 20)) for i in range(5)])
+    want = snapshot(home)
+    bench.save(home, 1)
+    paths = [bench.object_path(1, 1, f"0-{i:05}.tar.zst") for i in range(10)]
+    cat = b"".join(open(p, "rb").read() for p in paths)
+    for path in paths:
+        os.unlink(path)
+    old = [cat[at:at + (32 << 20)] for at in range(0, len(cat), 32 << 20)]
+    for path, data in zip(paths, old):
+        write(path, data)
+    name = bench.object_path(1, 1, "manifest.mtree.zst")
+    lines = unzstd(open(name, "rb").read()).splitlines(keepends=True)
+    at = next(i for i, line in enumerate(lines) if line.startswith(b"#archive "))
+    archive = json.loads(lines[at][9:])
+    archive["parts"] = [{"length": len(d), "sha256": hashlib.sha256(d).hexdigest()} for d in old]
+    lines[at] = b"#archive " + json.dumps(archive).encode() + b"\n"
+    frames = [b"".join(x for x in lines if x.startswith(b"#") == head) for head in (True, False)]
+    data = b"".join(subprocess.run(["zstd", "-q"], input=f, capture_output=True, check=True).stdout for f in frames)
+    write(name, data)
+    restored_like(bench, (1, 1, len(data), hashlib.sha256(data).hexdigest()), want, "parts of 32 MiB")
 
 
 def times_faults(bench, worker):

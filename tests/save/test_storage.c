@@ -100,7 +100,7 @@ static void put(const char *workspace, uint64_t generation, uint64_t seq, const 
 
         CHECK(STR_SET(ref.workspace, workspace) == 0);
         CHECK_INT(blob_file_parse(file, &ref), 0);
-        CHECK_INT(objects_begin(root_fd, len, &u), 0);
+        CHECK_INT(objects_begin(root_fd, &ref, len, &u), 0);
         CHECK_INT(fd_write_all(u.fd, data, len), 0);
         CHECK_INT(objects_commit(root_fd, &u, &ref), 0);
         objects_end(root_fd, &u);
@@ -497,7 +497,7 @@ static void test_requests(void)
         CHECK_INT(blob_restore_request_decode(json.data, json.len, &q), 0);
         CHECK_INT(q.n_saves, 0);
         buf_clear(&json);
-        CHECK_INT(storage_save_request(storage, WS, 2, 7, &json), 0);
+        CHECK_INT(storage_save_request(storage, WS, 2, 7, NULL, &json), 0);
         CHECK_INT(blob_save_request_decode(json.data, json.len, &sq), 0);
         CHECK_INT(sq.seq, 7);
         CHECK_INT(sq.max_bytes, 1 << 20);
@@ -505,8 +505,8 @@ static void test_requests(void)
         CHECK(g.op == BLOB_OP_PUT && g.generation == 2 && g.seq == 7 && g.max_bytes == 1 << 20);
         sq.grants.url[0][strlen(sq.grants.url[0]) - 1] ^= 1;
         CHECK_INT(storage_grant_read(&keys, target_of(sq.grants.url[0]), &g), -EPERM);
-        CHECK(storage_save_request(storage, "../x", 2, 7, &json) == -EINVAL);
-        CHECK(storage_save_request(storage, WS, 0, 7, &json) == -EINVAL);
+        CHECK(storage_save_request(storage, "../x", 2, 7, NULL, &json) == -EINVAL);
+        CHECK(storage_save_request(storage, WS, 0, 7, NULL, &json) == -EINVAL);
         CHECK_INT(storage_export_grant(storage, WS, 3, 60, url), 0);
         CHECK_INT(storage_grant_read(&keys, target_of(url), &g), 0);
         CHECK(g.op == BLOB_OP_GET && g.generation == 3);

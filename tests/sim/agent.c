@@ -66,6 +66,7 @@ void agent_claim(struct sim *s, struct body *b, const struct note *n)
                 return;
         b->generation = n->generation;
         STR_CUT(b->workspace, n->id);
+        homes_claimed(s, b);
         b->claim_head = n->ref;
         b->claim_previous = n->ref2;
         b->now = (struct told){.person_ms = s->now_ms, .browser = BROWSER_NEVER};
@@ -98,10 +99,12 @@ static void files_in_place(struct sim *s, struct body *b)
         o = from->seq ? storage_find(s, b->workspace, from) : NULL;
         if (b->fell_back)
                 check_fell_back(s, b);
-        else
+        else if (!b->home[0])
                 check_restored(s, b, from);
         b->restored = true;
         b->base = b->content = b->committed = o ? o->content : (struct content){0};
+        if (b->home[0])
+                homes_in_place(s, b);
         if (b->stop_wanted)
                 start_stop(s, b);
         else

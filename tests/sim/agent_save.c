@@ -48,7 +48,8 @@ void agent_save(struct sim *s, struct body *b, bool final)
                 return;
         out = &b->outs[b->n_outs++];
         *out = (struct out){.seq = ++b->seq, .final = final, .content = b->content};
-        out->unchanged = final && b->content.hash == b->committed.hash;
+        /* In a home all is where it stays: the last save is a sync. */
+        out->unchanged = final && (b->home[0] || b->content.hash == b->committed.hash);
         n = sim_note(s, W_BODY_UPLOAD, sim_about(s, s->timing.upload_ms));
         n->body = body_index(s, b);
         n->body_life = b->life;

@@ -50,7 +50,7 @@ void agent_report(struct sim *s, struct body *b)
         n->phase = b->phase;
         n->acted = b->acted;
         n->flag = b->declined;
-        n->flag2 = b->content.hash != b->committed.hash;
+        n->flag2 = b->content.hash != b->committed.hash && !b->home[0];
         n->told = b->now;
         n->kind = b->fell_back;
         n->ref = b->fell_back ? b->claim_previous : b->claim_head;

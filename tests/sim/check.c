@@ -278,6 +278,8 @@ static void check_claim(struct sim *s, const struct truth *t, const struct works
         if (row->generation <= t->generation)
                 sim_broken(s, INV_GENERATION, "%s: %llu after %llu", row->id,
                            (unsigned long long)row->generation, (unsigned long long)t->generation);
+        if (homes_used(s, row->key.type))
+                return; /* homes.c looks at the folder itself; a lost backup is no lost work */
         for (int i = 0; i < SIM_BODIES; i++) {
                 const struct body *b = &s->bodies[i];
 
@@ -335,7 +337,7 @@ static void check_head(struct sim *s, struct truth *t, const struct save_ref *ol
                 sim_broken(s, INV_OLD_SAVE, "%s: %llu-%llu in generation %llu", row->id,
                            (unsigned long long)head->generation, (unsigned long long)head->seq,
                            (unsigned long long)row->generation);
-        if (!(before && before->damaged) &&
+        if (!(before && before->damaged) && !homes_used(s, row->key.type) &&
             (old->generation != head->generation ? o->base.hash != t->head.hash
                                                  : o->content.length < t->head.length))
                 sim_broken(s, INV_ONE_HISTORY, "%s: %llu-%llu does not follow %llu-%llu", row->id,
@@ -504,8 +506,11 @@ void check_act(struct sim *s, int ctl, const struct core_effect *fx)
         case FX_STOP_TASK:
                 check_epoch(s, ctl, fx->stop_task.epoch);
                 if (store_task(s, fx->stop_task.task)) /* else it is an orphan's */
-                        check_act_task(s, ctl, fx->stop_task.task,
-                                       1U << TASK_TERMINATING | 1U << TASK_FAILED, "stop");
+                        check_act_task(
+                                s, ctl, fx->stop_task.task,
+                                1U << TASK_TERMINATING | 1U << TASK_FAILED |
+                                        (homes_task(s, fx->stop_task.task) ? 1U << TASK_LOST : 0),
+                                "stop");
                 break;
         case FX_COMMAND:
                 check_epoch(s, ctl, fx->command.epoch);
@@ -533,7 +538,8 @@ void check_end(struct sim *s, const struct body *b)
         const struct workspace_row *row = store_workspace(s, b->workspace);
         const struct truth *t;
 
-        if (!b->alive || !b->restored || b->disowned || !row || row->generation != b->generation)
+        if (!b->alive || !b->restored || b->disowned || !row || row->generation != b->generation ||
+            b->home[0])
                 return;
         t = check_truth(s, b->workspace);
         /* All of it was committed, and then an operator went back to an older save. */

@@ -146,6 +146,18 @@ static void out_provider(struct sim *s, int ctl, const struct core_effect *fx)
                         STR_CUT(n->nonce, fx->launch_task.type);
                 return;
         }
+        if (fx->type == FX_ATTACH_HOME || fx->type == FX_REMOVE_HOME) {
+                n = to_service(s, ctl,
+                               fx->type == FX_ATTACH_HOME ? W_CALL_ATTACH : W_CALL_REMOVE_HOME,
+                               fx->home.task);
+                if (!n)
+                        return;
+                STR_CUT(n->nonce, fx->home.workspace);
+                n->generation = fx->home.generation;
+                n->flag = fx->home.must_exist;
+                n->flag2 = fx->home.replace;
+                return;
+        }
         n = to_service(s, ctl, W_CALL_STOP, fx->stop_task.task);
         if (n)
                 n->flag = fx->stop_task.at_once;
@@ -158,6 +170,8 @@ void edge_carry_out(struct sim *s, int ctl, const struct core_effect *fx)
         switch ((int)fx->type) {
         case FX_LAUNCH_TASK:
         case FX_STOP_TASK:
+        case FX_ATTACH_HOME:
+        case FX_REMOVE_HOME:
                 out_provider(s, ctl, fx);
                 break;
         case FX_WELCOME:
@@ -465,6 +479,12 @@ static void from_service(struct sim *s, const struct note *n)
                 STR_CUT(ev->task_ended.task, n->id);
                 ev->task_ended.exit_status = -1;
                 ev->task_ended.certain = s->certain_ends;
+        } else if (n->what == W_HOME_ATTACHED || n->what == W_HOME_REMOVED) {
+                ev = event(s, n->what == W_HOME_ATTACHED ? EV_HOME_ATTACHED : EV_HOME_REMOVED);
+                STR_CUT(ev->home.task, n->id);
+                STR_CUT(ev->home.workspace, n->nonce);
+                ev->home.generation = n->generation;
+                ev->home.result = n->kind;
         } else if (n->what == W_NOTICE) {
                 ev = event(s, EV_TASK_NOTICE);
                 STR_CUT(ev->task_notice.task, n->id);

@@ -7,6 +7,12 @@
 
 #define HEAL_MS (60 * SIM_MIN)
 #define SETTLE_EVERY_MS (10 * SIM_S)
+/* So few that the others keep their place; all of them where it is about homes. */
+#ifdef CORE_PLANTED_TWO_ON_A_HOME
+#define HOMES_IN 1
+#else
+#define HOMES_IN 11
+#endif
 #define DRAIN_MS (30 * SIM_MIN)
 
 struct sim *sim_new(void)
@@ -257,6 +263,8 @@ static void dispatch(struct sim *s, struct note *n)
         case W_SALVAGED:
         case W_ERASED:
         case W_NOTICE:
+        case W_HOME_ATTACHED:
+        case W_HOME_REMOVED:
         case W_REQUEST:
         case W_TURN:
         case W_LEASE:
@@ -271,6 +279,10 @@ static void dispatch(struct sim *s, struct note *n)
         case W_CALL_LIST:
         case W_BODY_END:
                 provider_note(s, n);
+                break;
+        case W_CALL_ATTACH:
+        case W_CALL_REMOVE_HOME:
+                homes_note(s, n);
                 break;
         case W_COMMIT:
                 store_commit(s, n);
@@ -347,6 +359,9 @@ static void begin(struct sim *s)
         s->n_ctl = sim_below(s, 4) ? 2 : 1;
         s->certain = sim_below(s, 3) == 0;
         s->certain_ends = s->certain || sim_below(s, 2);
+        /* Homes need a provider that is certain of ends. */
+        for (uint32_t i = 0; i < s->config.n_types; i++)
+                s->config.types[i].home = s->certain_ends && s->seed % HOMES_IN == 7 % HOMES_IN;
         s->own_machines = s->seed / 16 % 2; /* not drawn: kept seeds stay as they were */
         draw_faults(s);
         draw_people(s);

@@ -29,6 +29,7 @@ void person_write(struct sim *s, struct body *b)
                 return;
         b->content.hash = (b->content.hash ^ ++s->writes) * UINT64_C(0x9e3779b97f4a7c15) + 1;
         b->content.length++;
+        homes_written(s, b);
 }
 
 /* A key is pressed: a file changes, and there is evidence of a person. */

@@ -5,7 +5,7 @@
  *   store.c      rows, the lease row, commits and their outcomes
  *   controller.c the shell around a core: lead, boot, step, commit, carry out, die, freeze
  *   edge.c       what carried-out effects become: calls, messages, answers
- *   provider.c   containers, tokens, lists
+ *   provider.c   containers, tokens, lists; homes.c: home folders
  *   storage.c    uploaded saves
  *   agent.c      what an agent hears and does; agent_save.c: its saves; agent_talk.c: what it says
  *   person.c     what people want and do; operator.c: what operators do
@@ -47,6 +47,8 @@ enum what {
         W_SALVAGED,
         W_ERASED,
         W_NOTICE,
+        W_HOME_ATTACHED,
+        W_HOME_REMOVED,
         W_REQUEST,
         W_TURN, /* a controller's own: carry out, retry */
         W_LEASE,
@@ -56,6 +58,8 @@ enum what {
         W_CALL_LAUNCH, /* to the provider */
         W_CALL_STOP,
         W_CALL_LIST,
+        W_CALL_ATTACH,
+        W_CALL_REMOVE_HOME,
         W_COMMIT, /* to the store */
         W_STORE_BACK,
         W_ASK_VERIFY, /* to the storage */
@@ -143,7 +147,8 @@ struct body {
         bool term; /* has had its SIGTERM */
         /* the agent */
         enum agent_phase phase;
-        uint64_t step; /* only the newest W_BODY_STEP counts */
+        uint64_t step;           /* only the newest W_BODY_STEP counts */
+        char home[CORE_ID_SIZE]; /* whose home folder is shown in it; "" none */
         char workspace[CORE_ID_SIZE];
         uint64_t generation, acted, seq;
         uint64_t epoch; /* newest that it has heard */
@@ -198,6 +203,10 @@ struct truth {
         bool went_back;       /* its head is one */
         uint64_t stop_token;
         bool stop_promised; /* a stop was accepted, and has not begun */
+        bool home;          /* its home folder is there */
+        struct content home_content;
+        uint64_t home_generation; /* the last that it was attached for */
+        uint64_t home_aside;      /* that has set the one before aside */
 };
 
 enum person_mood { MOOD_STORM, MOOD_PRESENT, MOOD_ABSENT };
@@ -398,6 +407,18 @@ void provider_end(struct sim *s, struct body *b, const char *why);
 /* The list as this controller gets it. */
 void provider_list(struct sim *s, int ctl);
 int body_index(const struct sim *s, const struct body *b);
+
+/* ---- homes.c ---- */
+
+/* Do workspaces of this type have home folders? */
+bool homes_used(const struct sim *s, const char *type);
+bool homes_task(struct sim *s, const char *task);
+void homes_note(struct sim *s, const struct note *n);
+/* This body was given its claim. */
+void homes_claimed(struct sim *s, const struct body *b);
+/* What it has restored, if anything, is in the home. */
+void homes_in_place(struct sim *s, struct body *b);
+void homes_written(struct sim *s, const struct body *b);
 
 /* ---- storage.c ---- */
 

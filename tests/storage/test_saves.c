@@ -136,7 +136,7 @@ static void put_fd(uint64_t generation, uint64_t seq, const char *file, int fd, 
         CHECK(lseek(fd, 0, SEEK_SET) == 0);
         CHECK_INT(fd_read_all(fd, &content), 0);
         CHECK_INT(blob_file_parse(file, &ref), 0);
-        CHECK_INT(objects_begin(root_fd, content.len, &u), 0);
+        CHECK_INT(objects_begin(root_fd, &ref, content.len, &u), 0);
         CHECK_INT(fd_write_all(u.fd, content.data, content.len), 0);
         CHECK_INT(objects_commit(root_fd, &u, &ref), 0);
         objects_end(root_fd, &u);

@@ -56,7 +56,8 @@ static struct workspace_row workspace_limits(const char *id)
                                     .active_at = {-1},
                                     .stopped_at = {INT64_MAX},
                                     .erase_at = {INT64_MAX - 7},
-                                    .wanted = true};
+                                    .wanted = true,
+                                    .home = HOME_THERE};
 
         FILL(row.id, id);
         FILL(row.key.tenant, "");

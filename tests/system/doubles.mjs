@@ -1,6 +1,4 @@
 // Two tasks for one workspace, and tasks that nobody knows: what must never be.
-import fs from 'node:fs';
-import path from 'node:path';
 
 // A workspace in two tasks, or a task that lives and is not in the leader's list, or the other way.
 export function doubles(workspaces, tasks, alive) {
@@ -15,8 +13,5 @@ export function doubles(workspaces, tasks, alive) {
 }
 
 export function aliveTasks(world) {
-  const dir = path.join(world.state, 'tasks');
-  return fs.readdirSync(dir).filter((t) => {
-    try { fs.readlinkSync(`/proc/${world.taskPid(t)}/ns/pid`); return true; } catch { return false; }
-  });
+  return world.aliveTasks();
 }

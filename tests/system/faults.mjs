@@ -331,7 +331,7 @@ async function agentKilled() {
   });
   process.kill(w.taskPid(ws.task), 'SIGKILL');
   await until('it is stopped', 20, async () => (await w.workspace(ws.id)).state === 'stopped');
-  await until('nothing of it is left', 10, () => w.orphans().length === 0 && !fs.existsSync(w.taskDir(ws.task)));
+  await until('nothing of it is left', 10, () => w.orphans().length === 0 && !w.exists(ws.task));
   const lost = await f.events(w, (e) => e.task === ws.task && e.what === 'lost');
   check(lost.length === 1, `the history says ${JSON.stringify(lost)}`);
   const again = await f.launch(w, 'kim');
@@ -512,28 +512,33 @@ async function accessLinks() {
   const [ned, olga] = [await f.launch(w, 'ned', 'vscode'), await f.launch(w, 'olga')];
   const host = new URL(ned.url).host;
   const soon = Math.floor(Date.now() / 1000) + 3600;
-  const good = f.access(w, ned.id, soon);
-  check((await follow(w.port, `http://${host}/?ws_access=${good}`)).status === 200, 'a good access does not work');
-  const bad = { expired: f.access(w, ned.id, Math.floor(Date.now() / 1000) - 1), "another workspace's": f.access(w, olga.id, soon),
-    'with a changed time': `${soon + 999999}.${good.split('.')[1]}`, 'with a changed signature': good.slice(0, -1) + (good.endsWith('0') ? '1' : '0'),
+  const past = Math.floor(Date.now() / 1000) - 1;
+  const good = f.access(w, 'ticket', ned, soon);
+  const unused = f.access(w, 'ticket', ned, soon);
+  check((await follow(w.port, `http://${host}/?ws_access=${unused}`)).status === 200, 'a good link does not work');
+  const bad = { used: unused, expired: f.access(w, 'ticket', ned, past), 'an expired cookie': f.access(w, 'cookie', ned, past),
+    "another workspace's": f.access(w, 'ticket', olga, soon), "another workspace's cookie": f.access(w, 'cookie', olga, soon),
+    "another life's": f.access(w, 'ticket', ned, soon, ned.generation + 1), "another life's cookie": f.access(w, 'cookie', ned, soon, ned.generation - 1 || 9),
+    'with a changed time': good.replace(/^(\d+)\.\d+/, `$1.${soon + 999999}`), 'with a changed signature': good.slice(0, -1) + (good.endsWith('0') ? '1' : '0'),
     'of no form': 'x'.repeat(5000), empty: '', 'a bare number': String(soon), 'with a line break': `${good}%0d%0aX-Evil:1` };
   for (const [what, value] of Object.entries(bad)) {
     const link = await request(w.port, { host, path: `/?ws_access=${value}`, headers: { Accept: 'text/html' } });
     const cookie = (link.headers['set-cookie'] ?? []).join();
     check(!cookie.includes(value.slice(0, 30) || 'ws_access='), `link ${what}: sets ${cookie}`);
-    // nginx refuses a head that is too long, the controller all else.
-    check(link.status === (value.length > 4000 ? 400 : 401), `link ${what}: ${link.status}`);
+    // nginx or the gate refuses a head that is too long, the gate all else.
+    check(link.status === (value.length > 4000 ? 400 : 403), `link ${what}: ${link.status}`);
     check(!('x-evil' in link.headers), `link ${what}: header let in`);
     if (/[%x]/.test(value)) continue; // no cookie can be so
     for (const p of ['/', '/_workspace/status', '/healthz']) {
       const res = await request(w.port, { host, path: p, headers: { Cookie: `ws_access=${value}` } });
-      check(res.status === 401 && JSON.parse(res.text).error.code === 'no-access', `cookie ${what} at ${p}: ${res.status} ${res.text.slice(0, 200)}`);
+      check(res.status === 403 && JSON.parse(res.text).code === 'access-ended', `cookie ${what} at ${p}: ${res.status} ${res.text.slice(0, 200)}`);
     }
     const upgrade = await openWebSocket(w.port, host, `ws_access=${value}`, '/').then((s) => s, (e) => e);
-    check(upgrade instanceof Error && /401/.test(upgrade.message), `WebSocket ${what}: ${upgrade.message ?? 'opened'}`);
+    check(upgrade instanceof Error && /403/.test(upgrade.message), `WebSocket ${what}: ${upgrade.message ?? 'opened'}`);
   }
+  check((await follow(w.port, `http://${host}/?ws_access=${good}`)).status === 200, 'what was refused before has used up the good link');
   const page = await request(w.port, { host, path: '/', headers: { Accept: 'text/html', Cookie: `ws_access=${bad.expired}` } });
-  check(page.status === 401 && /<html/i.test(page.text), `expired in a browser: ${page.status}`);
+  check(page.status === 403 && /access to this workspace has ended/.test(page.text), `expired in a browser: ${page.status}`);
   await Promise.all([f.stopFully(w, ned), f.stopFully(w, olga)]);
 }
 

@@ -1,7 +1,7 @@
 // What the fault checks need besides lib.mjs: stand-in apps, worlds with several types or small file
 // systems, and hand-made messages.
 import { execFile, execFileSync, spawn } from 'node:child_process';
-import { createHash, createHmac } from 'node:crypto';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
@@ -112,7 +112,7 @@ export async function pool(w, type) {
   return (await w.api('GET', '/v1/pools')).json.pools.find((p) => p.workspace_type === type);
 }
 
-export function warm(w, type, n = 1, seconds = 60) {
+export function warm(w, type, n = 1, seconds = 240) {
   return until(`${n} tasks of ${type} are warm`, seconds, async () => {
     const p = await pool(w, type);
     return p.warm >= n && p;
@@ -224,8 +224,12 @@ export function derive(w, label, name, n = 0) {
   return createHmac('sha256', key).update(`${label}\n${hex(name)}\n${hex('')}\n${n}\n0`).digest('hex');
 }
 
-// An access with any time of expiry.
-export const access = (w, id, expires) => `${expires}.${derive(w, 'access', id, expires)}`;
+// A ticket or cookie of any generation and time of expiry: shared/crypto/access.h.
+export function access(w, kind, ws, expires, generation = ws.generation) {
+  const ident = randomBytes(16).toString('hex');
+  const mac = createHmac('sha256', derive(w, 'access-key', ws.id, generation)).update(`${kind}\n${generation}\n${expires}\n${ident}`).digest('hex');
+  return `${generation}.${expires}.${ident}.${mac}`;
+}
 
 // ---- a WebSocket that can be heard ----
 

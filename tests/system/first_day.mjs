@@ -86,7 +86,7 @@ async function goneFor(world, student) {
   const from = now();
   await world.stopped(student.id, 120);
   check(now() - from < (GONE_S + 20) * 1000, `it was stopped ${((now() - from) / 1000).toFixed(0)} s after the browser had gone`);
-  await until(`${student.task} is gone`, 30, () => !fs.existsSync(world.taskDir(student.task)));
+  await until(`${student.task} is gone`, 30, () => !world.exists(student.task));
   check(world.orphans().length === 0, `left over: ${JSON.stringify(world.orphans())}`);
 }
 
@@ -99,7 +99,7 @@ async function nextDay(world, student, before, historyLine) {
   await openTerminal(student.page);
   await student.page.keyboard.type('history > /tmp/history.txt\n', { delay: 10 });
   await until('the new shell knows the old commands', 20,
-    () => fs.readFileSync(path.join(world.taskDir(student.task), 'tmp/history.txt'), 'utf8').includes(historyLine));
+    () => fs.readFileSync(world.inside(student.task, '/tmp/history.txt'), 'utf8').includes(historyLine));
 }
 
 await main({ name: 'first-day', pool: 2, idle: '10m', disconnected: `${GONE_S}s` }, async (world) => {

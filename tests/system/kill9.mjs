@@ -1,6 +1,6 @@
 // kill -9 of every part at random moments, while a process of the student writes files.
 //
-//   kill9 [--rounds N] [--seed S] [--store sqlite|postgres] [--full]
+//   kill9 [--rounds N] [--seed S] [--store sqlite|postgres] [--provider docker] [--full]
 //
 // 10 rounds, or 100 with --full, for each kind of store; the seed is printed.
 //
@@ -30,9 +30,10 @@ function options() {
     if (args[i] === '--full') o.rounds = 100;
     else if (args[i] === '--rounds' && Number(args[i + 1]) > 0) o.rounds = Number(args[++i]);
     else if (args[i] === '--store' && ['sqlite', 'postgres'].includes(args[i + 1])) o.store = args[++i];
+    else if (args[i] === '--provider') i++; // main() reads it
     else if (args[i] === '--seed' && Number(args[i + 1]) >= 0) o.seed = Number(args[++i]);
     else {
-      console.error('usage: tests/system/kill9 [--rounds N] [--seed S] [--store sqlite|postgres] [--full]');
+      console.error('usage: tests/system/kill9 [--rounds N] [--seed S] [--store sqlite|postgres] [--provider docker] [--full]');
       process.exit(2);
     }
   }

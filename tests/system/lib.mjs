@@ -67,8 +67,8 @@ export function random(seed) {
 
 export function installed() {
   const where = execFileSync(path.join(root, 'images/local/install'), ['--where'], { encoding: 'utf8' });
-  const [codeServer, playwright] = where.trim().split('\n');
-  return { codeServer, playwright };
+  const [codeServer, playwright, , axe] = where.trim().split('\n');
+  return { codeServer, playwright, axe };
 }
 
 export function binaries() {
@@ -127,26 +127,41 @@ export class World {
     if (saveAfter) profile.save_after = saveAfter;
     fs.writeFileSync(w.profile, JSON.stringify(profile));
     fs.copyFileSync(path.join(root, 'images/code-server/presence.json'), path.join(w.dir, 'presence.json'));
+    w.saveAfter = saveAfter;
+    await w.prepare();
     w.writeConfig();
     return w;
+  }
+
+  // Before the configuration is written.
+  async prepare() {}
+
+  // Where agents find the controller and the storage.
+  inner = '127.0.0.1';
+
+  // How tasks are run, and what a type's tasks are made from; see docker.mjs for the other way.
+  providerLines() {
+    return `agent = ${this.bin}/wsagent\nuid_base = ${this.uidBase}`;
+  }
+
+  typeLines(profile = this.profile, app = this.codeServer) {
+    return `profile = ${profile}\nbind = ${app}:/run/ws/dist`;
   }
 
   writeConfig() {
     this.config = path.join(this.dir, 'controller.conf');
     fs.writeFileSync(this.config, `
 state_dir = ${this.state}
-listen_agents = tcp://127.0.0.1:${this.agents}
+listen_agents = tcp://${this.inner}:${this.agents}
 listen_http = 127.0.0.1:${this.http}
-listen_storage = 127.0.0.1:${this.storage}
+listen_storage = ${this.inner}:${this.storage}
 public_host = localhost:${this.port}
-agent = ${this.bin}/wsagent
-uid_base = ${this.uidBase}
 quiet = ${this.quiet}
 heartbeat = ${this.heartbeat}
+${this.providerLines()}
 
 [type vscode]
-profile = ${this.profile}
-bind = ${this.codeServer}:/run/ws/dist
+${this.typeLines()}
 pool = ${this.pool}
 idle = ${this.idle}
 disconnected = ${this.disconnected}
@@ -231,7 +246,7 @@ disconnected = ${this.disconnected}
     return (await this.api('GET', '/v1/pools')).json.pools[0];
   }
 
-  warm(n = this.pool, seconds = 60) {
+  warm(n = this.pool, seconds = 240) { // for what hangs: a busy machine starts code-server in a minute
     return until(`${n} tasks are warm`, seconds, async () => (await this.pools()).warm >= n);
   }
 
@@ -255,9 +270,33 @@ disconnected = ${this.disconnected}
     return this.uidBase + 4 * Number(fs.readFileSync(path.join(this.taskDir(task), 'slot'), 'utf8'));
   }
 
+  // The path on the host of a path in the task: below /home/student, /run/ws or /tmp.
+  inside(task, p) {
+    for (const [there, here] of [['/home/student', 'home'], ['/run/ws', 'run'], ['/tmp', 'tmp']])
+      if (p === there || p.startsWith(`${there}/`)) return path.join(this.taskDir(task), here, p.slice(there.length));
+    throw new Failure(`${p} is not the task's own`);
+  }
+
+  // Nothing of it is left once it is gone.
+  exists(task) {
+    return fs.existsSync(this.taskDir(task));
+  }
+
+  aliveTasks() {
+    const dir = path.join(this.state, 'tasks');
+    return (fs.existsSync(dir) ? fs.readdirSync(dir) : []).filter((t) => {
+      try { fs.readlinkSync(`/proc/${this.taskPid(t)}/ns/pid`); return true; } catch { return false; }
+    });
+  }
+
   // The path on the host of a file in the student's home.
   home(task, ...names) {
-    return path.join(this.taskDir(task), 'home', ...names);
+    return this.inside(task, path.join('/home/student', ...names));
+  }
+
+  // Every process of a task of ours, and every one that such a task may have left.
+  ours() {
+    return this.processes().filter((p) => p.uid >= this.uidBase && p.uid < this.uidBase + 400);
   }
 
   // argv in the task's namespaces, as the student.
@@ -304,11 +343,10 @@ disconnected = ${this.disconnected}
   // Processes with one of our uids, or an agent of ours, that belong to no living task.
   orphans() {
     const alive = new Set();
-    const dir = path.join(this.state, 'tasks');
-    for (const t of fs.existsSync(dir) ? fs.readdirSync(dir) : []) {
-      try { alive.add(fs.readlinkSync(`/proc/${this.taskPid(t)}/ns/pid`)); } catch { /* dead or half made */ }
+    for (const t of this.aliveTasks()) {
+      try { alive.add(fs.readlinkSync(`/proc/${this.taskPid(t)}/ns/pid`)); } catch { /* it died meanwhile */ }
     }
-    return this.processes().filter((p) => (p.uid >= this.uidBase && p.uid < this.uidBase + 400) && !alive.has(p.ns));
+    return this.ours().filter((p) => !alive.has(p.ns));
   }
 
   logTail(n = 15) {
@@ -319,8 +357,7 @@ disconnected = ${this.disconnected}
   async shutdown() {
     await this.wsctl('shutdown', '--wait');
     await this.endPrograms();
-    await until('no process of a task is left', 20, () => this.orphans().length === 0 &&
-      this.processes().every((p) => !(p.uid >= this.uidBase && p.uid < this.uidBase + 400)));
+    await until('no process of a task is left', 20, () => this.orphans().length === 0 && this.ours().length === 0);
   }
 
   async endPrograms() {
@@ -332,16 +369,17 @@ disconnected = ${this.disconnected}
     }
   }
 
+  killTasks() {
+    for (const t of this.aliveTasks()) {
+      try { process.kill(this.taskPid(t), 'SIGKILL'); } catch { /* gone */ }
+    }
+    for (const p of this.ours()) try { process.kill(p.pid, 'SIGKILL'); } catch { /* gone */ }
+  }
+
   // Whatever happened: leave nothing behind. The folder stays after a failure, to be looked at.
   async close(failed) {
     await this.endPrograms();
-    const dir = path.join(this.state, 'tasks');
-    for (const t of fs.existsSync(dir) ? fs.readdirSync(dir) : []) {
-      try { process.kill(this.taskPid(t), 'SIGKILL'); } catch { /* gone */ }
-    }
-    for (const p of this.processes()) {
-      if (p.uid >= this.uidBase && p.uid < this.uidBase + 400) try { process.kill(p.pid, 'SIGKILL'); } catch { /* gone */ }
-    }
+    this.killTasks();
     if (failed || process.env.WS_TEST_KEEP) console.log(`kept for a look: ${this.dir}`);
     else fs.rmSync(this.dir, { recursive: true, force: true });
   }
@@ -439,12 +477,18 @@ export function openWebSocket(port, host, cookie, p) {
   });
 }
 
-// Follow the access link as a browser does: the cookie it sets, the place it leads to.
+const jar = new Map(); // a link opens once: the cookie that each one gave
+
+// Follow a link as a browser does: the cookie it sets, the place it leads to. While the workspace is not ready there is
+// neither.
 export async function follow(port, url) {
   const u = new URL(url);
-  let res = await request(port, { host: u.host, path: u.pathname + u.search });
-  const cookie = (res.headers['set-cookie'] ?? []).map((c) => c.split(';')[0]).join('; ');
-  check(cookie.includes('ws_access='), `the access link sets no cookie: ${res.status}`);
+  const had = jar.get(url);
+  let res = await request(port, { host: u.host, path: u.pathname + u.search, headers: { Accept: 'text/html', ...(had ? { Cookie: had } : {}) } });
+  const set = (res.headers['set-cookie'] ?? []).map((c) => c.split(';')[0]).join('; ');
+  const cookie = set || had || '';
+  if (set) jar.set(url, set);
+  if (res.status === 303) check(cookie.includes('ws_access='), 'the link sets no cookie');
   for (let i = 0; i < 5 && res.status >= 300 && res.status < 400; i++) {
     const to = new URL(res.headers.location, `http://${u.host}${u.pathname}`);
     res = await request(port, { host: u.host, path: to.pathname + to.search, headers: { Cookie: cookie, Accept: 'text/html' } });
@@ -453,9 +497,14 @@ export async function follow(port, url) {
 }
 
 // Run a test's story with a world; print how it went; exit 0 or 1. The story may return how many
-// checks it stands for.
+// checks it stands for. With --provider docker tasks are containers.
 export async function main(options, story, Kind = World) {
   let failed = false, passed = 0;
+  const at = process.argv.indexOf('--provider');
+  if (at > 0 && process.argv[at + 1] !== 'process') {
+    check(process.argv[at + 1] === 'docker', '--provider is process or docker');
+    Kind = (await import('./docker.mjs')).contained(Kind);
+  }
   const world = await Kind.make(options);
   const onSignal = () => { failed = true; world.close(true).then(() => process.exit(130)); };
   process.on('SIGINT', onSignal);

@@ -35,23 +35,22 @@ class Class extends World {
     this.uidBase = 20_000_000 + (process.pid % 4000) * UIDS;
     const file = path.join(this.dir, 'class.json');
     fs.writeFileSync(file, JSON.stringify(PROFILE));
+    fs.copyFileSync(file, path.join(app, 'class.json')); // for containers, which see this folder alone
     this.config = path.join(this.dir, 'controller.conf');
     fs.writeFileSync(this.config, `
 state_dir = ${this.state}
-listen_agents = tcp://127.0.0.1:${this.agents}
+listen_agents = tcp://${this.inner}:${this.agents}
 listen_http = 127.0.0.1:${this.http}
-listen_storage = 127.0.0.1:${this.storage}
+listen_storage = ${this.inner}:${this.storage}
 public_host = localhost:${this.port}
-agent = ${this.bin}/wsagent
-uid_base = ${this.uidBase}
+${this.providerLines()}
 quiet = 2s
 heartbeat = 10s
 tasks_max = 512
 storage_bandwidth = ${BANDWIDTH}
 
 [type class]
-profile = ${file}
-bind = ${app}:/run/ws/dist
+${this.typeLines(file, app)}
 pool = 0
 idle = 2h
 stop_timeout = 10m

@@ -5,7 +5,7 @@ import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { check, main, root, World } from './lib.mjs';
+import { check, main, root, until, World } from './lib.mjs';
 
 const run = promisify(execFile);
 
@@ -131,6 +131,46 @@ async function damaged(world, id) {
   check(kept?.pinned, `the damaged save is kept: ${JSON.stringify(kept)}`);
 }
 
+const pinned = async (world, id, save) => (await saves(world, id)).find((s) => s.save === save)?.pinned;
+
+async function pins(world, id, save) {
+  const said = await world.wsctl('pin', id, '--at', save);
+  check(said.includes('pinned') && await pinned(world, id, save), `pin: ${said}`);
+  await world.wsctl('pin', id, '--at', save); // again is fine
+  const web = await world.api('POST', `/v1/workspaces/${id}/unpin`, { at: save });
+  check(web.status === 200 && web.json.saves.find((s) => s.save === save).pinned === false, `unpin: ${web.status} ${web.text}`);
+  check(!await pinned(world, id, save), 'unpinned');
+  await world.wsctl('unpin', id, '--at', save);
+  check((await fails(world, 'unpin', id, '--at', '99-1')).text.includes('no such save'), 'there is none');
+  check((await fails(world, 'pin', id)).code === 2, 'which one must be said');
+}
+
+// As it was written before there were manifests.
+async function oldFormat(world) {
+  const ws = await world.launch('carol');
+  write(world, ws.task, 'now.txt', 'of today\n');
+  await world.stop(ws.id);
+  const head = (await saves(world, ws.id)).find((s) => s.head), storage = path.join(world.state, 'storage', ws.id);
+  fs.mkdirSync(path.join(storage, '1-77'));
+  fs.writeFileSync(path.join(storage, '1-77', 'data.tar.zst'), 'x'.repeat(1019));
+  fs.writeFileSync(path.join(storage, '1-77', 'manifest.json'), JSON.stringify({ format: 1, workspace: ws.id, generation: 1, seq: 77 }));
+  const old = (await saves(world, ws.id)).find((s) => s.save === '1-77');
+  check(old?.format === 1 && !old.head && head.format === 2, `listed: ${JSON.stringify(old)}`);
+  const table = await world.wsctl('saves', ws.id);
+  check(table.includes('format 1: made before manifests') && table.includes('zstd -dc data.tar.zst | tar x'), table);
+  for (const argv of [['restore', ws.id, '--at', '1-77'], ['export', ws.id, path.join(world.dir, 'old.tar.zst'), '--at', '1-77'], ['pin', ws.id, '--at', '1-77']]) {
+    const no = await fails(world, ...argv);
+    check(no.code === 1 && no.text.includes('is of format 1') && no.text.includes('zstd -dc'), `${argv[0]}: ${no.code} ${no.text}`);
+  }
+  // And as the head, as after an update of the programs: the agent is told.
+  fs.renameSync(path.join(storage, head.save), path.join(world.dir, 'away'));
+  fs.renameSync(path.join(storage, '1-77'), path.join(storage, head.save));
+  await world.api('POST', '/v1/workspaces', { user_id: 'carol', workspace_type: 'vscode' });
+  await until('the restore says why', 60, async () => (await world.workspace(ws.id)).reason?.includes('a save of format 1, made before manifests'));
+  fs.rmSync(path.join(storage, head.save), { recursive: true });
+  fs.renameSync(path.join(world.dir, 'away'), path.join(storage, head.save));
+}
+
 await main({ pool: 1, name: 'saves' }, async (world) => {
   await world.startController();
   await world.warm();
@@ -141,7 +181,9 @@ await main({ pool: 1, name: 'saves' }, async (world) => {
   await goesBack(world, first.id, first.save);
   await exported(world, first.id, first.save, 'the first day\n');
   await exported(world, first.id, second.save, 'the second day\n');
+  await pins(world, first.id, first.save);
   await damaged(world, first.id);
+  await oldFormat(world);
   await world.shutdown();
-  return 5;
+  return 7;
 }, Light);

@@ -92,7 +92,7 @@ export async function goesOn(world, student, before, { app = true, socket = true
   check(ws.task === before.task, `it moved from ${before.task} to ${ws.task}`);
   await until('the page is served again', 30, () => student.serves());
   // What an app's last life left behind must not take the socket away from the next one.
-  check(fs.existsSync(path.join(world.taskDir(ws.task), 'run/app/app.sock')), "the app's socket is gone");
+  check(fs.existsSync(world.inside(ws.task, '/run/ws/app/app.sock')), "the app's socket is gone");
   if (app) check(world.app(ws.task)?.pid === before.app, 'the app was started again');
   if (socket) check(student.socket.open, 'the open WebSocket was cut');
   await student.writes();

@@ -9,7 +9,7 @@ const install = path.join(root, 'images/local/install');
 export class SupersetWorld extends World {
   // Called by make(), behind the choice of folders and ports.
   writeConfig() {
-    this.superset ??= execFileSync(install, ['--where'], { encoding: 'utf8' }).trim().split('\n')[3];
+    this.superset ??= execFileSync(install, ['--where'], { encoding: 'utf8' }).split('\n').find((d) => path.basename(d).startsWith('superset-'));
     check(fs.existsSync(path.join(this.superset, 'template/superset.db')), `no Superset in ${this.superset}: images/local/install --superset`);
     const read = (name) => JSON.parse(fs.readFileSync(path.join(root, 'images/superset', name), 'utf8'));
     const write = (name, json) => fs.writeFileSync(path.join(this.dir, name), JSON.stringify(json));
@@ -25,26 +25,23 @@ export class SupersetWorld extends World {
     this.config = path.join(this.dir, 'controller.conf');
     fs.writeFileSync(this.config, `
 state_dir = ${this.state}
-listen_agents = tcp://127.0.0.1:${this.agents}
+listen_agents = tcp://${this.inner}:${this.agents}
 listen_http = 127.0.0.1:${this.http}
-listen_storage = 127.0.0.1:${this.storage}
+listen_storage = ${this.inner}:${this.storage}
 public_host = localhost:${this.port}
-agent = ${this.bin}/wsagent
-uid_base = ${this.uidBase}
 quiet = ${this.quiet}
 heartbeat = ${this.heartbeat}
+${this.providerLines()}
 
 [type superset]
-profile = ${this.profile}
-bind = ${this.superset}:/run/ws/dist
+${this.typeLines(this.profile, this.superset)}
 pool = ${this.pool}
 launch_timeout = 10m
 idle = ${this.idle}
 disconnected = ${this.disconnected}
 
 [type wrong]
-profile = ${path.join(this.dir, 'wrong.json')}
-bind = ${this.superset}:/run/ws/dist
+${this.typeLines(path.join(this.dir, 'wrong.json'), this.superset)}
 pool = 0
 launch_timeout = 10m
 idle = 30m

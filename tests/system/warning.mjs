@@ -26,7 +26,7 @@ async function shoot(page, name) {
 // The status as the editor's extension gets it.
 function status(world, task) {
   return new Promise((resolve, reject) => {
-    http.get({ socketPath: path.join(world.taskDir(task), 'run/notice/notice.sock'), path: '/_workspace/status', timeout: 5000 }, (res) => {
+    http.get({ socketPath: world.inside(task, '/run/ws/notice/notice.sock'), path: '/_workspace/status', timeout: 5000 }, (res) => {
       let text = '';
       res.on('data', (part) => { text += part; });
       res.on('end', () => resolve(JSON.parse(text)));
@@ -44,7 +44,7 @@ s.sendall(b"GET /_workspace/status HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\
   const as = args.map((a) => (a === String(world.taskUid(task)) ? other : a));
   const refused = await run(command, as).then(() => false, (e) => e.stderr.includes('PermissionError'));
   check(refused, 'another user can ask');
-  const stat = fs.statSync(path.join(world.taskDir(task), 'run/notice'));
+  const stat = fs.statSync(world.inside(task, '/run/ws/notice'));
   check((stat.mode & 0o777) === 0o710 && stat.uid !== world.taskUid(task), `the folder's mode is ${(stat.mode & 0o7777).toString(8)}, of uid ${stat.uid}`);
 }
 

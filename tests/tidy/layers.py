@@ -37,6 +37,7 @@ NEVER = {
     "libcontroller_http.a": ["libcontroller_storage.a", "libcontroller_process.a"],
     "libcontroller_ops.a": ["libcontroller_storage.a", "libcontroller_process.a"],
     "libcontroller_storage.a": ["libcontroller_agents.a", "libcontroller_http.a", "libcontroller_ops.a"],
+    "libcontroller_docker.a": ["libcontroller_agents.a", "libcontroller_http.a", "libcontroller_ops.a"],
     "libcontroller_process.a": ["libcontroller_agents.a", "libcontroller_http.a", "libcontroller_ops.a"],
     "libws_base.a": ["libws_loop.a"],
 }

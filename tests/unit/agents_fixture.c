@@ -127,9 +127,9 @@ static int restore_request(void *ctx, const char *workspace, uint64_t generation
 }
 
 static int save_request(void *ctx, const char *workspace, uint64_t generation, uint64_t seq,
-                        struct buf *ret_json)
+                        const struct save_ref *parent, struct buf *ret_json)
 {
-        CHECK(ctx == &fixture);
+        CHECK(ctx == &fixture && !parent);
         if (fixture.grants_fail)
                 return -EIO;
         return buf_printf(ret_json, "{\"workspace\":\"%s\",\"generation\":%d,\"seq\":%d}",

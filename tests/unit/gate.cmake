@@ -14,6 +14,18 @@ set_tests_properties(unit/test_http_planted PROPERTIES
 ws_test(test_gate_door LABEL unit SOURCES test_gate_door.c
         USES agent_door agent_headers ws_http ws_base)
 
+# A gate that forgets which links were used, and one that asks for no generation: must be noticed.
+set(gate_dir ${CMAKE_CURRENT_SOURCE_DIR}/../../agent/gate)
+foreach(defect FORGETS_LINKS ANY_GENERATION)
+        string(TOLOWER test_gate_planted_${defect} name)
+        ws_test(${name} LABEL unit
+                SOURCES test_gate_door.c ${gate_dir}/admit.c ${gate_dir}/door.c ${gate_dir}/page.c
+                ${gate_dir}/redirect.c ${gate_dir}/used.c
+                USES agent_headers ws_http ws_crypto ws_base)
+        target_compile_definitions(${name} PRIVATE GATE_PLANTED_${defect})
+        set_tests_properties(unit/${name} PROPERTIES WILL_FAIL ON)
+endforeach()
+
 # What the editor shows of the gate's notices; and one that shows them at each look, which must be
 # noticed.
 find_program(NODE node)

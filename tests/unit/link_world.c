@@ -175,6 +175,9 @@ static void fill_claim(struct world *w, struct wire_claim *c)
         STR_CUT(c->host, "ws-a.localhost:8080");
         memset(c->gate_key, 'a', sizeof(c->gate_key) - 1);
         c->idle_ms = 1800000;
+        c->home = w->home;
+        c->backup_ms = w->backup_ms;
+        c->backup_in_ms = w->backup_in_ms;
         snprintf(c->restore, sizeof(c->restore), "{\"restore\":%llu}",
                  (unsigned long long)++w->restore_requests);
         w->restore_given_at = w->now;

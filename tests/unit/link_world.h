@@ -71,6 +71,8 @@ struct world {
         uint64_t uploaded_seq; /* highest ever */
         uint64_t saved_told;   /* CONTROL_SAVED orders */
         uint32_t stops, starts, saves, finals, held_saves;
+        uint32_t syncs;            /* last saves of a home; not among saves */
+        bool held_sync, syncs_now; /* init holds one; one runs */
 
         /* knobs */
         int64_t start_ms, stop_ms, restore_ms, save_ms;
@@ -87,6 +89,8 @@ struct world {
         const char *save_message; /* of saves that succeed, or fail */
         bool save_unchanged;
         int64_t url_ttl_ms; /* how long a request can be used; 0: for ever */
+        bool home;          /* its files stay in its home */
+        int64_t backup_ms, backup_in_ms;
         uint64_t taken_seq; /* requests up to this one were used before */
         bool app_never_up;
 

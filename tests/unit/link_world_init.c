@@ -52,11 +52,32 @@ static void start_app(struct world *w, uint32_t flags)
         world_later(w, 0, WORLD_APP_STARTED, 0);
 }
 
+static bool is_sync(const char *request)
+{
+        return strcmp(request, "{\"workspace\":\"ws-a\",\"generation\":3,\"sync\":true}") == 0;
+}
+
+static void start_sync(struct world *w, bool final)
+{
+        world_note(w, "sync\n");
+        CHECK(final && w->home && !w->save_runs && !w->terminating && w->home_complete);
+        CHECK(w->app == CONTROL_APP_NONE && !w->rest_runs);
+        w->save_runs = w->save_is_final = w->syncs_now = true;
+        w->save_seq = 1;
+        w->syncs++;
+        world_later(w, w->save_ms, WORLD_SAVED, 0);
+}
+
 static void start_save(struct world *w, uint32_t flags, const char *request)
 {
         bool final = (flags & CONTROL_FINAL) != 0;
-        uint64_t seq = seq_of(request);
+        uint64_t seq;
 
+        if (is_sync(request)) {
+                start_sync(w, final);
+                return;
+        }
+        seq = seq_of(request);
         world_note(w, "save %llu%s\n", (unsigned long long)seq, final ? " final" : "");
         CHECK(!w->save_runs && !w->terminating);
         CHECK(w->home_complete);
@@ -136,6 +157,9 @@ void world_take_order(struct world *w, const struct state_action *a)
                 return;
         case CONTROL_HOLD:
                 CHECK(w->home_complete);
+                w->held_sync = a->control.blob && is_sync(a->control.blob);
+                if (w->held_sync)
+                        return;
                 w->held_seq = a->control.blob ? seq_of(a->control.blob) : 0;
                 CHECK(w->held_seq == 0 || w->held_seq > w->uploaded_seq);
                 CHECK(!w->save_runs || w->held_seq != w->save_seq);
@@ -228,7 +252,7 @@ static const char *save_fault(const struct world *w)
 {
         mono_t granted = w->granted_at[w->save_seq % WORLD_GRANTS_MAX];
 
-        if (w->save_error)
+        if (w->save_error || w->syncs_now)
                 return w->save_error;
         if (w->save_unchanged && w->committed_seq > 0)
                 return NULL;
@@ -249,13 +273,14 @@ void world_end_save(struct world *w, uint32_t flags)
                 flags |= CONTROL_FINAL;
         if (error && w->save_errors_left > 0 && --w->save_errors_left == 0)
                 w->save_error = NULL;
+        w->syncs_now &= !error;
         if (error) {
                 snprintf(blob, sizeof(blob),
                          "{\"ok\":false,\"seq\":%llu,\"code\":\"%s\",\"message\":\"%s\","
                          "\"retry\":true}",
                          (unsigned long long)w->save_seq, error,
                          w->save_message ? w->save_message : "planned");
-        } else if (w->save_unchanged && w->committed_seq > 0) {
+        } else if (STEAL(w->syncs_now, false) || (w->save_unchanged && w->committed_seq > 0)) {
                 snprintf(blob, sizeof(blob),
                          "{\"ok\":true,\"seq\":%llu,\"final\":%s,\"unchanged\":true,"
                          "\"length\":0,\"sha256\":\"\",\"data_length\":0,\"files\":1,\"ms\":1}",

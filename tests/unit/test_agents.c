@@ -194,6 +194,78 @@ static void test_claim_reaches_waiting_agent(void)
         client_down(&c);
 }
 
+static void check_keys(const struct wire_claim *c, const struct keys *now, const struct keys *old)
+{
+        char key[KEYS_HEX] = "";
+
+        keys_gate(now, "ws-one", 7, key);
+        CHECK_STR(c->gate_key, key);
+        keys_access(now, "ws-one", 7, key);
+        CHECK_STR(c->access_key, key);
+        key[0] = 0;
+        if (old)
+                keys_gate(old, "ws-one", 7, key);
+        CHECK_STR(c->gate_key_old, key);
+        if (old)
+                keys_access(old, "ws-one", 7, key);
+        CHECK_STR(c->access_key_old, key);
+}
+
+static struct wire_msg *hello_by(struct client *c, const struct keys *k)
+{
+        struct wire_msg *m = client_hello(c);
+
+        keys_task_secret(k, c->task, m->hello.secret);
+        ask_msg(&c->report, m);
+        return ask_answer(&c->report);
+}
+
+/* Each agent is told of new keys at its next report, and keeps the secret that it was launched
+ * with. */
+static void test_keys_change(void)
+{
+        struct keys first = fixture.keys, second;
+        struct client c;
+
+        memset(second.master, 9, sizeof(second.master));
+        client_up(&c, "t-0000000001", 'a');
+        fixture_task(c.task)->launched_at = (utc_t){90 * US_PER_S};
+        (void)client_enrol(&c);
+        fixture_claim(c.task, 7, 41);
+        check_keys(&hello_by(&c, &first)->welcome.claim, &first, NULL);
+        ask_msg(&c.report, client_report(&c));
+        CHECK_INT(ask_answer(&c.report)->type, WIRE_OK);
+
+        memcpy(fixture.keys.newest, second.master, sizeof(second.master));
+        memcpy(fixture.keys.before, first.master, sizeof(first.master));
+        fixture.keys.two = true;
+        fixture.keys.turn_s = 100;
+        fixture.keys.retire_s = 200;
+        for (uint64_t now = 50; now <= 250; now += 100) {
+                struct wire_msg *m;
+
+                CHECK(keys_turn(&fixture.keys, now));
+                agents_rekey(fixture.agents);
+                ask_msg(&c.report, client_report(&c));
+                m = ask_answer(&c.report);
+                CHECK_INT(m->type, WIRE_REFUSED);
+                CHECK_STR(m->refused.code, "not-enrolled");
+                m = hello_by(&c, &first);
+                CHECK_INT(m->type, WIRE_WELCOME);
+                check_keys(&m->welcome.claim, now < 100 ? &first : &second,
+                           now < 100   ? &second
+                           : now < 200 ? &first
+                                       : NULL);
+                ask_msg(&c.report, client_report(&c));
+                CHECK_INT(ask_answer(&c.report)->type, WIRE_OK);
+        }
+        /* One that was launched later has a secret of the new key. */
+        fixture_task(c.task)->launched_at = (utc_t){150 * US_PER_S};
+        CHECK_STR(hello_by(&c, &first)->refused.code, "bad-secret");
+        CHECK_INT(hello_by(&c, &second)->type, WIRE_WELCOME);
+        client_down(&c);
+}
+
 static void test_command_before_await(void)
 {
         struct client c;
@@ -576,6 +648,7 @@ int main(void)
                 test_hello_is_idempotent,
                 test_stale_report,
                 test_claim_reaches_waiting_agent,
+                test_keys_change,
                 test_command_before_await,
                 test_redelivery_is_slow,
                 test_redelivered_after_reconnect,

@@ -235,6 +235,11 @@ static void test_errors(void)
         expect_error("[type a]\n[type a]\n", "is there twice");
         expect_error("[type a]\njob = 25h\n", "is out of range; give 0 to 86400000 ms");
         expect_error("[type a]\npool = 1\n", "[type a]: profile is not set");
+        expect_error("provider = podman\n", "process or docker");
+        expect_error("provider = docker\n[type a]\npool = 1\n", "[type a]: image is not set");
+        expect_error("[type a]\nimage = x\n", "[type a]: profile is not set");
+        expect_error("[type a]\ncpu = 2000\n", "is out of range; give 0 to 1024");
+        expect_error("[type a]\nread_only = yes\n", "on or off");
         expect_error("[type a]\nprofile = /nonexistent\n",
                      "c.conf:2: profile: /nonexistent: No such");
         expect_error("[type a]\nbind = app:/run/ws/x\n", "SRC:DST");
@@ -245,6 +250,24 @@ static void test_errors(void)
         CHECK(strstr(error, "\"stray\": not an option"));
         CHECK_INT(load(&c, no_env, ARGS("--config", "/nonexistent")), -EINVAL);
         CHECK(strstr(error, "/nonexistent: cannot be read"));
+}
+
+/* A container brings its own profile; limits come from the file. */
+static void test_docker(void)
+{
+        struct config *c = NULL;
+
+        write_file(file, "provider = docker\ndocker_stop_grace = 90s\n[type a]\nimage = vscode:7\n"
+                         "cpu = 0.5\nmemory = 1G\npids = 0\n");
+        CHECK_INT(load(&c, no_env, ARGS("--config", file)), 0);
+        CHECK_INT(config_num(c, CONFIG_DOCKER_STOP_GRACE), 90000);
+        CHECK_STR(config_text(c, CONFIG_DOCKER_SOCKET), "/var/run/docker.sock");
+        CHECK_STR(config_type_text(c, 0, CONFIG_TYPE_IMAGE), "vscode:7");
+        CHECK_INT(config_type_num(c, 0, CONFIG_TYPE_CPU), 500000);
+        CHECK_INT(config_type_num(c, 0, CONFIG_TYPE_MEMORY), INT64_C(1) << 30);
+        CHECK_INT(config_type_num(c, 0, CONFIG_TYPE_PIDS), 0);
+        CHECK_STR(config_type_text(c, 0, CONFIG_TYPE_READ_ONLY), "on");
+        config_free(c);
 }
 
 static void test_pools_and_tasks(void)
@@ -362,6 +385,7 @@ int main(void)
         RUN(test_addr);
         RUN(test_actions);
         RUN(test_errors);
+        RUN(test_docker);
         RUN(test_pools_and_tasks);
         (void)unsetenv("TZ");
         RUN(test_zone);

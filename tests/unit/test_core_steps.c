@@ -178,16 +178,18 @@ static size_t stopping(void)
         return n;
 }
 
-/* Five are idle at once, two may be stopped in a minute. */
-static void test_stops_per_minute(void)
+/* Five are idle at once, so many may be stopped in a minute, and so many are. */
+static void idle_stops(double share, size_t most)
 {
         struct core_config config = config_of(8, 8, 0);
         struct core_event ev = {.type = EV_DEADLINE};
-        struct core *c = opened(&config);
+        struct core *c;
         char id[CORE_ID_SIZE];
         size_t stops = 0;
         mono_t start;
 
+        config.stops_share = share;
+        c = opened(&config);
         for (int i = 1; i <= 5; i++) {
                 (void)snprintf(id, sizeof(id), "ws-%d", i);
                 CHECK_INT(launch(c, id, "code"), REPLY_OK);
@@ -210,11 +212,25 @@ static void test_stops_per_minute(void)
                 }
                 give(c, &ev);
                 stops += stopping();
-                CHECK(stops <= 2 * (1 + (size_t)(mono_diff_ms(start, now) / 60000)));
+                CHECK(stops <= most * (1 + (size_t)(mono_diff_ms(start, now) / 60000)));
+                if (s == 50)
+                        CHECK_INT((long long)stops, (long long)most);
                 now = mono_add_ms(now, 1000);
         }
         CHECK_INT((long long)stops, 5);
         core_free(c);
+}
+
+static void test_stops_per_minute(void)
+{
+        idle_stops(0, 2);
+}
+
+/* A share of the tasks there were, where that is more. */
+static void test_stops_share(void)
+{
+        idle_stops(0.3, 2);
+        idle_stops(0.8, 4);
 }
 
 /* What is planned, and why it does not come sooner. */
@@ -265,6 +281,7 @@ int main(void)
         RUN(test_more_than_fits);
         RUN(test_views);
         RUN(test_stops_per_minute);
+        RUN(test_stops_share);
         RUN(test_plan);
         return 0;
 }

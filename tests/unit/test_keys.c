@@ -70,9 +70,51 @@ static void test_derive(void)
         CHECK_INT((long long)strlen(a), 64);
 }
 
+static bool master_is(const struct keys *k, const uint8_t *bytes)
+{
+        return memcmp(k->master, bytes, SHA256_LEN) == 0;
+}
+
+/* Both are good while it changes; then only the new one is. */
+static void test_change(void)
+{
+        char path[64];
+        struct keys old, k, other;
+        struct stat st;
+
+        (void)snprintf(path, sizeof(path), "%s/master.key", dir);
+        CHECK_INT(keys_change(path, 1000, 60, 600), -ENOENT);
+        CHECK_INT(keys_load(path, &old), 0);
+        CHECK(!keys_other(&old, &other) && !keys_before(&old, &other));
+        CHECK(!keys_turn(&old, 1000));
+        CHECK_INT(keys_change(path, 1000, 60, 600), 0);
+        CHECK_INT(keys_change(path, 1659, 60, 600), -EBUSY);
+        CHECK(stat(path, &st) == 0);
+        CHECK_INT(st.st_mode & 0777, 0600);
+        CHECK_INT(st.st_size, 80);
+        CHECK_INT(keys_load(path, &k), 0);
+        CHECK(!master_is(&k, k.newest));
+
+        CHECK(!keys_turn(&k, 1059));
+        CHECK(master_is(&k, old.master) && keys_other(&k, &other) && master_is(&other, k.newest));
+        CHECK(keys_turn(&k, 1060) && !keys_turn(&k, 1061));
+        CHECK(master_is(&k, k.newest) && keys_other(&k, &other) && master_is(&other, old.master));
+        CHECK(keys_turn(&k, 1660));
+        CHECK(master_is(&k, k.newest) && !keys_other(&k, &other));
+        CHECK(keys_before(&k, &other) && master_is(&other, old.master));
+        /* A clock that is set back. */
+        CHECK(keys_turn(&k, 1659) && keys_other(&k, &other));
+
+        CHECK_INT(keys_change(path, 1660, 60, 600), 0);
+        CHECK_INT(keys_load(path, &other), 0);
+        CHECK(memcmp(other.before, k.newest, SHA256_LEN) == 0);
+        CHECK(unlink(path) == 0);
+}
+
 int main(void)
 {
         CHECK(mkdtemp(dir));
+        RUN(test_change);
         RUN(test_load);
         RUN(test_derive);
         CHECK(rmdir(dir) == 0);

@@ -320,8 +320,56 @@ static void what_a_save_lacks_is_told_once(void)
         CHECK_STR(w.notices[STATE_NOTICE_SAVE], "");
 }
 
+/* Mode `home`: nothing is uploaded but backups, and those when they are due. */
+static void a_home_is_backed_up_when_that_is_due(void)
+{
+        world_to(&w, WIRE_PHASE_WARM);
+        w.home = true;
+        w.backup_ms = 86400000;
+        w.backup_in_ms = 3600000;
+        world_command(&w, WIRE_VERB_CLAIM);
+        world_until(&w, WIRE_PHASE_READY, 20000);
+        CHECK(w.held_sync);
+        world_file_stream(&w, 1000);
+        world_run(&w, 3500000);
+        CHECK_INT(w.saves, 0);
+        CHECK_INT(w.unsaved_ms_max, 0);
+        world_run(&w, 200000);
+        CHECK_INT(w.saves, 1);
+        CHECK(w.committed_seq > 0);
+        world_run(&w, 80000000);
+        CHECK_INT(w.saves, 1);
+        world_run(&w, 10000000);
+        CHECK_INT(w.saves, 2);
+        CHECK(w.held_sync && w.held_seq == 0);
+        world_command(&w, WIRE_VERB_SAVE_NOW);
+        world_run(&w, 60000);
+        CHECK_INT(w.saves, 3);
+}
+
+static void a_home_is_synced_at_the_end(void)
+{
+        world_to(&w, WIRE_PHASE_WARM);
+        w.home = true;
+        world_command(&w, WIRE_VERB_CLAIM);
+        world_until(&w, WIRE_PHASE_READY, 20000);
+        world_change(&w);
+        w.save_error = BLOB_CODE_READ_ERROR;
+        world_command(&w, WIRE_VERB_PREPARE_STOP);
+        world_until(&w, WIRE_PHASE_SAVE_FAILED, 60000);
+        w.save_error = NULL;
+        world_command(&w, WIRE_VERB_PREPARE_STOP);
+        world_until(&w, WIRE_PHASE_SAVED, 60000);
+        CHECK_INT(w.syncs, 2);
+        CHECK_INT(w.saves, 0);
+        CHECK(w.final_committed);
+        CHECK_INT(w.uploaded_seq, 0);
+}
+
 int main(void)
 {
+        RUN(a_home_is_backed_up_when_that_is_due);
+        RUN(a_home_is_synced_at_the_end);
         RUN(the_rest_comes_beside_the_app);
         RUN(the_rest_does_not_wait_for_ever);
         RUN(the_rest_is_brought_in_steps);

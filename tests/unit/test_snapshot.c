@@ -1,6 +1,7 @@
 /* shared/snapshot: golden bytes, round trips, hostile and damaged manifests. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -291,6 +292,39 @@ static void hostile_headers(void)
         CHECK(strstr(verdict(text), "id is not one"));
 }
 
+/* All parts but the last have the same length, whatever it is, up to that of older agents. */
+static void lengths_of_parts(void)
+{
+        static const struct {
+                uint64_t length[3];
+                const char *says;
+        } cases[] = {
+                {{8 << 20, 8 << 20, 7}, ""},
+                {{32 << 20, 32 << 20, 32 << 20}, ""},
+                {{8 << 20, 7 << 20, 7}, "not as long as the first"},
+                {{7 << 20, 8 << 20, 7}, "not as long as the first"},
+                {{7, 7, 8}, "not as long as the first"},
+                {{33 << 20, 33 << 20, 7}, "a part is not one"},
+        };
+        char text[4000];
+
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+                const uint64_t *n = cases[i].length;
+
+                (void)snprintf(text, sizeof(text),
+                               "#mtree\n" WS "#archive {\"id\":\"3-2/0\",\"length\":%" PRIu64
+                               ",\"bytes\":3,\"live\":3,\"parts\":["
+                               "{\"length\":%" PRIu64 ",\"sha256\":\"" SHA "\"},"
+                               "{\"length\":%" PRIu64 ",\"sha256\":\"" SHA "\"},"
+                               "{\"length\":%" PRIu64 ",\"sha256\":\"" SHA "\"}]}\n",
+                               0, n[0] + n[1] + n[2], n[0], n[1], n[2]);
+                if (cases[i].says[0])
+                        CHECK(strstr(verdict(text), cases[i].says));
+                else
+                        CHECK(strcmp(verdict(text), "") == 0);
+        }
+}
+
 static void long_paths(void)
 {
         static char line[90000];
@@ -429,6 +463,7 @@ int main(void)
         RUN(order_of_the_walk);
         RUN(hostile_entries);
         RUN(hostile_headers);
+        RUN(lengths_of_parts);
         RUN(long_paths);
         RUN(bombs_end);
         RUN(truncations);

@@ -58,7 +58,8 @@ static struct workspace_row workspace(const char *id)
                                     .active_at = {2},
                                     .stopped_at = {3},
                                     .erase_at = {4},
-                                    .wanted = true};
+                                    .wanted = true,
+                                    .home = HOME_REPLACE};
 
         STR_CUT(row.id, id);
         STR_CUT(row.key.tenant, "default");
@@ -278,7 +279,7 @@ static void test_newer_schema(void)
         sql("PRAGMA user_version = 99");
         CHECK_INT(open_file(path, &s), -EPROTO);
         CHECK(strstr(error, "newer version") && strstr(error, path));
-        sql("PRAGMA user_version = 4");
+        sql("PRAGMA user_version = 5");
 }
 
 /* Rows of an earlier layout are there after the file was brought up to this one. */
@@ -292,11 +293,13 @@ static void test_older_schema(void)
         CHECK(store_put_workspace(s, &w) == 0);
         CHECK(commit(s) == 0);
         store_free(s);
-        sql("ALTER TABLE workspace DROP COLUMN wanted; ALTER TABLE task DROP COLUMN claimed_at;"
+        sql("ALTER TABLE workspace DROP COLUMN wanted; ALTER TABLE workspace DROP COLUMN home;"
+            " ALTER TABLE task DROP COLUMN claimed_at;"
             " DROP TABLE setting; PRAGMA user_version = 1");
         s = opened();
         seen = load(s);
         w.wanted = false;
+        w.home = HOME_NONE;
         CHECK_INT((long long)seen.workspaces, 1);
         CHECK(memcmp(&seen.workspace, &w, sizeof(w)) == 0);
         CHECK(store_begin(s) == 0);

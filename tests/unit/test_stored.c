@@ -101,7 +101,8 @@ static void on_answer(void *ctx, int result, const struct stored_save *s, uint32
 
 static void test_questions(void)
 {
-        const struct stored_edge edge = {&refuse, list, inspect, grant};
+        const struct stored_edge edge = {
+                .ctx = &refuse, .list = list, .inspect = inspect, .grant = grant};
         struct stored_question q = {on_answer, &answers, NULL}, gone = q, many[40];
         char url[STORED_URL_SIZE];
         struct stored *s = NULL;

@@ -335,14 +335,16 @@ bool launch_possible(enum launch_cage cage)
         return info.si_code == CLD_EXITED && info.si_status == 0;
 }
 
-pid_t launch_errand(int (*fn)(const void *ctx), const void *ctx, int *ret_pidfd)
+pid_t launch_errand(int (*fn)(const void *ctx), const void *ctx, int keep_fd, int *ret_pidfd)
 {
         pid_t pid = clone_blocked(0, ret_pidfd);
 
         if (pid == 0) {
                 reset_signals();
                 (void)setsid(); /* Ctrl-C is for the controller */
-                (void)close_range(3, ~0U, 0);
+                if (keep_fd >= 0 && keep_fd != 3 && dup2(keep_fd, 3) < 0)
+                        _exit(errno);
+                (void)close_range(keep_fd < 0 ? 3 : 4, ~0U, 0);
                 _exit(fn(ctx));
         }
         return pid;
@@ -357,4 +359,29 @@ bool launch_may_give_uids(void)
 
         return geteuid() == 0 && syscall(SYS_capget, &head, data) == 0 &&
                (data[0].effective & need) == need;
+}
+
+int launch_fd_raise(int fd, int *ret_fd)
+{
+        int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 16),
+            r = fd < 0 || high < 0 ? -errno : 0;
+
+        fd_close(fd);
+        if (r == 0)
+                *ret_fd = high;
+        return r;
+}
+
+int launch_pipe(int *ret_read, int *ret_write)
+{
+        int fds[2], r;
+
+        if (pipe2(fds, O_CLOEXEC) < 0)
+                return -errno;
+        r = launch_fd_raise(fds[0], ret_read);
+        if (r < 0) {
+                fd_close(fds[1]);
+                return r;
+        }
+        return launch_fd_raise(fds[1], ret_write);
 }

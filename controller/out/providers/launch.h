@@ -67,5 +67,16 @@ bool launch_possible(enum launch_cage cage);
  */
 bool launch_may_give_uids(void);
 
-/* A child for one errand: runs fn(ctx) with plain system calls only, exits with its result. */
-NODISCARD pid_t launch_errand(int (*fn)(const void *ctx), const void *ctx, int *ret_pidfd);
+/*
+ * A child for one errand: runs fn(ctx) with plain system calls only, exits with its result.
+ * `keep_fd` is 3 in there; -1: none.
+ */
+NODISCARD pid_t launch_errand(int (*fn)(const void *ctx), const void *ctx, int keep_fd,
+                              int *ret_pidfd);
+
+/*
+ * A descriptor, which is taken, and both ends of a pipe, above the numbers that a child dups onto;
+ * CLOEXEC. 0 or -errno: then nothing is left open. `fd` below 0 gives the errno of its making.
+ */
+NODISCARD int launch_fd_raise(int fd, int *ret_fd);
+NODISCARD int launch_pipe(int *ret_read, int *ret_write);

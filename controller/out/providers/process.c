@@ -82,7 +82,7 @@ static void remove_next(struct process *p);
 
 /* ---- table ---- */
 
-static struct entry *entry_find(struct process *p, const char *task)
+static struct entry *entry_find(const struct process *p, const char *task)
 {
         struct entry *e;
 
@@ -231,7 +231,7 @@ static int remove_start(struct entry *e)
         errand.sweep[0] = '\0';
         if (p->cage == LAUNCH_PLAIN)
                 (void)snprintf(errand.sweep, sizeof(errand.sweep), "WS_RUN_DIR=%s/run", e->path);
-        pid = launch_errand(folder_remove, &errand, &e->remover);
+        pid = launch_errand(folder_remove, &errand, -1, &e->remover);
         if (pid < 0)
                 return pid;
         r = loop_fd_add(p->loop, &e->remover_end, e->remover, EPOLLIN, on_removed, e);
@@ -373,32 +373,6 @@ static const struct process_type *type_find(const struct process *p, const char 
         return NULL;
 }
 
-/* Above the numbers that the child dups onto. */
-static int fd_raise(int fd, int *ret_fd)
-{
-        int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 16),
-            r = fd < 0 || high < 0 ? -errno : 0;
-
-        fd_close(fd);
-        if (r == 0)
-                *ret_fd = high;
-        return r;
-}
-
-static int pipe_raised(int *ret_read, int *ret_write)
-{
-        int fds[2], r;
-
-        if (pipe2(fds, O_CLOEXEC) < 0)
-                return -errno;
-        r = fd_raise(fds[0], ret_read);
-        if (r < 0) {
-                fd_close(fds[1]);
-                return r;
-        }
-        return fd_raise(fds[1], ret_write);
-}
-
 static void on_status(void *ctx, uint32_t events)
 {
         struct entry *e = ctx;
@@ -455,15 +429,15 @@ static int child_start(struct entry *e, struct launch_plan *plan)
         int r;
 
         (void)snprintf(path, sizeof(path), "%s/agent.log", e->path);
-        r = fd_raise(open("/dev/null", O_RDONLY | O_CLOEXEC), &null);
+        r = launch_fd_raise(open("/dev/null", O_RDONLY | O_CLOEXEC), &null);
         if (r == 0)
-                r = fd_raise(
+                r = launch_fd_raise(
                         open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600),
                         &log);
         if (r == 0)
-                r = pipe_raised(&go_read, &go_write);
+                r = launch_pipe(&go_read, &go_write);
         if (r == 0)
-                r = pipe_raised(&e->status_fd, &status_write);
+                r = launch_pipe(&e->status_fd, &status_write);
         if (r == 0)
                 r = fd_nonblock(e->status_fd);
         if (r < 0)
@@ -730,6 +704,24 @@ static void cage_choose(struct process *p)
                          LOG_STR("cage", cage_names[p->cage]));
                 break;
         }
+}
+
+bool process_may_attach(const struct process *p)
+{
+        return p->cage == LAUNCH_ROOT;
+}
+
+int process_find(const struct process *p, const char *task, struct process_task *ret_task)
+{
+        const struct entry *e = entry_find(p, task);
+
+        if (!e || e->state != ENTRY_RUNNING || e->slot == FOLDER_SLOT_NONE)
+                return -ENOENT;
+        *ret_task = (struct process_task){
+                .pidfd = e->pidfd,
+                .student = p->own_uids ? p->config.uid_base + FOLDER_UIDS * e->slot : geteuid(),
+        };
+        return 0;
 }
 
 int process_new(struct loop *l, struct shell *s, const struct process_config *config,

@@ -21,7 +21,9 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "keys.h"
 #include "loop/loop.h"
@@ -66,6 +68,17 @@ struct process *process_free(struct process *p);
  * EV_INVENTORY_DONE. Once, after shell_boot. 0 or -errno when the folder cannot be listed.
  */
 NODISCARD int process_inventory(struct process *p);
+/* The process of a task and the uid of its student. */
+struct process_task {
+        int pidfd; /* the provider's */
+        uid_t student;
+};
+
+/* May tasks be shown a folder while they run (root's cage)? */
+bool process_may_attach(const struct process *p);
+/* 0; -ENOENT: no such task runs here. */
+NODISCARD int process_find(const struct process *p, const char *task,
+                           struct process_task *ret_task);
 /*
  * Adopt tasks that came after the inventory, by no launch of ours: another controller on the same
  * folder was frozen while it led, and finished its launch when it awoke. The core ends them.

@@ -1,0 +1,78 @@
+/*
+ * What the files of the Docker provider share: docker.c has the tasks' lives, docker_watch.c what
+ * the engine says by itself (events, lists, images). Loop thread only.
+ */
+#pragma once
+
+#include "out/providers/docker.h"
+#include "out/providers/docker_json.h"
+#include "out/providers/engine.h"
+#include "out/providers/engine_attach.h"
+
+enum entry_state {
+        ENTRY_CREATING,
+        ENTRY_ATTACHING,
+        ENTRY_STARTING,
+        ENTRY_UNSURE, /* an answer was lost: asking what it is */
+        ENTRY_RUNNING,
+        ENTRY_ASKING, /* it has ended: why? */
+        ENTRY_REMOVING,
+};
+
+struct entry {
+        struct docker *docker;
+        struct entry *next;
+        char task[CORE_ID_SIZE];
+        char id[DOCKER_ID_SIZE];        /* of the container; "" not known yet */
+        const struct docker_type *type; /* NULL: of a type that is not configured any more */
+        enum entry_state state;
+        uint64_t running_at; /* number of the last list that was asked for before it ran */
+        bool seen;           /* in the list that is being read */
+        bool answered;       /* the launch */
+        bool failed;         /* the launch failed and was answered so: its end is no news */
+        bool recreated;      /* a left-over of the same name was removed once */
+        bool killed;         /* by us */
+        bool died;           /* an event said so before the start was answered */
+        struct attach *attach;
+        struct loop_timer timer; /* SIGKILL, or the removal once more */
+};
+
+struct docker {
+        struct loop *loop;
+        struct shell *shell;
+        struct docker_config config;
+        struct engine *engine;
+        char controller[17]; /* in labels and names */
+        struct entry *entries;
+        uint32_t n_entries;
+        /* docker_watch.c */
+        bool leads, listed, listing, streaming, away;
+        uint64_t list_number;
+        int64_t event_time; /* of the last event, seconds */
+        struct loop_timer list_timer, stream_timer;
+        char version[CORE_TYPES_MAX][CORE_VERSION_SIZE]; /* of the types' images, "" not known */
+        bool missing[CORE_TYPES_MAX];                    /* the image: told once */
+        bool network_told;
+        bool ending;           /* nothing is told any more */
+        uint32_t images_asked; /* and not answered; the first list waits for them */
+};
+
+/* ---- docker.c ---- */
+
+struct entry *entry_find(struct docker *d, const char *task);
+/* 0, -ENOBUFS, -ENOMEM. */
+NODISCARD int entry_new(struct docker *d, const char *task, const char *type,
+                        struct entry **ret_entry);
+/* It has ended, however that became known: ask why, tell, remove. */
+void entry_ended(struct entry *e);
+/* It is not there any more. */
+void entry_vanished(struct entry *e, const char *reason);
+void entry_free(struct entry *e);
+void docker_name(const struct docker *d, const char *task, char *dst, size_t size);
+
+/* ---- docker_watch.c ---- */
+
+void docker_watch_init(struct docker *d);
+void docker_watch_end(struct docker *d);
+/* The engine answered, or did not (`error`): told in the log when that changes. */
+void docker_reached(struct docker *d, const char *error);
