@@ -20,8 +20,9 @@ export class SupersetWorld extends World {
     delete rules.log.refresh_window;
     rules.log.events.machine = rules.log.events.machine.filter((e) => e !== 'periodic_render_dashboard');
     rules.log.events.person.push('periodic_render_dashboard');
-    write('wrong.json', { ...read('profile.json'), presence: 'wrong-presence.json' });
-    write('wrong-presence.json', rules);
+    fs.mkdirSync(path.join(this.dir, 'wrong'), { recursive: true });
+    write('wrong/profile.json', read('profile.json'));
+    write('wrong/presence.json', rules);
     this.config = path.join(this.dir, 'controller.conf');
     fs.writeFileSync(this.config, `
 state_dir = ${this.state}
@@ -41,7 +42,7 @@ idle = ${this.idle}
 disconnected = ${this.disconnected}
 
 [type wrong]
-${this.typeLines(path.join(this.dir, 'wrong.json'), this.superset)}
+${this.typeLines(path.join(this.dir, 'wrong/profile.json'), this.superset)}
 pool = 0
 launch_timeout = 10m
 idle = 30m
