@@ -245,6 +245,7 @@ static int start_agents(struct edges *e)
         struct agents_config config = {
                 .url = config_text(e->c.config, CONFIG_LISTEN_AGENTS),
                 .host_suffix = config_text(e->c.config, CONFIG_PUBLIC_HOST),
+                .paths = strcmp(config_text(e->c.config, CONFIG_WORKSPACE_PATHS), "on") == 0,
                 .keys = e->c.keys,
                 .cookie = cookie_words(e->c.config),
                 .cookie_ms = config_num(e->c.config, CONFIG_COOKIE_LIFETIME),
@@ -431,6 +432,7 @@ static int start_http(struct edges *e)
                 .burst = (double)config_num(e->c.config, CONFIG_API_BURST),
                 .public_scheme = config_text(e->c.config, CONFIG_PUBLIC_SCHEME),
                 .host_suffix = config_text(e->c.config, CONFIG_PUBLIC_HOST),
+                .paths = strcmp(config_text(e->c.config, CONFIG_WORKSPACE_PATHS), "on") == 0,
                 .keys = e->c.keys,
                 .ticket_ms = config_num(e->c.config, CONFIG_TICKET_LIFETIME),
                 .web_dir = web_dir[0] ? web_dir : NULL,

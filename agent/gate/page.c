@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "gate/look.h"
 #include "http/write.h"
 
 #define PAGE_MAX 16384
@@ -165,20 +166,20 @@ int page_write_health(struct buf *out, struct page_form form)
         return r < 0 ? r : put_answer(out, 200, "application/json", &body, form, "");
 }
 
-#define PAGE_STYLE                                                                                 \
-        ":root{color-scheme:light dark}\n"                                                         \
-        "body{font:1.125rem/1.5 system-ui,sans-serif;margin:0;min-height:100vh;display:grid;"      \
-        "place-items:center}\n"                                                                    \
-        "main{max-width:34rem;padding:2rem}\n"                                                     \
-        "h1{font-size:1.5rem;margin:0 0 .5rem}\n"                                                  \
-        "p{margin:.25rem 0}\n"
+#define PAGE_MARK                                                                                  \
+        "<svg class=\"mark\" viewBox=\"0 0 44 44\" fill=\"none\" stroke=\"currentColor\" "         \
+        "stroke-width=\"3\" stroke-linecap=\"round\" stroke-linejoin=\"round\" "                   \
+        "aria-hidden=\"true\"><rect x=\"3\" y=\"6\" width=\"38\" height=\"32\" rx=\"6\"/>"         \
+        "<path d=\"M12 17l6 5-6 5M22 28h10\"/></svg>\n"
 
 static const char page_head[] =
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
         "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
         "<title>Workspace</title>\n"
         "<noscript><meta http-equiv=\"refresh\" content=\"5\"></noscript>\n"
-        "<style>\n" PAGE_STYLE "</style>\n</head>\n<body>\n<main>\n<h1>Workspace</h1>\n";
+        "<style>\n";
+static const char page_main[] =
+        "</style>\n</head>\n<body>\n<main>\n" PAGE_MARK "<h1>One moment</h1>\n";
 
 /*
  * Politely: one request at a time, slower the longer it takes, none while the tab is hidden. An
@@ -190,6 +191,7 @@ static const char page_tail[] =
         "'use strict';\n"
         "const text = document.getElementById('text');\n"
         "const message = document.getElementById('message');\n"
+        "const base = (location.pathname.match(/^\\/w\\/ws-[a-z2-7]{12}(?=\\/)/) || [''])[0];\n"
         "let wait = 1000;\n"
         "function set(node, value) {\n"
         "  if (node.textContent !== value) node.textContent = value;\n"
@@ -198,7 +200,7 @@ static const char page_tail[] =
         "  if (document.hidden) return;\n"
         "  let state = null;\n"
         "  try {\n"
-        "    const answer = await fetch('/_workspace/status' + location.search,\n"
+        "    const answer = await fetch(base + '/_workspace/status' + location.search,\n"
         "                               {cache: 'no-store'});\n"
         "    state = answer.ok ? await answer.json() : {ready: true};\n"
         "  } catch (e) {\n"
@@ -224,6 +226,10 @@ static int put_wait_html(struct buf *b, const struct page_state *s)
         int r = buf_append_str(b, page_head);
 
         if (r == 0)
+                r = buf_append(b, gateway_page_css, gateway_page_css_len);
+        if (r == 0)
+                r = buf_append_str(b, page_main);
+        if (r == 0)
                 r = buf_append_str(b, "<div role=\"status\">\n<p id=\"text\">");
         if (r == 0)
                 r = put_html_text(b, text_of(s));
@@ -232,8 +238,12 @@ static int put_wait_html(struct buf *b, const struct page_state *s)
         if (r == 0)
                 r = put_html_text(b, s->message);
         if (r == 0)
-                r = buf_append_str(b, "</p>\n</div>\n"
-                                      "<p>This page goes on by itself as soon as it can.</p>\n");
+                r = buf_append_str(
+                        b,
+                        "</p>\n</div>\n<div class=\"bar any\" aria-hidden=\"true\"><svg "
+                        "width=\"100%\" height=\"100%\"><rect width=\"30%\" "
+                        "height=\"100%\" rx=\"4\"/></svg></div>\n"
+                        "<p class=\"soft\">This page goes on by itself as soon as it can.</p>\n");
         if (r == 0)
                 r = buf_append_str(b, page_tail);
         return r;
@@ -319,12 +329,16 @@ static int put_denial_html(struct buf *b, enum admit_denial denial, const char *
                 b,
                 "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                 "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
-                "<title>%s</title>\n<style>\n" PAGE_STYLE
-                "</style>\n</head>\n<body data-denial=\"%s\">\n<main>\n"
-                "<h1 role=\"alert\">%s</h1>\n<p>%s</p>\n",
-                denials[denial].title, denials[denial].code, denials[denial].title,
-                denials[denial].text);
+                "<title>%s</title>\n<style>\n",
+                denials[denial].title);
 
+        if (r == 0)
+                r = buf_append(b, gateway_page_css, gateway_page_css_len);
+        if (r == 0)
+                r = buf_printf(b,
+                               "</style>\n</head>\n<body data-denial=\"%s\">\n<main>\n" PAGE_MARK
+                               "<h1 role=\"alert\">%s</h1>\n<p>%s</p>\n",
+                               denials[denial].code, denials[denial].title, denials[denial].text);
         if (r == 0 && platform[0])
                 r = buf_append_str(b, "<p><a href=\"");
         if (r == 0 && platform[0])

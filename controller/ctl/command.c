@@ -123,15 +123,22 @@ static const struct option_entry man_options[] = {
 };
 
 static const struct option_entry nginx_options[] = {
-        NUMBER("port", port, 65535, "N", "port of the gateway (default: 8080)"),
+        NUMBER("port", port, 65535, "N", "port of the gateway (default: 8080; 8443 with TLS)"),
         TEXT("listen", listen, "ADDRESS", "address of the gateway (default: 127.0.0.1)"),
         TEXT("run_dir", run_dir, "DIR",
-             "for its pid, logs and temporary files (default: gateway in the state "
-             "folder; must exist)"),
+             "for its pid, logs and temporary files (default: /run/ws-gateway as root, else "
+             "gateway in the state folder; must exist)"),
         TEXT("user", user, "NAME", "user of its workers when root starts it (default: www-data)"),
         NUMBER("workers", workers, 256, "N", "worker processes (default: 2)"),
         TEXT("controllers", controllers, "LIST",
              "HTTP addresses of all controllers, A:P,B:P (default: the one that answers)"),
+        TEXT("tls-certificate", tls_certificate, "FILE",
+             "certificate with its chain (PEM), for the domain and all names below it: browsers "
+             "come by https"),
+        TEXT("tls-key", tls_key, "FILE", "its key (PEM)"),
+        NUMBER("http-port", http_port, 65535, "N", "a port for http, which leads to https"),
+        NUMBER("hsts", hsts, UINT64_C(63072000), "SECONDS",
+               "browsers come by https only, for so long (Strict-Transport-Security)"),
         TEXT("template", template, "FILE", "another template than the built-in one"),
         {0},
 };

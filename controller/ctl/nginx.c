@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -22,8 +23,10 @@ struct value {
 enum {
         PORT,
         LISTEN,
-        HOST_NAME,
+        OWN_NAMES,
+        NAMES,
         HOST_SUFFIX_RE,
+        PUBLIC_PORT,
         CONTROLLER,
         NEXT_API,
         NEXT_RESOLVE,
@@ -35,14 +38,23 @@ enum {
         SCHEME,
         USER_LINE,
         WORKERS,
+        TLS,
+        TLS_LISTEN,
+        TLS_CERTIFICATE,
+        TLS_KEY,
+        REDIRECT_PORT,
+        HSTS,
+        PATHS,
         N_VALUES
 };
 
 static struct value values[N_VALUES] = {
         [PORT] = {.name = "PORT"},
         [LISTEN] = {.name = "LISTEN"},
-        [HOST_NAME] = {.name = "HOST_NAME"},
+        [OWN_NAMES] = {.name = "OWN_NAMES"},
+        [NAMES] = {.name = "NAMES"},
         [HOST_SUFFIX_RE] = {.name = "HOST_SUFFIX_RE"},
+        [PUBLIC_PORT] = {.name = "PUBLIC_PORT"},
         [CONTROLLER] = {.name = "CONTROLLER"},
         [NEXT_API] = {.name = "NEXT_API"},
         [NEXT_RESOLVE] = {.name = "NEXT_RESOLVE"},
@@ -54,6 +66,13 @@ static struct value values[N_VALUES] = {
         [SCHEME] = {.name = "SCHEME"},
         [USER_LINE] = {.name = "USER_LINE"},
         [WORKERS] = {.name = "WORKERS"},
+        [TLS] = {.name = "TLS"},
+        [TLS_LISTEN] = {.name = "TLS_LISTEN"},
+        [TLS_CERTIFICATE] = {.name = "TLS_CERTIFICATE"},
+        [TLS_KEY] = {.name = "TLS_KEY"},
+        [REDIRECT_PORT] = {.name = "REDIRECT_PORT"},
+        [HSTS] = {.name = "HSTS"},
+        [PATHS] = {.name = "PATHS"},
 };
 
 /* Text that nginx reads as one word, whatever stands around it. */
@@ -88,9 +107,9 @@ static void set_next(bool several)
                                        "timeout http_502 non_idempotent;");
         STR_CUT(values[NEXT_RESOLVE].text, "proxy_set_header X-Try-Next 404; "
                                            "proxy_next_upstream error timeout http_404;");
-        STR_CUT(values[NEXT_PAGE].text, "proxy_set_header X-Try-Next 403; proxy_next_upstream "
-                                        "error timeout http_403; proxy_intercept_errors on;");
-        STR_CUT(values[AWAY_ON].text, "403 ");
+        STR_CUT(values[NEXT_PAGE].text, "proxy_set_header X-Try-Next 404; proxy_next_upstream "
+                                        "error timeout http_404; proxy_intercept_errors on;");
+        STR_CUT(values[AWAY_ON].text, "404 ");
 }
 
 /*
@@ -126,11 +145,16 @@ static int set_controllers(const char *list)
         return 0;
 }
 
-/* The suffix without its port, and the same as a regular expression. */
-static int set_host(const char *suffix)
+/*
+ * Which names are whose: the suffix without its port is the controller's page and API, a name below
+ * it a workspace's. With paths the suffix is the workspaces', and nothing else is served there: a
+ * page of theirs could act as whoever operates the controller in the same browser.
+ */
+static int set_host(const char *suffix, bool paths)
 {
         char host[256], re[512];
         size_t n = 0;
+        bool local;
 
         STR_CUT(host, suffix);
         host[strcspn(host, ":")] = 0;
@@ -143,8 +167,58 @@ static int set_host(const char *suffix)
         if (!is_plain(host) || strpbrk(host, "[]@+/_"))
                 return set_plain(HOST_SUFFIX_RE, "host suffix", "");
         STR_CUT(values[HOST_SUFFIX_RE].text, re);
-        if (strcmp(host, "localhost") != 0)
-                STR_CUT(values[HOST_NAME].text, host);
+        STR_CUT(values[PUBLIC_PORT].text, suffix + strcspn(suffix, ":"));
+        local = strcmp(host, "localhost") == 0;
+        (void)snprintf(values[OWN_NAMES].text, sizeof(values[OWN_NAMES].text),
+                       "%s127.0.0.1 [::1]%s%s", local && paths ? "" : "localhost ",
+                       local || paths ? "" : " ", local || paths ? "" : host);
+        if (paths)
+                STR_CUT(values[NAMES].text, host);
+        else
+                (void)snprintf(values[NAMES].text, sizeof(values[NAMES].text),
+                               "\"~^ws-[a-z2-7]{12}\\.%s$\"", re);
+        STR_CUT(values[PATHS].text, paths ? "1" : "");
+        return 0;
+}
+
+static int complain(const char *text)
+{
+        fprintf(stderr, "wsctl nginx-config: %s\n", text);
+        return -EINVAL;
+}
+
+/* TLS ends here, or in front of here, or there is none. */
+static int set_tls(const struct ctl *c, const char *scheme)
+{
+        int r;
+
+        if (!c->tls_certificate && !c->tls_key) {
+                if (c->http_port)
+                        return complain("--http-port leads to https: it wants --tls-certificate "
+                                        "and --tls-key");
+                if (c->hsts && strcmp(scheme, "https") != 0)
+                        return complain("--hsts wants https: set public_scheme = https for the "
+                                        "controller");
+        } else {
+                if (!c->tls_certificate || !c->tls_key)
+                        return complain("--tls-certificate and --tls-key go together");
+                if (strcmp(scheme, "https") != 0)
+                        return complain("with TLS browsers come by https: set public_scheme = "
+                                        "https for the controller, whose links say http now");
+                STR_CUT(values[TLS].text, "1");
+                STR_CUT(values[TLS_LISTEN].text, " ssl http2");
+                r = set_plain(TLS_CERTIFICATE, "--tls-certificate", c->tls_certificate);
+                if (r == 0)
+                        r = set_plain(TLS_KEY, "--tls-key", c->tls_key);
+                if (r < 0)
+                        return r;
+        }
+        if (c->http_port)
+                (void)snprintf(values[REDIRECT_PORT].text, sizeof(values[REDIRECT_PORT].text), "%u",
+                               (unsigned)c->http_port);
+        if (c->hsts)
+                (void)snprintf(values[HSTS].text, sizeof(values[HSTS].text), "%llu",
+                               (unsigned long long)c->hsts);
         return 0;
 }
 
@@ -161,13 +235,42 @@ static int set_user(const char *user)
         return 0;
 }
 
+/*
+ * nginx keeps there what its workers write; started by root they are another user, who must be able
+ * to enter each folder on the way (the controller's state folder is closed).
+ */
+static int set_run_dir(const char *path)
+{
+        char way[1024];
+        struct stat st;
+
+        for (size_t n = 1; values[USER_LINE].text[0] && path[0] == '/' && n < sizeof(way); n++) {
+                if (path[n] != '/' && path[n] != 0)
+                        continue;
+                memcpy(way, path, n);
+                way[n] = 0;
+                if (stat(way, &st) == 0 && !(st.st_mode & S_IXOTH)) {
+                        fprintf(stderr,
+                                "wsctl nginx-config: nginx's workers can not enter %s: make it "
+                                "0755, or choose another folder with --run-dir\n",
+                                way);
+                        return -EACCES;
+                }
+                if (!path[n])
+                        break;
+        }
+        return set_plain(RUN_DIR, "--run-dir", path);
+}
+
 static int fill_in(const struct ctl *c, const struct doc *gateway)
 {
         char text[600];
         int r;
 
         (void)snprintf(values[PORT].text, sizeof(values[PORT].text), "%u",
-                       (unsigned)(c->port ? c->port : 8080));
+                       (unsigned)(c->port              ? c->port
+                                  : c->tls_certificate ? 8443
+                                                       : 8080));
         (void)snprintf(values[WORKERS].text, sizeof(values[WORKERS].text), "%u",
                        (unsigned)(c->workers ? c->workers : 2));
         r = set_plain(LISTEN, "--listen", c->listen ? c->listen : "127.0.0.1");
@@ -179,13 +282,18 @@ static int fill_in(const struct ctl *c, const struct doc *gateway)
         if (r == 0)
                 r = set_plain(SCHEME, "scheme", doc_str(gateway, "scheme"));
         if (r == 0)
-                r = set_host(doc_str(gateway, "host_suffix"));
+                r = set_tls(c, doc_str(gateway, "scheme"));
+        if (r == 0)
+                r = set_host(doc_str(gateway, "host_suffix"), doc_true(gateway, "paths"));
         if (r == 0)
                 r = set_user(c->user);
         if (r < 0)
                 return r;
-        (void)snprintf(text, sizeof(text), "%s/gateway", c->state);
-        return set_plain(RUN_DIR, "--run-dir", c->run_dir ? c->run_dir : text);
+        if (geteuid() == 0)
+                STR_CUT(text, "/run/ws-gateway");
+        else
+                (void)snprintf(text, sizeof(text), "%s/gateway", c->state);
+        return set_run_dir(c->run_dir ? c->run_dir : text);
 }
 
 static const struct value *value_at(const char *at, size_t *ret_len)
@@ -200,21 +308,60 @@ static const struct value *value_at(const char *at, size_t *ret_len)
         return NULL;
 }
 
-static void print_filled(const char *text)
+static void print_line(const char *text, size_t n)
 {
-        while (*text) {
-                size_t n = strcspn(text, "@"), len = 0;
+        const char *end = text + n;
+
+        while (text < end) {
+                const char *mark = memchr(text, '@', (size_t)(end - text));
                 const struct value *v;
-                (void)fwrite(text, 1, n, stdout);
-                text += n;
-                if (!*text)
+                size_t len = 0;
+
+                (void)fwrite(text, 1, (size_t)((mark ? mark : end) - text), stdout);
+                if (!mark)
                         break;
-                v = value_at(text, &len);
+                v = value_at(mark, &len);
                 if (v)
                         fputs(v->text, stdout);
                 else
                         putchar('@');
-                text += v ? len : 1;
+                text = mark + (v ? len : 1);
+        }
+}
+
+/* "#if NAME": is there such an option? NULL: the line is none of those. */
+static const struct value *condition_of(const char *line, size_t n)
+{
+        for (size_t i = 0; i < N_VALUES && n > 4 && memcmp(line, "#if ", 4) == 0; i++) {
+                if (strlen(values[i].name) == n - 4 && memcmp(line + 4, values[i].name, n - 4) == 0)
+                        return &values[i];
+        }
+        return NULL;
+}
+
+static bool line_is(const char *line, size_t n, const char *text)
+{
+        return n == strlen(text) && memcmp(line, text, n) == 0;
+}
+
+/* Conditions do not nest. */
+static void print_filled(const char *text)
+{
+        bool shown = true;
+
+        while (*text) {
+                size_t n = strcspn(text, "\n");
+                const struct value *condition = condition_of(text, n);
+
+                if (condition)
+                        shown = condition->text[0] != 0;
+                else if (line_is(text, n, "#else"))
+                        shown = !shown;
+                else if (line_is(text, n, "#endif"))
+                        shown = true;
+                else if (shown)
+                        print_line(text, n + (text[n] == '\n'));
+                text += n + (text[n] == '\n');
         }
 }
 

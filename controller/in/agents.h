@@ -28,6 +28,7 @@
 struct agents_config {
         const char *url;         /* tcp://127.0.0.1:7700 */
         const char *host_suffix; /* "localhost:8080": a workspace's public host is <id>.<suffix> */
+        bool paths;              /* ... is the suffix itself: they differ by their paths */
         const struct keys *keys;
         const char *cookie;   /* further words of the gates' Set-Cookie: "; SameSite=Lax" */
         int64_t cookie_ms;    /* how long a cookie of a gate is good */

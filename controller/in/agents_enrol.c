@@ -97,7 +97,10 @@ int agents_fill_claim(struct agents *a, struct agents_session *s, const struct s
         *c = (struct wire_claim){.generation = s->generation,
                                  .idle_ms = type ? type->limits.idle_ms : 0};
         STR_CUT(c->workspace, s->workspace);
-        (void)snprintf(c->host, sizeof(c->host), "%s.%s", s->workspace, a->host_suffix);
+        if (a->config.paths)
+                STR_CUT(c->host, a->host_suffix);
+        else
+                (void)snprintf(c->host, sizeof(c->host), "%s.%s", s->workspace, a->host_suffix);
         keys_gate(a->config.keys, s->workspace, s->generation, c->gate_key);
         keys_access(a->config.keys, s->workspace, s->generation, c->access_key);
         if (keys_other(a->config.keys, &other)) {

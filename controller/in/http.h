@@ -27,6 +27,7 @@ struct http_config {
         double rate, burst;     /* requests of /v1/ that a token may make a second, and at once */
         const char *public_scheme; /* "http" or "https": how browsers reach the gateway */
         const char *host_suffix;   /* "localhost:8080": what follows "<workspace>." in a browser */
+        bool paths;                /* workspaces are at host_suffix/w/<workspace>/ instead */
         const struct keys *keys;
         int64_t ticket_ms;             /* how long a link to a workspace is good */
         struct timetables *timetables; /* NULL: it has none */

@@ -57,6 +57,8 @@ struct http_request {
         char accept[512];
         char cookie[256];
         char site[24]; /* Sec-Fetch-Site */
+        char mode[24]; /* Sec-Fetch-Mode */
+        char user[8];  /* Sec-Fetch-User */
         /* from the gateway */
         char try_next[4]; /* the status that makes it ask another controller */
         char gateway_key[KEYS_HEX + 1];
@@ -76,6 +78,7 @@ struct http_response {
         char etag[48];
         char location[HTTP_URI_MAX];
         char set_cookie[240];
+        char cache[96]; /* Cache-Control; "": no-store */
         char upstream[CORE_ADDR_SIZE];
         char workspace_key[KEYS_HEX];
         uint32_t retry_after_s;

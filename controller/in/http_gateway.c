@@ -16,6 +16,11 @@
 #define MB UINT64_C(1000000)
 
 static const char access_name[] = "ws_access";
+#define ACCESS_QUERY "ws_access="
+
+/* How long the gateway uses a route without asking, and at most while nobody can be asked. */
+#define ROUTE_FRESH_S 2
+#define ROUTE_AWAY_S 86400
 
 /* The value of a cookie. true when it is there and fits. */
 static bool cookie_value(const char *cookies, const char *name, char *ret_value, size_t size)
@@ -54,6 +59,16 @@ static bool link_value(const char *uri, char *ret_value, size_t size)
                 }
         }
         return false;
+}
+
+/* The ticket that the visitor came by, or "". */
+static void link_ticket(const struct http_exchange *x, char ret_ticket[static ACCESS_SIZE])
+{
+        struct access a;
+
+        if (!link_value(x->req.original_uri, ret_ticket, ACCESS_SIZE) ||
+            access_read(ret_ticket, strlen(ret_ticket), &a) < 0)
+                ret_ticket[0] = 0;
 }
 
 /* Made by us (or by a gate for us) for one of the generations from `first` to `last`, and good? */
@@ -118,7 +133,12 @@ static bool has_route(const struct http_exchange *x, const struct workspace_row 
         return view_ready(&v, w) || w->state == WS_SAVING;
 }
 
-/* Only says where: whom the workspace lets in is its gate's matter, which asks for the cookie. */
+/*
+ * Only says where: whom the workspace lets in is its gate's matter, which asks for the cookie. The
+ * gateway may use the answer again: for a moment without asking, and longer while no controller
+ * answers. What is gone by then does not answer, and the gate of another life refuses the key, so
+ * that nothing outlives its gate.
+ */
 void http_gateway_resolve(struct http_exchange *x, const char *id)
 {
         const struct workspace_row *w = asked_row(x);
@@ -144,6 +164,9 @@ void http_gateway_resolve(struct http_exchange *x, const char *id)
                 http_answer(x, 403);
                 return;
         }
+        (void)snprintf(x->res.cache, sizeof(x->res.cache),
+                       "max-age=%d, stale-while-revalidate=%d, stale-if-error=%d", ROUTE_FRESH_S,
+                       ROUTE_FRESH_S, ROUTE_AWAY_S);
         STR_CUT(x->res.upstream, t->addr);
         keys_gate(x->site->config.keys, w->id, w->generation, x->res.workspace_key);
         http_answer(x, 200);
@@ -159,7 +182,7 @@ static enum page_id page_of(const struct http_exchange *x, const struct workspac
         case WS_STOPPED:
                 return PAGE_STOPPED;
         case WS_STARTING:
-                return PAGE_STARTING;
+                return core_place(shell_core(x->site->shell), w->id) ? PAGE_QUEUED : PAGE_STARTING;
         case WS_RUNNING:
                 return view_ready(&v, w) ? PAGE_CONNECTING : PAGE_STARTING;
         case WS_SAVING:
@@ -188,10 +211,19 @@ static enum view_error_id error_of(enum page_id page)
         switch (page) {
         case PAGE_NO_ACCESS:
                 return VIEW_ERROR_NO_ACCESS;
+        case PAGE_NOT_YOURS:
+                return VIEW_ERROR_NOT_YOURS;
         case PAGE_UNKNOWN:
                 return VIEW_ERROR_UNKNOWN_WORKSPACE;
         case PAGE_DELETED:
                 return VIEW_ERROR_GONE;
+        case PAGE_QUEUE_FULL:
+                return VIEW_ERROR_QUEUE_FULL;
+        case PAGE_USER_LIMIT:
+                return VIEW_ERROR_USER_LIMIT;
+        case PAGE_CLOSED:
+                return VIEW_ERROR_CLOSED;
+        case PAGE_QUEUED:
         case PAGE_STARTING:
         case PAGE_CONNECTING:
         case PAGE_SAVING:
@@ -204,62 +236,130 @@ static enum view_error_id error_of(enum page_id page)
         return VIEW_ERROR_NOT_RUNNING;
 }
 
-#define DETAIL_SIZE CORE_REASON_SIZE
+/* What a page and what it polls say beside their text. */
+struct saying {
+        char base[CORE_ID_SIZE + 8];
+        char detail[CORE_REASON_SIZE];
+        uint32_t place;
+        unsigned step;
+        int permille;
+};
 
-/* What else there is to say: how far the files are, or what is wrong. */
+/* How far the files are, in MB, where there are that many. */
+static void say_restore(const struct task_live *live, struct saying *s)
+{
+        if (!live || live->restore_total < MB)
+                return;
+        (void)snprintf(s->detail, sizeof(s->detail), "Restored %llu of %llu MB.",
+                       (unsigned long long)(live->restore_done / MB),
+                       (unsigned long long)(live->restore_total / MB));
+        s->permille =
+                (int)(MIN(live->restore_done, live->restore_total) * 1000 / live->restore_total);
+}
+
+static void say_saving(const struct http_exchange *x, const struct workspace_row *w,
+                       struct saying *s)
+{
+        struct core_stop stop;
+
+        if (!core_stop(shell_core(x->site->shell), w->id, loop_now(x->site->loop), &stop) ||
+            stop.eta_ms < 1000)
+                return;
+        (void)snprintf(s->detail, sizeof(s->detail), "About %lld s to go.",
+                       (long long)(stop.eta_ms / 1000));
+}
+
 static void describe(const struct http_exchange *x, enum page_id page,
-                     const struct workspace_row *w, char ret_detail[static DETAIL_SIZE])
+                     const struct workspace_row *w, struct saying *ret_saying)
 {
         const struct core *core = shell_core(x->site->shell);
         const struct task_live *live = w && w->task[0] ? core_task_live(core, w->task) : NULL;
 
-        ret_detail[0] = 0;
-        if (w && page == PAGE_ATTENTION)
-                str_copy_cut(ret_detail, DETAIL_SIZE, w->reason);
-        else if (page == PAGE_STARTING && live && live->restore_total >= MB)
-                (void)snprintf(ret_detail, DETAIL_SIZE, "Restored %llu of %llu MB.",
-                               (unsigned long long)(live->restore_done / MB),
-                               (unsigned long long)(live->restore_total / MB));
+        *ret_saying = (struct saying){.permille = -1};
+        if (x->site->config.paths)
+                (void)snprintf(ret_saying->base, sizeof(ret_saying->base), "/w/%s",
+                               x->req.workspace);
+        if (!w)
+                return;
+        ret_saying->place = core_place(core, w->id);
+        if (page == PAGE_ATTENTION)
+                STR_CUT(ret_saying->detail, w->reason);
+        if (page == PAGE_SAVING)
+                say_saving(x, w, ret_saying);
+        if (page != PAGE_STARTING)
+                return;
+        ret_saying->step = !live ? 1 : live->phase == AGENT_APP_STARTING ? 3 : 2;
+        if (ret_saying->step == 2)
+                say_restore(live, ret_saying);
 }
 
-/* A page for people, an error for programs. */
-static void answer_page(struct http_exchange *x, enum page_id page, const struct workspace_row *w)
+static void answer_html(struct http_exchange *x, enum page_id page, const struct workspace_row *w)
 {
-        char detail[DETAIL_SIZE];
-        char nonce[PAGE_NONCE_SIZE];
+        struct saying s;
+        char nonce[PAGE_NONCE_SIZE], ticket[ACCESS_SIZE];
         uint8_t random[16];
+        struct page_view v = {.name = w ? w->key.name : "", .nonce = nonce, .ticket = ticket};
 
-        if (!is_get(x) || !strcasestr(x->req.accept, "text/html")) {
-                site_refuse(x, error_of(page), "%s", page_text(page));
-                return;
-        }
-        describe(x, page, w, detail);
+        describe(x, page, w, &s);
+        v.base = s.base;
+        link_ticket(x, ticket);
+        v.detail = s.detail;
+        v.life = w ? w->generation : 0;
+        v.place = s.place;
+        v.step = s.step;
+        v.permille = s.permille;
         random_bytes(random, sizeof(random));
         hex_encode(random, sizeof(random), nonce);
-        if (page_render(page, w ? w->key.name : "", detail, nonce, &x->res.body) < 0) {
+        if (page_render(page, &v, &x->res.body) < 0) {
                 site_refuse(x, VIEW_ERROR_INTERNAL, "the page could not be made");
                 return;
         }
         (void)snprintf(x->res.csp_text, sizeof(x->res.csp_text),
                        "default-src 'none'; script-src 'nonce-%s'; style-src 'nonce-%s'; "
                        "connect-src 'self'; form-action 'self'; base-uri 'none'; "
-                       "frame-ancestors 'self'",
+                       "frame-ancestors 'none'",
                        nonce, nonce);
         x->res.csp = x->res.csp_text;
         x->res.content_type = "text/html; charset=utf-8";
+        if (!x->res.retry_after_s)
+                x->res.retry_after_s = page_retry_s(page);
         http_answer(x, page_status(page));
+}
+
+/* A page for people, an error for programs, an editor that connects again among them. */
+static void answer_page(struct http_exchange *x, enum page_id page, const struct workspace_row *w)
+{
+        struct view_error e;
+
+        if (is_get(x) && strcasestr(x->req.accept, "text/html")) {
+                answer_html(x, page, w);
+                return;
+        }
+        view_error_set(&e, error_of(page), "%s", page_text(page));
+        e.retry_s = page_retry_s(page);
+        if (w && page == PAGE_QUEUED)
+                e.place = core_place(shell_core(x->site->shell), w->id);
+        http_answer_error(x, &e);
 }
 
 static void answer_status(struct http_exchange *x, enum page_id page, const struct workspace_row *w)
 {
-        char detail[DETAIL_SIZE];
+        struct view_page_status v;
+        struct saying s;
 
-        describe(x, page, w, detail);
+        describe(x, page, w, &s);
+        v = (struct view_page_status){
+                .phase = page_phase(page),
+                .state = w ? ws_state_name(w->state) : "",
+                .message = page_text(page),
+                .detail = s.detail,
+                .generation = w ? w->generation : 0,
+                .place = s.place,
+                .step = s.step,
+                .permille = s.permille,
+        };
         x->res.retry_after_s = 1;
-        http_answer_json(x, 200,
-                         view_page_status(page_phase(page), w ? ws_state_name(w->state) : "",
-                                          page_text(page), detail, w ? w->generation : 0,
-                                          &x->res.body));
+        http_answer_json(x, 200, view_page_status(&v, &x->res.body));
 }
 
 /* Only the workspace's own page may resume it: other sites can post forms, too. */
@@ -267,8 +367,7 @@ static bool same_origin(const struct http_request *q)
 {
         const char *rest = NULL;
 
-        /* A form of our own page says "null", because the page has Referrer-Policy: no-referrer
-         * (Fetch, "append a request Origin header"); what a browser adds itself tells. */
+        /* Of a page without a referrer; what a browser adds itself tells. */
         if (!q->origin[0] || strcmp(q->origin, "null") == 0)
                 return strcmp(q->site, "same-origin") == 0;
         if (str_starts(q->origin, "http://"))
@@ -278,39 +377,92 @@ static bool same_origin(const struct http_request *q)
         return rest && q->original_host[0] && strcasecmp(rest, q->original_host) == 0;
 }
 
-/* Where a browser goes that has resumed: the new life needs a ticket of its own. */
-static void resumed_at(struct http_exchange *x, const struct workspace_row *w)
+/* A browser says what a request comes from: a script's is no click, nor a form that it sends. */
+static bool clicked(const struct http_request *q)
 {
-        char ticket[ACCESS_SIZE];
+        return !q->mode[0] || (strcmp(q->mode, "navigate") == 0 && strcmp(q->user, "?1") == 0);
+}
 
-        STR_CUT(x->res.location, "/");
-        if (!w || x->was_ready)
+/* The form is of this life: one that was sent before, or is left from before, resumes nothing. */
+static bool of_this_life(const struct http_request *q, const struct workspace_row *w)
+{
+        static const char name[] = "?life=";
+        const char *at = strstr(q->original_uri, name);
+        char text[24];
+        uint64_t life;
+        size_t n;
+
+        if (!at)
+                return true;
+        at += sizeof(name) - 1;
+        n = strcspn(at, "&");
+        if (n >= sizeof(text))
+                return false;
+        memcpy(text, at, n);
+        text[n] = 0;
+        return num_parse_u64(text, 0, UINT64_MAX, &life) == 0 && life == w->generation;
+}
+
+/*
+ * Where a browser goes that has resumed: the new life needs a ticket of its own. Who is in already
+ * gets none, nor one whose form resumed nothing; the link that they came by stays theirs.
+ */
+static void resumed_at(struct http_exchange *x, const struct workspace_row *w, bool resumed)
+{
+        const char *base = x->site->config.paths ? "/w/" : "";
+        char ticket[ACCESS_SIZE] = "";
+
+        if (w && resumed && !x->was_ready)
+                view_ticket(&x->site->links, loop_utc(x->site->loop), w, ticket);
+        else
+                link_ticket(x, ticket);
+        (void)snprintf(x->res.location, sizeof(x->res.location), "%s%s/%s%s%s", base,
+                       base[0] ? x->req.workspace : "", ticket[0] ? "?" : "",
+                       ticket[0] ? ACCESS_QUERY : "", ticket);
+}
+
+static void answer_resumed(struct http_exchange *x, bool resumed)
+{
+        const struct workspace_row *w = asked_row(x);
+
+        if (!x->page) {
+                answer_status(x, page_of(x, w), w);
                 return;
-        view_ticket(&x->site->links, loop_utc(x->site->loop), w, ticket);
-        (void)snprintf(x->res.location, sizeof(x->res.location), "/?%s=%s", access_name, ticket);
+        }
+        resumed_at(x, w, resumed);
+        http_answer(x, 303);
+}
+
+static void answer_refused(struct http_exchange *x, const struct view_error *e)
+{
+        x->res.retry_after_s = e->retry_s;
+        if (!x->page)
+                http_answer_error(x, e);
+        else if (e->id == VIEW_ERROR_QUEUE_FULL)
+                answer_html(x, PAGE_QUEUE_FULL, asked_row(x));
+        else if (e->id == VIEW_ERROR_USER_LIMIT)
+                answer_html(x, PAGE_USER_LIMIT, asked_row(x));
+        else if (view_error_status(e->id) == 503)
+                answer_html(x, PAGE_CLOSED, asked_row(x));
+        else
+                http_answer_error(x, e);
 }
 
 static void on_resumed(struct pending *p, enum pending_end end)
 {
         struct http_exchange *x = container_of(p, struct http_exchange, pending);
-        const struct workspace_row *w = asked_row(x);
         struct view_error e;
 
         if (end == PENDING_NO_STORE) {
-                site_refuse(x, VIEW_ERROR_STORE_UNAVAILABLE, "the store can not be written");
-                return;
-        }
-        if (end == PENDING_REFUSED) {
+                view_error_set(&e, VIEW_ERROR_STORE_UNAVAILABLE, "the store can not be written");
+                answer_refused(x, &e);
+        } else if (end == PENDING_REFUSED) {
                 view_error_reply(&e, p->status, p->workspace);
-                http_answer_error(x, &e);
-                return;
+                pending_error(p, &e);
+                answer_refused(x, &e);
+        } else {
+                answer_resumed(x, true);
         }
-        if (x->page) {
-                resumed_at(x, w);
-                http_answer(x, 303);
-                return;
-        }
-        answer_status(x, page_of(x, w), w);
 }
 
 static void resume(struct http_exchange *x, const struct workspace_row *w)
@@ -322,6 +474,11 @@ static void resume(struct http_exchange *x, const struct workspace_row *w)
                 site_refuse(x, VIEW_ERROR_BAD_METHOD, "this address takes POST");
                 return;
         }
+        if (!clicked(&x->req)) {
+                site_refuse(x, VIEW_ERROR_BAD_ORIGIN,
+                            "a click resumes a workspace, a script does not");
+                return;
+        }
         if (!same_origin(&x->req)) {
                 site_refuse(x, VIEW_ERROR_BAD_ORIGIN, "requests from other sites are refused");
                 return;
@@ -331,6 +488,10 @@ static void resume(struct http_exchange *x, const struct workspace_row *w)
                 return;
         }
         x->page = strcasestr(x->req.accept, "text/html") != NULL;
+        if (!of_this_life(&x->req, w)) {
+                answer_resumed(x, false);
+                return;
+        }
         /* Who is not in already does not get in by pressing the button. */
         v = http_view(x);
         x->was_ready = view_ready(&v, w);
@@ -345,6 +506,15 @@ static bool path_is(const char *uri, const char *path)
         size_t n = strlen(path);
 
         return strncmp(uri, path, n) == 0 && (uri[n] == 0 || uri[n] == '?');
+}
+
+/* Did the browser bring an access at all, if not a valid one? */
+static bool brought_access(const struct http_exchange *x)
+{
+        char value[ACCESS_SIZE];
+
+        return (cookie_value(x->req.cookie, access_name, value, sizeof(value)) && value[0]) ||
+               strstr(x->req.original_uri, ACCESS_QUERY);
 }
 
 void http_gateway_page(struct http_exchange *x, const char *id)
@@ -362,7 +532,7 @@ void http_gateway_page(struct http_exchange *x, const char *id)
                 return;
         }
         if (!visitor_known(x, w)) {
-                answer_page(x, PAGE_NO_ACCESS, NULL);
+                answer_page(x, brought_access(x) ? PAGE_NO_ACCESS : PAGE_NOT_YOURS, NULL);
                 return;
         }
         if (path_is(x->req.original_uri, "/_workspace/status"))

@@ -266,9 +266,13 @@ static void put_headers(struct head *o, const struct http_exchange *x)
         char number[24];
 
         put(o, "content-type:", res->content_type);
-        put(o, "cache-control:", "no-store");
+        put(o, "cache-control:", res->cache[0] ? res->cache : "no-store");
         put(o, "x-content-type-options:", "nosniff");
-        put(o, "referrer-policy:", "no-referrer");
+        /* With none at all a page's own form would say "Origin: null" (Fetch, "append a request
+         * Origin header"), and nothing else tells where it is from by plain http. Never the
+         * address: a link's ticket may stand in it. */
+        put(o, "referrer-policy:",
+            str_starts(x->req.path, "/internal/") ? "strict-origin" : "no-referrer");
         put(o, "content-security-policy:", res->csp);
         put(o, "x-request-id:", x->request_id);
         put(o, "idempotency-replayed:", x->replayed ? "true" : NULL);

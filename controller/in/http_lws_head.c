@@ -105,6 +105,8 @@ static void read_head(struct lws *wsi, struct http_request *q)
                 return;
         copy_header(wsi, WSI_TOKEN_HTTP_COOKIE, q->cookie, sizeof(q->cookie), bad);
         copy_custom(wsi, "sec-fetch-site:", q->site, sizeof(q->site), bad);
+        copy_custom(wsi, "sec-fetch-mode:", q->mode, sizeof(q->mode), bad);
+        copy_custom(wsi, "sec-fetch-user:", q->user, sizeof(q->user), bad);
         copy_custom(wsi, "x-gateway-key:", q->gateway_key, sizeof(q->gateway_key), bad);
         copy_custom(wsi, "x-workspace:", q->workspace, sizeof(q->workspace), bad);
         copy_custom(wsi, "x-original-method:", q->original_method, sizeof(q->original_method), bad);

@@ -134,7 +134,7 @@ int http_site_new(struct loop *l, struct shell *sh, const struct http_config *co
                 .shell = sh,
                 .config = *config,
                 .links = {config->public_scheme, config->host_suffix, config->keys,
-                          config->ticket_ms},
+                          config->ticket_ms, config->paths},
                 .on_answer = on_answer,
                 .on_stream = on_stream,
                 .ctx = ctx,
@@ -247,6 +247,9 @@ void http_answer(struct http_exchange *x, int status)
 
 static uint32_t retry_after_s(enum view_error_id id)
 {
+        /* A stopped workspace is not there later by itself. */
+        if (id == VIEW_ERROR_NOT_RUNNING)
+                return 0;
         return id == VIEW_ERROR_DRAINING                                     ? 30
                : id == VIEW_ERROR_NOT_LEADER || id == VIEW_ERROR_KEY_RUNNING ? 1
                                                                              : 5;

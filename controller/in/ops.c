@@ -384,7 +384,7 @@ static void do_gateway(struct ask *a)
                 host = "127.0.0.1";
         (void)snprintf(address, sizeof(address), "%s:%u", host, o->front_port);
         keys_gateway(o->front->keys, key);
-        r = view_gateway(address, o->front->host_suffix, o->front->public_scheme, key, &out);
+        r = view_gateway(address, &o->links, key, &out);
         explicit_bzero(key, sizeof(key));
         answer(a, r, &out);
 }
@@ -654,8 +654,9 @@ int ops_new(struct loop *l, struct shell *sh, struct store *store, const struct 
         if (config->http) {
                 o->front = http_config_of(config->http);
                 o->front_port = http_port(config->http);
-                o->links = (struct view_links){o->front->public_scheme, o->front->host_suffix,
-                                               o->front->keys, o->front->ticket_ms};
+                o->links =
+                        (struct view_links){o->front->public_scheme, o->front->host_suffix,
+                                            o->front->keys, o->front->ticket_ms, o->front->paths};
         }
         r = make_folder(config->url);
         if (r == 0)

@@ -4,13 +4,27 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "in/page_files.h"
+
+/* Who ends what a page shows. */
+enum page_kind {
+        PAGE_FINAL,   /* nobody */
+        PAGE_WAITS,   /* it ends by itself, soon */
+        PAGE_WATCHES, /* it ends by itself, some time */
+        PAGE_ASKS,    /* a click; or it is resumed from elsewhere */
+        PAGE_AGAIN,   /* a click, which was refused this time */
+};
+
 static const struct {
         const char *phase;
         int status;
+        uint32_t retry_s;
+        enum page_kind kind;
         const char *title;
         const char *text;
 } pages[] = {
-#define PAGE(id, phase, status, title, text) [PAGE_##id] = {phase, status, title, text},
+#define PAGE(id, phase, status, retry_s, kind, title, text)                                        \
+        [PAGE_##id] = {phase, status, retry_s, PAGE_##kind, title, text},
 #include "in/pages.def"
 #undef PAGE
 };
@@ -25,6 +39,11 @@ const char *page_phase(enum page_id id)
 int page_status(enum page_id id)
 {
         return pages[id].status;
+}
+
+uint32_t page_retry_s(enum page_id id)
+{
+        return pages[id].retry_s;
 }
 
 const char *page_text(enum page_id id)
@@ -55,102 +74,142 @@ int page_escape(const char *text, struct buf *out)
         return r;
 }
 
-static bool page_waits(enum page_id id)
+static bool page_looks(enum page_id id)
 {
-        switch (id) {
-        case PAGE_STARTING:
-        case PAGE_CONNECTING:
-        case PAGE_SAVING:
-        case PAGE_RECOVERING:
-        case PAGE_STOPPED: /* it may be resumed from elsewhere */
-        case PAGE_ATTENTION:
-                return true;
-        case PAGE_NO_ACCESS:
-        case PAGE_UNKNOWN:
-        case PAGE_DELETED:
-        case PAGE_MAX:
-                break;
-        }
-        return false;
+        return pages[id].kind == PAGE_WAITS || pages[id].kind == PAGE_WATCHES ||
+               pages[id].kind == PAGE_ASKS;
 }
 
-static bool page_counts(enum page_id id)
+static int put_head(enum page_id id, const struct page_view *v, struct buf *out)
 {
-        return page_waits(id) && id != PAGE_STOPPED && id != PAGE_ATTENTION;
-}
+        int r = buf_printf(out,
+                           "<!doctype html><html lang=en><head><meta charset=utf-8>"
+                           "<meta name=viewport content=\"width=device-width,initial-scale=1\">"
+                           "<meta name=robots content=noindex><title>%s</title>%s<style nonce=%s>",
+                           pages[id].title,
+                           pages[id].kind == PAGE_WAITS
+                                   ? "<noscript><meta http-equiv=refresh content=3></noscript>"
+                                   : "",
+                           v->nonce);
 
-static const char style[] =
-        ":root{color-scheme:light dark}"
-        "body{margin:0;min-height:100vh;display:grid;place-items:center;"
-        "font:1.05rem/1.55 system-ui,sans-serif;background:Canvas;color:CanvasText}"
-        "main{max-width:34rem;padding:2rem}h1{font-size:1.5rem;line-height:1.25;margin:0 0 .75rem}"
-        "p{margin:.5rem 0}.d{opacity:.8;font-size:.95rem;overflow-wrap:anywhere}"
-        ".bar{height:4px;border-radius:2px;background:#8886;overflow:hidden;margin:1.25rem 0}"
-        ".bar i{display:block;height:100%;width:30%;background:#2563eb;"
-        "animation:m 1.4s ease-in-out infinite alternate}@keyframes m{to{margin-left:70%}}"
-        "@media (prefers-reduced-motion:reduce){.bar i{animation:none;width:100%}}"
-        "button{font:inherit;padding:.6rem 1.4rem;border:0;border-radius:.4rem;background:#1d4ed8;"
-        "color:#fff;cursor:pointer}button:focus-visible{outline:3px solid #f59e0b;"
-        "outline-offset:2px}";
-
-/*
- * Ask once a second; open the workspace when it is ready, show the right page when the state is
- * another one, and how far the files are. The first answer may come from the workspace itself: it
- * says "phase":"ready".
- */
-static const char script[] =
-        "(()=>{'use strict';const now=document.body.dataset.phase,t0=Date.now(),"
-        "w=document.getElementById('w'),d=document.getElementById('d');"
-        "const f=document.querySelector('form');if(f)f.action+=location.search;"
-        "const look=async()=>{try{const r=await "
-        "fetch('/_workspace/status'+location.search,{cache:'no-store',"
-        "credentials:'same-origin',headers:{Accept:'application/json'}});"
-        "const j=await r.json();"
-        "if(j.phase!==now&&j.state!==now){location.reload();return}"
-        "d.textContent=j.detail||''}catch(e){}"
-        "setTimeout(look,1000)};"
-        "if(w)setInterval(()=>{w.textContent='Waiting for '+Math.round((Date.now()-t0)/1000)+' s'},"
-        "1000);setTimeout(look,1000)})();";
-
-static int render_middle(enum page_id id, struct buf *out)
-{
-        int r = 0;
-
-        if (page_counts(id))
-                r = buf_append_str(out, "<div class=bar aria-hidden=true><i></i></div>"
-                                        "<p id=w class=d></p>");
-        if (r == 0 && id == PAGE_STOPPED)
-                r = buf_append_str(out, "<form method=post action=/_workspace/resume>"
-                                        "<button type=submit autofocus>Resume</button></form>");
+        if (r == 0)
+                r = buf_append(out, gateway_page_css, gateway_page_css_len);
+        if (r == 0)
+                r = buf_printf(
+                        out,
+                        "</style></head><body data-phase=%s data-base=\"%s\"><main>"
+                        "<svg class=mark viewBox=\"0 0 44 44\" fill=none stroke=currentColor "
+                        "stroke-width=3 stroke-linecap=round stroke-linejoin=round "
+                        "aria-hidden=true><rect x=3 y=6 width=38 height=32 rx=6 />"
+                        "<path d=\"M12 17l6 5-6 5M22 28h10\"/></svg>"
+                        "<h1>%s</h1><p>%s</p>",
+                        pages[id].phase, v->base, pages[id].title, pages[id].text);
         return r;
 }
 
-int page_render(enum page_id id, const char *name, const char *detail, const char *nonce,
-                struct buf *out)
+/* How far it is: a bar that says how much where that is known. The policy allows no style here. */
+static int put_bar(const struct page_view *v, struct buf *out)
 {
-        int r = buf_printf(
-                out,
-                "<!doctype html><html lang=en><head><meta charset=utf-8>"
-                "<meta name=viewport content=\"width=device-width,initial-scale=1\">"
-                "<title>%s</title>%s<style nonce=%s>%s</style></head>"
-                "<body data-phase=%s><main><h1 role=status>%s</h1><p>%s</p>",
-                pages[id].title,
-                page_counts(id) ? "<noscript><meta http-equiv=refresh content=3></noscript>" : "",
-                nonce, style, pages[id].phase, pages[id].title, pages[id].text);
+        int r = buf_printf(out,
+                           "<div id=bar class=\"bar%s\" role=progressbar aria-label=Progress "
+                           "aria-valuemin=0 aria-valuemax=100",
+                           v->permille < 0 ? " any" : "");
+
+        if (r == 0 && v->permille >= 0)
+                r = buf_printf(out, " aria-valuenow=%d", v->permille / 10);
+        return r == 0 ? buf_printf(out,
+                                   "><svg width=100%% height=100%%><rect width=%d%% height=100%% "
+                                   "rx=4 /></svg></div>",
+                                   v->permille < 0 ? 30 : v->permille / 10)
+                      : r;
+}
+
+static int put_steps(const struct page_view *v, struct buf *out)
+{
+        static const char *const names[PAGE_STEPS] = {"A place for you", "Your files",
+                                                      "The application"};
+        int r = buf_append_str(out, "<ol>");
+
+        for (unsigned i = 0; r == 0 && i < PAGE_STEPS; i++)
+                r = buf_printf(out, "<li%s>%s</li>",
+                               i + 1 < v->step    ? " class=done"
+                               : i + 1 == v->step ? " class=now aria-current=step"
+                                                  : "",
+                               names[i]);
+        return r == 0 ? buf_append_str(out, "</ol>") : r;
+}
+
+/* POST, so that no restored tab, prefetch or reload does it; and good for this life only. */
+static int put_button(enum page_id id, const struct page_view *v, struct buf *out)
+{
+        int r = buf_printf(out, "<form method=post action=\"%s/_workspace/resume?life=%llu",
+                           v->base, (unsigned long long)v->life);
+
+        if (r == 0 && v->ticket[0])
+                r = buf_append_str(out, "&amp;ws_access=");
+        if (r == 0)
+                r = page_escape(v->ticket, out);
+        return r == 0 ? buf_printf(out, "\"><button type=submit%s</button></form>",
+                                   pages[id].kind == PAGE_ASKS ? " autofocus>Resume" : ">Try again")
+                      : r;
+}
+
+static int put_middle(enum page_id id, const struct page_view *v, struct buf *out)
+{
+        int r = 0;
+
+        if (v->place && id == PAGE_QUEUED)
+                r = buf_printf(out, "<p class=place role=status>Place <b id=place>%u</b></p>",
+                               v->place);
+        if (r == 0 && pages[id].kind == PAGE_WAITS)
+                r = put_bar(v, out);
+        if (r == 0 && v->step && id == PAGE_STARTING)
+                r = put_steps(v, out);
+        if (r == 0 && (v->detail[0] || page_looks(id))) {
+                r = buf_append_str(out, "<p id=detail class=soft>");
+                if (r == 0)
+                        r = page_escape(v->detail, out);
+                if (r == 0)
+                        r = buf_append_str(out, "</p>");
+        }
+        if (r == 0 && (pages[id].kind == PAGE_ASKS || pages[id].kind == PAGE_AGAIN))
+                r = put_button(id, v, out);
+        return r;
+}
+
+static int put_foot(enum page_id id, const struct page_view *v, struct buf *out)
+{
+        bool waits = pages[id].kind == PAGE_WAITS;
+        int r;
+
+        if (!v->name[0] && !waits)
+                return 0;
+        r = buf_append_str(out, "<footer class=soft><span>");
+        if (r == 0 && v->name[0])
+                r = buf_append_str(out, "Workspace: ");
+        if (r == 0)
+                r = page_escape(v->name, out);
+        return r == 0 ? buf_printf(out, "</span>%s</footer>",
+                                   waits ? "<span id=waited></span>" : "")
+                      : r;
+}
+
+int page_render(enum page_id id, const struct page_view *v, struct buf *out)
+{
+        int r = put_head(id, v, out);
 
         if (r == 0)
-                r = render_middle(id, out);
-        if (r == 0 && name[0])
-                r = buf_append_str(out, "<p class=d>Workspace: ");
-        if (r == 0 && name[0])
-                r = page_escape(name, out);
-        if (r == 0 && (detail[0] || page_waits(id)))
-                r = buf_append_str(out, "<p id=d class=d>");
-        if (r == 0 && detail[0])
-                r = page_escape(detail, out);
+                r = put_middle(id, v, out);
+        if (r == 0)
+                r = put_foot(id, v, out);
         if (r == 0)
                 r = buf_append_str(out, "</main>");
-        if (r == 0 && page_waits(id))
-                r = buf_printf(out, "<script nonce=%s>%s</script>", nonce, script);
+        if (r == 0 && page_looks(id)) {
+                r = buf_printf(out, "<script nonce=%s>", v->nonce);
+                if (r == 0)
+                        r = buf_append(out, gateway_page_js, gateway_page_js_len);
+                if (r == 0)
+                        r = buf_append_str(out, "</script>");
+        }
         return r == 0 ? buf_append_str(out, "</body></html>\n") : r;
 }

@@ -200,6 +200,9 @@ int view_access_url(const struct view *v, const struct workspace_row *w, struct 
         char ticket[ACCESS_SIZE];
 
         view_ticket(v->links, v->utc, w, ticket);
+        if (v->links->paths)
+                return buf_printf(out, "%s://%s/w/%s/?ws_access=%s", v->links->scheme,
+                                  v->links->host_suffix, w->id, ticket);
         return buf_printf(out, "%s://%s.%s/?ws_access=%s", v->links->scheme, w->id,
                           v->links->host_suffix, ticket);
 }

@@ -142,6 +142,7 @@ struct view_links {
         const char *host_suffix; /* "localhost:8080": what follows "<workspace>." */
         const struct keys *keys;
         int64_t ticket_ms; /* how long a link is good */
+        bool paths; /* "/w/<workspace>/" behind host_suffix, and no "<workspace>." in front */
 };
 
 struct view {
@@ -235,14 +236,19 @@ NODISCARD int view_action_status(const char *status, struct buf *out);
 /* {"status":"error","error":"the message","code":…,"hint":…,"instance":…} */
 NODISCARD int view_action_error(const struct view_error *e, const char *instance, struct buf *out);
 /* What `wsctl nginx-config` needs. */
-NODISCARD int view_gateway(const char *controller, const char *host_suffix, const char *scheme,
+NODISCARD int view_gateway(const char *controller, const struct view_links *links,
                            const char *gateway_key, struct buf *out);
-/*
- * {"phase","state","message","detail","generation"}: what a waiting page polls; phase "ready"
- * reloads it, a new detail is shown.
- */
-NODISCARD int view_page_status(const char *phase, const char *state, const char *message,
-                               const char *detail, uint64_t generation, struct buf *out);
+/* What a waiting page polls: another phase loads it again, the rest is shown in it. */
+struct view_page_status {
+        const char *phase, *state, *message, *detail;
+        uint64_t generation;
+        uint32_t place; /* in the queue; 0: null */
+        unsigned step;  /* of a start, from 1; 0: null */
+        int permille;   /* of what is under way, as "progress" from 0 to 1; < 0: null */
+};
+
+/* {"phase","state","message","detail","generation","place","step","progress"} */
+NODISCARD int view_page_status(const struct view_page_status *v, struct buf *out);
 
 /* One row of the history, as in that list. */
 NODISCARD int view_event(const struct audit_row *row, struct buf *out);

@@ -656,28 +656,37 @@ int view_status(const struct view *v, const struct about *a, bool writable,
         return view_print(o, out);
 }
 
-int view_gateway(const char *controller, const char *host_suffix, const char *scheme,
-                 const char *gateway_key, struct buf *out)
+int view_gateway(const char *controller, const struct view_links *links, const char *gateway_key,
+                 struct buf *out)
 {
         AUTO_JSON *o = cJSON_CreateObject();
 
         add_str(o, "controller", controller);
-        add_str(o, "host_suffix", host_suffix);
-        add_str(o, "scheme", scheme);
+        add_str(o, "host_suffix", links->host_suffix);
+        add_str(o, "scheme", links->scheme);
+        cJSON_AddBoolToObject(o, "paths", links->paths);
         add_str(o, "gateway_key", gateway_key);
         return view_print(o, out);
 }
 
-int view_page_status(const char *phase, const char *state, const char *message, const char *detail,
-                     uint64_t generation, struct buf *out)
+int view_page_status(const struct view_page_status *v, struct buf *out)
 {
         AUTO_JSON *o = cJSON_CreateObject();
 
-        add_str(o, "phase", phase);
-        add_str(o, "state", state);
-        add_str(o, "message", message);
-        add_str(o, "detail", detail);
-        add_count(o, "generation", generation);
+        add_str(o, "phase", v->phase);
+        add_str(o, "state", v->state);
+        add_str(o, "message", v->message);
+        add_str(o, "detail", v->detail);
+        add_count(o, "generation", v->generation);
+        add_place(o, v->place);
+        if (v->step)
+                add_count(o, "step", v->step);
+        else
+                cJSON_AddNullToObject(o, "step");
+        if (v->permille >= 0)
+                cJSON_AddNumberToObject(o, "progress", v->permille / 1000.0);
+        else
+                cJSON_AddNullToObject(o, "progress");
         return view_print(o, out);
 }
 

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -92,6 +93,9 @@ int main(int argc, char **argv)
         s.shell = fake_shell_new(s.loop);
         config.port = (uint16_t)port;
         config.host_suffix = argv[3];
+        if (getenv("API_SERVER_SCHEME"))
+                config.public_scheme = getenv("API_SERVER_SCHEME");
+        config.paths = getenv("API_SERVER_PATHS") != NULL;
         (void)snprintf(url, sizeof(url), "ipc://%s/ops.sock", argv[2]);
         r = start(&s, &config, url);
         if (r == 0) {

@@ -25,6 +25,7 @@ struct core {
         struct task_row tasks[ROWS_MAX]; /* tasks[i] is of ws[i]; "" id: none */
         struct task_live live[ROWS_MAX];
         char person_by[ROWS_MAX][CORE_SOURCE_SIZE];
+        uint32_t place[ROWS_MAX]; /* in the queue; 0: by the name of the user */
         bool draining;
         mono_t now;
 };
@@ -33,6 +34,7 @@ struct shell {
         struct core core;
         struct loop *loop;
         bool writable, replies, automatic;
+        enum reply_status refuse; /* every launch; OK: none */
         struct shell_lead lead;
         struct core_effect out[EVENTS_MAX];
         size_t n_out;
@@ -166,6 +168,8 @@ uint32_t core_place(const struct core *c, const char *workspace)
 {
         size_t i = index_of(c, workspace);
 
+        if (i < ROWS_MAX && c->place[i])
+                return c->place[i];
         return i < ROWS_MAX && str_starts(c->ws[i].key.user_id, "waits") ? 3 : 0;
 }
 
@@ -352,7 +356,9 @@ static void launch(struct shell *s, const struct core_event *ev)
         size_t i = index_of(c, ev->launch.id);
         enum reply_status status = REPLY_OK;
 
-        if (c->draining)
+        if (s->refuse != REPLY_OK)
+                status = s->refuse;
+        else if (c->draining)
                 status = REPLY_DRAINING;
         else if (str_starts(ev->launch.key.user_id, "crowd"))
                 status = REPLY_QUEUE_FULL;
@@ -560,6 +566,19 @@ static bool evidence_on(struct shell *s, size_t i, const char *verb, const char 
 
         if (strcmp(verb, "unknown") == 0)
                 return num_parse_u64(word, 0, 1000000, &live->unknown) == 0;
+        if (strcmp(verb, "place") == 0) {
+                uint64_t place;
+
+                if (num_parse_u64(word, 0, 100000, &place) < 0)
+                        return false;
+                s->core.place[i] = (uint32_t)place;
+                return true;
+        }
+        if (strcmp(verb, "phase") == 0) {
+                live->phase =
+                        strcmp(word, "app-starting") == 0 ? AGENT_APP_STARTING : AGENT_RESTORING;
+                return true;
+        }
         if (strcmp(verb, "restore") == 0)
                 return rest && num_parse_u64(word, 0, UINT32_MAX, &live->restore_done) == 0 &&
                        num_parse_u64(rest, 0, UINT32_MAX, &live->restore_total) == 0;
@@ -621,7 +640,12 @@ bool fake_command(struct shell *s, char *line)
                 return false;
         if (two)
                 return i < ROWS_MAX && command_on(s, i, verb, two, rest);
-        if (strcmp(verb, "auto") == 0)
+        if (strcmp(verb, "refuse") == 0)
+                s->refuse = strcmp(one, "queue-full") == 0   ? REPLY_QUEUE_FULL
+                            : strcmp(one, "user-limit") == 0 ? REPLY_USER_LIMIT
+                            : strcmp(one, "closed") == 0     ? REPLY_CLOSED
+                                                             : REPLY_OK;
+        else if (strcmp(verb, "auto") == 0)
                 s->automatic = on;
         else if (strcmp(verb, "writable") == 0)
                 s->writable = on;

@@ -521,12 +521,12 @@ async function accessLinks() {
     "another life's": f.access(w, 'ticket', ned, soon, ned.generation + 1), "another life's cookie": f.access(w, 'cookie', ned, soon, ned.generation - 1 || 9),
     'with a changed time': good.replace(/^(\d+)\.\d+/, `$1.${soon + 999999}`), 'with a changed signature': good.slice(0, -1) + (good.endsWith('0') ? '1' : '0'),
     'of no form': 'x'.repeat(5000), empty: '', 'a bare number': String(soon), 'with a line break': `${good}%0d%0aX-Evil:1` };
+  const denials = { used: 'link-used', expired: 'link-expired', "another life's": 'link-of-another-start', "another life's cookie": 'link-of-another-start' };
   for (const [what, value] of Object.entries(bad)) {
     const link = await request(w.port, { host, path: `/?ws_access=${value}`, headers: { Accept: 'text/html' } });
     const cookie = (link.headers['set-cookie'] ?? []).join();
     check(!cookie.includes(value.slice(0, 30) || 'ws_access='), `link ${what}: sets ${cookie}`);
-    // nginx or the gate refuses a head that is too long, the gate all else.
-    check(link.status === (value.length > 4000 ? 400 : 403), `link ${what}: ${link.status}`);
+    check(link.status === 403 && link.text.includes(`data-denial="${denials[what] ?? 'link-not-valid'}"`), `link ${what}: ${link.status} ${link.text.slice(-400)}`);
     check(!('x-evil' in link.headers), `link ${what}: header let in`);
     if (/[%x]/.test(value)) continue; // no cookie can be so
     for (const p of ['/', '/_workspace/status', '/healthz']) {
@@ -536,6 +536,8 @@ async function accessLinks() {
     const upgrade = await openWebSocket(w.port, host, `ws_access=${value}`, '/').then((s) => s, (e) => e);
     check(upgrade instanceof Error && /403/.test(upgrade.message), `WebSocket ${what}: ${upgrade.message ?? 'opened'}`);
   }
+  const long = await request(w.port, { host, path: `/?ws_access=${'x'.repeat(40000)}`, headers: { Accept: 'text/html' } });
+  check(long.status === 414 && !long.headers['set-cookie'], `a link longer than a request line may be: ${long.status}`); // nginx
   check((await follow(w.port, `http://${host}/?ws_access=${good}`)).status === 200, 'what was refused before has used up the good link');
   const page = await request(w.port, { host, path: '/', headers: { Accept: 'text/html', Cookie: `ws_access=${bad.expired}` } });
   check(page.status === 403 && /access to this workspace has ended/.test(page.text), `expired in a browser: ${page.status}`);

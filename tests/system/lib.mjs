@@ -397,11 +397,10 @@ export class Browsers {
     this.open = new Set();
   }
 
-  // A browser with a fresh profile: a student's own machine, or another one the next day.
-  async start() {
-    const profile = fs.mkdtempSync(path.join(this.world.dir, 'browser.'));
+  // A browser with a fresh profile: a student's own machine, or another one the next day. With a profile: the same one again.
+  async start({ profile = fs.mkdtempSync(path.join(this.world.dir, 'browser.')), args = [] } = {}) {
     const context = await this.chromium.launchPersistentContext(profile, { executablePath: '/usr/bin/chromium', headless: true,
-      args: chromiumArgs, viewport: { width: 1280, height: 800 } });
+      args: [...chromiumArgs, ...args], viewport: { width: 1280, height: 800 } });
     context.setDefaultTimeout(30000);
     this.open.add(context);
     context.on('close', () => this.open.delete(context));
@@ -421,7 +420,12 @@ export async function usable(page) {
 
 export async function openEditor(context, url) {
   const page = context.pages()[0] ?? await context.newPage();
-  await page.goto(url, { waitUntil: 'commit' });
+  const go = () => page.goto(url, { waitUntil: 'commit' });
+  await go().catch((e) => { // a container's network came or went beside us; the link's cookie may be there already
+    if (!/ERR_NETWORK_CHANGED/.test(e.message)) throw e;
+    console.log('  the machine\'s networks changed: the page is loaded again');
+    return go();
+  });
   await usable(page);
   return page;
 }

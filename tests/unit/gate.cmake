@@ -21,7 +21,7 @@ foreach(defect FORGETS_LINKS ANY_GENERATION)
         ws_test(${name} LABEL unit
                 SOURCES test_gate_door.c ${gate_dir}/admit.c ${gate_dir}/door.c ${gate_dir}/page.c
                 ${gate_dir}/redirect.c ${gate_dir}/used.c
-                USES agent_headers ws_http ws_crypto ws_base)
+                USES agent_look agent_headers ws_http ws_crypto ws_base)
         target_compile_definitions(${name} PRIVATE GATE_PLANTED_${defect})
         set_tests_properties(unit/${name} PROPERTIES WILL_FAIL ON)
 endforeach()

@@ -225,6 +225,7 @@ static void test_errors(void)
         expect_error("listen_http = 127.0.0.1:70000\n", "ADDRESS:PORT");
         expect_error("listen_agents = 127.0.0.1\n", "tcp://");
         expect_error("public_scheme = ftp\n", "http or https");
+        expect_error("workspace_paths = yes\n", "on or off");
         expect_error("log_level = loud\n", "debug, info, warn or error");
         expect_error("storage_max_bytes = 1T\n", "a size such as");
         expect_error("pool = 3\n", "belongs to a type; move it below [type NAME]");

@@ -108,15 +108,34 @@ static void pages_are_whole(void)
         for (unsigned i = 0; i < PAGE_MAX; i++) {
                 AUTO_BUF out = BUF_INIT(65536);
                 const char *html;
-                CHECK_INT(page_render((enum page_id)i, "<b>", "\"&'", nonce, &out), 0);
+                struct page_view v = {.base = "/w/x",
+                                      .name = "<b>",
+                                      .detail = "\"&'",
+                                      .nonce = nonce,
+                                      .ticket = "1.2.\"3",
+                                      .life = 7,
+                                      .place = 12,
+                                      .step = 2,
+                                      .permille = 420};
+                CHECK_INT(page_render((enum page_id)i, &v, &out), 0);
                 CHECK_INT(buf_terminate(&out), 0);
                 html = (const char *)out.data;
                 CHECK(strstr(html, "</html>") && strstr(html, "&lt;b&gt;"));
                 CHECK(strstr(html, "&quot;&amp;&#39;"));
                 CHECK(!strstr(html, "http://") && !strstr(html, "https://"));
+                CHECK(!strstr(html, "<form") ||
+                      strstr(html, "\"/w/x/_workspace/resume?life=7&amp;ws_access=1.2.&quot;3\""));
+                CHECK(!strstr(html, "style=") && !strstr(html, "onclick"));
+                CHECK(page_status((enum page_id)i) >= 400 && page_phase((enum page_id)i)[0]);
         }
         AUTO_BUF small = BUF_INIT(100);
-        CHECK(page_render(PAGE_STARTING, "x", "", nonce, &small) < 0);
+        struct page_view v = {.base = "",
+                              .name = "x",
+                              .detail = "",
+                              .nonce = nonce,
+                              .ticket = "",
+                              .permille = -1};
+        CHECK(page_render(PAGE_STARTING, &v, &small) < 0);
 }
 
 int main(void)
