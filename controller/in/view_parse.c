@@ -459,14 +459,15 @@ static const char *text_of(const cJSON *obj, const char *field)
 static int take_at(const cJSON *obj, bool needed, struct stored_at *ret_at,
                    struct view_error *ret_error)
 {
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(obj, "at");
         const char *text = text_of(obj, "at");
 
-        if ((!needed || text[0]) && stored_at_parse(text, ret_at))
+        if ((item ? text[0] != 0 : !needed) && stored_at_parse(text, ret_at))
                 return 0;
         view_error_set(ret_error, VIEW_ERROR_BAD_FIELD,
                        "at: %s%.40s; name a save, such as 3-7, or a time in UTC, such as "
                        "2026-01-31 14:00",
-                       text[0] ? "is neither a save nor a time: " : "is missing", text);
+                       item ? "is neither a save nor a time: " : "is missing", text);
         return 1;
 }
 
