@@ -1,6 +1,9 @@
 /* One request to the controller's HTTP API, by libcurl; the connection is kept between them. */
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +34,29 @@ const char *remote_token_source(const struct ctl *c)
         return text;
 }
 
+/* This machine, whatever stands behind the name: "localhost.example.org" is another. */
+static bool is_loopback(const char *host)
+{
+        static const char *const names[] = {"localhost", "[::1]"};
+        size_t len = strcspn(host, ":/?#");
+        char text[INET_ADDRSTRLEN];
+        struct in_addr a;
+
+        if (strchr(host, '@'))
+                return false;
+        for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+                size_t n = strlen(names[i]);
+
+                if (str_starts(host, names[i]) && (!host[n] || strchr(":/?#", host[n])))
+                        return true;
+        }
+        if (len >= sizeof(text))
+                return false;
+        memcpy(text, host, len);
+        text[len] = 0;
+        return inet_pton(AF_INET, text, &a) == 1 && ntohl(a.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
 enum ctl_exit remote_check_address(const char *address)
 {
         static const char plain[] = "http://";
@@ -42,7 +68,7 @@ enum ctl_exit remote_check_address(const char *address)
                 fprintf(stderr, "wsctl: %s is not an address such as https://HOST:PORT\n", address);
                 return CTL_USAGE;
         }
-        if (str_starts(host, "localhost") || str_starts(host, "127.") || str_starts(host, "[::1]"))
+        if (is_loopback(host))
                 return CTL_OK;
         fprintf(stderr,
                 "wsctl: %s would show the token to the network; use https, or a tunnel such as "
@@ -174,6 +200,9 @@ static void set_request(CURL *curl, const struct ctl *c, const struct remote_req
         }
         (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
         (void)curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+        /* What is not encrypted stays on this machine, whatever the environment says of proxies. */
+        if (str_starts(url, "http://"))
+                (void)curl_easy_setopt(curl, CURLOPT_PROXY, "");
         (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
         (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
         (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS,

@@ -116,8 +116,9 @@ int agents_fill_claim(struct agents *a, struct agents_session *s, const struct s
         /* What is in the home is newer than any save of it. */
         if (home && home->home == HOME_THERE)
                 head = previous = &none;
-        /* Without a save there is nothing to bring: the agent goes on to the app at once. */
-        if (head->seq > 0 || previous->seq > 0)
+        /* Without a save there is nothing to bring: the agent goes on to the app at once. What is
+         * in a home may still lack what comes later, and the agent knows. */
+        if (home || head->seq > 0 || previous->seq > 0)
                 r = a->config.restore_request(a->config.grants_ctx, s->workspace, s->generation,
                                               head, previous, &json);
         if (r == 0)

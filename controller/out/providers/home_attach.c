@@ -84,6 +84,9 @@ static int own(int dir, uid_t uid)
                 return errno;
         if (st.st_uid == uid)
                 return 0;
+        /* Nobody's until all is changed: one that is broken off must not look done. */
+        if (fchown(dir, 0, 0) < 0)
+                return errno;
         r = own_below(dir, uid, 0);
         return r ? r : fchown(dir, uid, uid) < 0 ? errno : 0;
 }

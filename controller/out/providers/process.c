@@ -602,6 +602,15 @@ static int adopt(struct process *p, const char *task)
                 log_warn("a task folder has no slot: its launch was cut short",
                          LOG_STR("task", task), LOG_ERR(r));
         r = folder_open_alive(e->path, &e->pid, &e->pidfd);
+        /* Not its folder's fault: a student may be at work in it. */
+        if (r == -EMFILE || r == -ENFILE || r == -ENOMEM) {
+                log_error(
+                        "cannot look whether a task lives: descriptors or memory are short; raise "
+                        "the limit of open files (ulimit -n)",
+                        LOG_STR("task", task), LOG_ERR(r));
+                entry_free(e);
+                return r;
+        }
         if (r != 0) {
                 if (r < 0)
                         log_warn("cannot tell whether a task lives; taking it for dead",
