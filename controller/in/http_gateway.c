@@ -133,6 +133,17 @@ static bool has_route(const struct http_exchange *x, const struct workspace_row 
         return view_ready(&v, w) || w->state == WS_SAVING;
 }
 
+/* A link that is for the life after this one: who asks while the last save runs gets such. */
+static bool link_to_later(const struct http_exchange *x, const struct workspace_row *w)
+{
+        char ticket[ACCESS_SIZE];
+        struct access a;
+
+        link_ticket(x, ticket);
+        return ticket[0] && access_read(ticket, strlen(ticket), &a) == 0 &&
+               a.generation > w->generation;
+}
+
 /*
  * Only says where: whom the workspace lets in is its gate's matter, which asks for the cookie. The
  * gateway may use the answer again: for a moment without asking, and longer while no controller
@@ -150,7 +161,7 @@ void http_gateway_resolve(struct http_exchange *x, const char *id)
                 return;
         }
         t = w && w->task[0] ? core_task(shell_core(x->site->shell), w->task) : NULL;
-        if (!w || !t || !t->addr[0] || !has_route(x, w)) {
+        if (!w || !t || !t->addr[0] || !has_route(x, w) || link_to_later(x, w)) {
                 struct view_error e;
 
                 /* A follower's rows are seconds old: what it knows is good, what it does not is

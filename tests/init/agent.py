@@ -184,7 +184,7 @@ def check_roles(make):
     with make(APP + WAIT) as a:
         first = a.accept()
         need(first.app_state == NONE and first.busy == 0, "wrong first state")
-        want_fds = {"link": [0, 1, 2, 3, 4, 5], "gate": [0, 1, 2, 4, 6], "sense": [0, 1, 2, 5]}
+        want_fds = {"link": [0, 1, 2, 3, 4, 5], "gate": [0, 1, 2, 4, 6, 9], "sense": [0, 1, 2, 5]}
         uids = {"link": LINK, "gate": GATE, "sense": STUDENT}
         for role, fds in want_fds.items():
             seen = a.seen(role)
