@@ -431,11 +431,21 @@ export async function openEditor(context, url) {
 }
 
 export async function command(page, name) {
-  await page.keyboard.press('F1');
+  const row = page.locator('.quick-input-list .monaco-list-row').filter({ hasText: name.replace(/^.*: /, '') }).first();
   const input = page.locator('.quick-input-widget input[type=text]').first();
-  await input.waitFor({ state: 'visible' });
-  await input.fill(`>${name}`);
-  await page.locator('.quick-input-list .monaco-list-row').filter({ hasText: name.replace(/^.*: /, '') }).first().waitFor();
+  // The list that opens while the editor still loads may lose what is typed into it, or close: it is opened again.
+  for (let tries = 1; ; tries++) {
+    try {
+      await page.keyboard.press('F1');
+      await input.waitFor({ state: 'visible', timeout: 15000 });
+      await input.fill(`>${name}`);
+      await row.waitFor({ timeout: 15000 });
+      break;
+    } catch (e) {
+      if (tries === 6) throw e;
+      await page.keyboard.press('Escape');
+    }
+  }
   await page.keyboard.press('Enter');
 }
 
