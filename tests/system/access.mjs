@@ -5,7 +5,7 @@ import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { Browsers, Steps, check, main, now, openEditor, openWebSocket, request, sleep, until, usable } from './lib.mjs';
+import { Browsers, Steps, check, main, now, openEditor, openWebSocket, request, until, usable } from './lib.mjs';
 import { access } from './faults_lib.mjs';
 
 const run = promisify(execFile);
@@ -20,20 +20,18 @@ async function cookieOf(context, host) {
 
 // As a browser gets it, and as programs do: what a person reads, no cookie, nothing of the app.
 async function refused(world, context, url, title, code, cookie) {
+  const u = new URL(url);
+  const headers = cookie ? { Cookie: cookie } : {};
+  const ask = () => request(world.port, { host: u.host, path: u.pathname + u.search, headers });
+  // The way to the task of the last life is used for some seconds: nobody answers there.
+  await until('a gate is asked', 30, async () => (await ask()).status !== 503);
   const page = await context.newPage();
-  let res = await page.goto(url, { waitUntil: 'load' });
-  // The way to the task of the last life is used for some seconds: nobody answers there, and the page asks again.
-  for (let tries = 0; res.status() === 503 && tries < 15; tries++) {
-    await sleep(1000);
-    res = await page.goto(url, { waitUntil: 'load' });
-  }
+  const res = await page.goto(url, { waitUntil: 'load' });
   check(res.status() === 403, `${title}: ${res.status()} in the browser`);
   check(await page.locator('h1').innerText() === title, `the page says "${await page.locator('h1').innerText()}", not "${title}"`);
   check(!(await page.locator('.monaco-workbench').count()), 'the editor came');
   await page.close();
-  const u = new URL(url);
-  const headers = cookie ? { Cookie: cookie } : {};
-  const plain = await request(world.port, { host: u.host, path: u.pathname + u.search, headers });
+  const plain = await ask();
   check(plain.status === 403 && JSON.parse(plain.text).code === code, `${title}: ${plain.status} ${plain.text.slice(0, 200)}`);
   check(!plain.headers['set-cookie'], `${title}: a cookie was given`);
 }
