@@ -356,7 +356,9 @@ async function controllerKilled() {
   await w.controller.ended;
   await socket.says('while there is none');
   const away = await request(w.port, { host: socket.host, headers: { Cookie: socket.cookie, Accept: 'text/html' } });
-  check(away.status === 503 && /tries again/.test(away.text), `new pages meanwhile: ${away.status}`);
+  check(away.status === 200, `a page of what is open, meanwhile: ${away.status}`);
+  const unseen = await request(w.port, { host: `ws-aaaaaaaaaaaa.localhost:${w.port}`, headers: { Accept: 'text/html' } });
+  check(unseen.status === 503 && /tries again/.test(unseen.text), `what nobody has opened, meanwhile: ${unseen.status}`);
   await w.startController();
   await until('both are known as ready again', 20, async () => {
     const x = await w.workspace(lea.id), y = await w.workspace(editor.id);
