@@ -139,6 +139,8 @@ static bool link_to_later(const struct http_exchange *x, const struct workspace_
         char ticket[ACCESS_SIZE];
         struct access a;
 
+        if (w->state != WS_SAVING)
+                return false;
         link_ticket(x, ticket);
         return ticket[0] && access_read(ticket, strlen(ticket), &a) == 0 &&
                a.generation > w->generation;
