@@ -89,7 +89,7 @@ class RestoreTarget(SaveTarget):
     def run(self, env, _injector):
         fresh = self.bench.new_home()
         try:
-            status, result, log = self.bench.restore(fresh, [self.ref], env=env)
+            status, result, log = self.bench.restore(fresh, [self.ref], env=env, args=["--patience-ms", "3000"])
             if died(status) and not may_die(env):
                 return f"{died(status)}: {log}"
             good = status == 0 and result and result.get("ok")
