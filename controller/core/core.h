@@ -14,6 +14,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <string.h>
 
 #include "base/macro.h"
 #include "core/types.h"
@@ -405,6 +406,17 @@ struct core_effects {
 };
 
 struct core;
+
+/* The type of that name; NULL when there is none. `config` may be NULL. */
+static inline const struct core_type *core_type_named(const struct core_config *config,
+                                                      const char *name)
+{
+        for (uint32_t i = 0; config && i < config->n_types; i++) {
+                if (strcmp(config->types[i].name, name) == 0)
+                        return &config->types[i];
+        }
+        return NULL;
+}
 
 /* 0, -ENOMEM, -EINVAL (a configuration that cannot work). Everything is allocated here. */
 NODISCARD int core_new(const struct core_config *config, struct core **ret_core);

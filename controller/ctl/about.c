@@ -8,17 +8,9 @@
 #include "ctl.h"
 #include "table.h"
 
-static struct doc *request_new(const char *cmd)
-{
-        struct doc *d = doc_new();
-
-        doc_set_str(d, "cmd", cmd);
-        return d;
-}
-
 enum ctl_exit command_version(const struct ctl *c)
 {
-        AUTO_DOC *request = request_new("status");
+        AUTO_DOC *request = ctl_request_new("status", NULL);
         AUTO_DOC *answer = NULL;
         AUTO_DOC *both = doc_new();
         const char *theirs;
@@ -63,7 +55,7 @@ static void add_figure(struct table *t, const struct doc *kpi, const char *key)
 enum ctl_exit command_kpi(const struct ctl *c)
 {
         static const char *const titles[] = {"KPI", "NOW", "TARGET", "STATE", "MEANING", NULL};
-        AUTO_DOC *request = request_new("kpi");
+        AUTO_DOC *request = ctl_request_new("kpi", NULL);
         AUTO_DOC *answer = NULL;
         enum ctl_exit r = ctl_ask(c, request, 0, &answer), code = CTL_OK;
         struct table *t;
@@ -115,7 +107,7 @@ static enum ctl_exit check_file(const char *file)
 enum ctl_exit command_config(const struct ctl *c)
 {
         static const char *const titles[] = {"OPTION", "VALUE", "SOURCE", NULL};
-        AUTO_DOC *request = request_new("config");
+        AUTO_DOC *request = ctl_request_new("config", NULL);
         AUTO_DOC *answer = NULL;
         struct table *t;
         enum ctl_exit r;
@@ -146,7 +138,7 @@ enum ctl_exit command_config(const struct ctl *c)
 /* Ends one; the answer tells what is on still. */
 static enum ctl_exit end_mode(const struct ctl *c, const struct doc *mode, struct doc **answer)
 {
-        AUTO_DOC *request = request_new("mode");
+        AUTO_DOC *request = ctl_request_new("mode", NULL);
         const char *type = doc_str(mode, "workspace_type");
 
         doc_set_str(request, "mode", doc_str(mode, "mode"));
@@ -159,7 +151,7 @@ static enum ctl_exit end_mode(const struct ctl *c, const struct doc *mode, struc
 
 enum ctl_exit command_resume(const struct ctl *c)
 {
-        AUTO_DOC *request = request_new("status");
+        AUTO_DOC *request = ctl_request_new("status", NULL);
         AUTO_DOC *status = NULL;
         AUTO_DOC *answer = NULL;
         enum ctl_exit r;

@@ -110,7 +110,7 @@ bool ctl_print_json(const struct ctl *c, const struct doc *answer)
         return true;
 }
 
-static struct doc *request_new(const char *cmd, const char *workspace)
+struct doc *ctl_request_new(const char *cmd, const char *workspace)
 {
         struct doc *d = doc_new();
 
@@ -124,7 +124,7 @@ static struct doc *request_new(const char *cmd, const char *workspace)
 static enum ctl_exit show(const struct ctl *c, const char *cmd, const char *workspace,
                           void (*table)(const struct ctl *, const struct doc *))
 {
-        AUTO_DOC *request = request_new(cmd, workspace);
+        AUTO_DOC *request = ctl_request_new(cmd, workspace);
         AUTO_DOC *answer = NULL;
         enum ctl_exit r = ctl_ask(c, request, 0, &answer);
 
@@ -145,7 +145,7 @@ enum ctl_exit command_saves(const struct ctl *c)
 
 enum ctl_exit command_restore(const struct ctl *c)
 {
-        AUTO_DOC *request = request_new("restore", c->argument);
+        AUTO_DOC *request = ctl_request_new("restore", c->argument);
         AUTO_DOC *answer = NULL;
         const struct doc *save;
         enum ctl_exit r;
@@ -169,7 +169,7 @@ enum ctl_exit command_restore(const struct ctl *c)
 
 static enum ctl_exit pin(const struct ctl *c, const char *cmd)
 {
-        AUTO_DOC *request = request_new(cmd, c->argument);
+        AUTO_DOC *request = ctl_request_new(cmd, c->argument);
         AUTO_DOC *answer = NULL;
         enum ctl_exit r;
 
@@ -214,7 +214,7 @@ enum ctl_exit command_status(const struct ctl *c)
 /* Without --type: the only one there is. */
 static enum ctl_exit only_type(const struct ctl *c, char *ret_type, size_t size)
 {
-        AUTO_DOC *request = request_new("pool", NULL);
+        AUTO_DOC *request = ctl_request_new("pool", NULL);
         AUTO_DOC *answer = NULL;
         const struct doc *pools, *first;
         enum ctl_exit r = ctl_ask(c, request, 0, &answer);
@@ -260,7 +260,7 @@ static enum ctl_exit ask_until(const struct ctl *c, const char *cmd, const struc
         while (r == CTL_OK && left > 0 && !has_status(answer, status) &&
                !has_status(answer, "attention") && !has_status(answer, "stopped") &&
                !has_status(answer, "gone")) {
-                AUTO_DOC *request = request_new(cmd, doc_str(answer, "id"));
+                AUTO_DOC *request = ctl_request_new(cmd, doc_str(answer, "id"));
                 doc_set_num(request, "wait_ms", (double)MIN(left, ONE_WAIT_MS));
                 answer = doc_free(answer);
                 r = ctl_ask(c, request, MIN(left, ONE_WAIT_MS), &answer);
@@ -274,7 +274,7 @@ static enum ctl_exit ask_until(const struct ctl *c, const char *cmd, const struc
 enum ctl_exit command_launch(const struct ctl *c)
 {
         AUTO_DOC *request =
-                request_new("launch", ctl_is_workspace_id(c->argument) ? c->argument : NULL);
+                ctl_request_new("launch", ctl_is_workspace_id(c->argument) ? c->argument : NULL);
         AUTO_DOC *answer = NULL;
         uint64_t wait_s = c->has_wait ? c->wait_s : LAUNCH_WAIT_S;
         enum ctl_exit r = CTL_OK;
@@ -325,7 +325,7 @@ static void print_state(const struct doc *w)
 
 enum ctl_exit command_stop(const struct ctl *c)
 {
-        AUTO_DOC *request = request_new("stop", c->argument);
+        AUTO_DOC *request = ctl_request_new("stop", c->argument);
         AUTO_DOC *answer = NULL;
         uint64_t wait_s = c->wait ? STOP_WAIT_S : 0;
         enum ctl_exit r;
@@ -342,7 +342,7 @@ enum ctl_exit command_stop(const struct ctl *c)
 
 enum ctl_exit command_delete(const struct ctl *c)
 {
-        AUTO_DOC *request = request_new("delete", c->argument);
+        AUTO_DOC *request = ctl_request_new("delete", c->argument);
         AUTO_DOC *answer = NULL;
         enum ctl_exit r = ctl_ask(c, request, 0, &answer);
 
@@ -357,7 +357,7 @@ enum ctl_exit command_delete(const struct ctl *c)
 
 enum ctl_exit command_abandon(const struct ctl *c)
 {
-        AUTO_DOC *request = request_new("abandon", c->argument);
+        AUTO_DOC *request = ctl_request_new("abandon", c->argument);
         AUTO_DOC *answer = NULL;
         enum ctl_exit r;
 
@@ -374,7 +374,7 @@ enum ctl_exit command_abandon(const struct ctl *c)
 
 static enum ctl_exit set_mode(const struct ctl *c, const char *mode)
 {
-        AUTO_DOC *request = request_new("mode", NULL);
+        AUTO_DOC *request = ctl_request_new("mode", NULL);
         AUTO_DOC *answer = NULL;
         enum ctl_exit r;
 
@@ -417,7 +417,7 @@ enum ctl_exit command_events(const struct ctl *c)
         bool more;
 
         do {
-                AUTO_DOC *request = request_new("events", NULL);
+                AUTO_DOC *request = ctl_request_new("events", NULL);
                 AUTO_DOC *answer = NULL;
                 int64_t wait_ms = c->follow ? 20000 : 0;
                 double last;
@@ -443,7 +443,7 @@ static enum ctl_exit wait_for_end(const struct ctl *c)
 {
         for (;;) {
                 const struct timespec pause = {.tv_nsec = 300 * 1000 * 1000};
-                AUTO_DOC *request = request_new("status", NULL);
+                AUTO_DOC *request = ctl_request_new("status", NULL);
                 AUTO_DOC *answer = NULL;
                 if (ctl_ask_quietly(c, request, 0, &answer) != CTL_OK)
                         return CTL_OK;
@@ -453,7 +453,7 @@ static enum ctl_exit wait_for_end(const struct ctl *c)
 
 enum ctl_exit command_shutdown(const struct ctl *c)
 {
-        AUTO_DOC *request = request_new("shutdown", NULL);
+        AUTO_DOC *request = ctl_request_new("shutdown", NULL);
         AUTO_DOC *answer = NULL;
         enum ctl_exit r = ctl_ask(c, request, 0, &answer);
 

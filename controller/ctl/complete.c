@@ -43,12 +43,9 @@ static void offer_words(const struct place *p, const char *words)
 
 static struct doc *ask(struct place *p, const char *cmd, const char *workspace)
 {
-        AUTO_DOC *request = doc_new();
+        AUTO_DOC *request = ctl_request_new(cmd, workspace);
         struct doc *answer = NULL;
 
-        doc_set_str(request, "cmd", cmd);
-        if (workspace)
-                doc_set_str(request, "workspace", workspace);
         p->c.brief = true;
         if (ctl_locate(&p->c) >= 0 || ctl_ask_quietly(&p->c, request, 0, &answer) != CTL_OK)
                 return NULL;

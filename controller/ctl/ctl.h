@@ -57,6 +57,8 @@ struct ctl {
 int ctl_locate(struct ctl *c);
 bool ctl_is_workspace_id(const char *s);
 
+/* {"cmd":…,"workspace":…}, the latter unless it is NULL; the caller frees it. */
+struct doc *ctl_request_new(const char *cmd, const char *workspace);
 /* Ask; on anything but a good answer the reason is printed and *ret_answer stays untouched. */
 enum ctl_exit ctl_ask(const struct ctl *c, const struct doc *request, int64_t wait_ms,
                       struct doc **ret_answer);

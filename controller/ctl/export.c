@@ -317,7 +317,7 @@ static void end(struct export *x)
 enum ctl_exit command_export(const struct ctl *c)
 {
         static struct export x;
-        AUTO_DOC *request = doc_new();
+        AUTO_DOC *request = ctl_request_new("export", c->argument);
         AUTO_DOC *answer = NULL;
         enum ctl_exit code;
         int r;
@@ -327,8 +327,6 @@ enum ctl_exit command_export(const struct ctl *c)
                       stderr);
                 return CTL_USAGE;
         }
-        doc_set_str(request, "cmd", "export");
-        doc_set_str(request, "workspace", c->argument);
         if (c->at)
                 doc_set_str(request, "at", c->at);
         code = ctl_ask(c, request, 0, &answer);

@@ -31,11 +31,6 @@ const char *list_title(enum list_column column)
         return columns[column].title;
 }
 
-const char *list_name(enum list_column column)
-{
-        return columns[column].name;
-}
-
 /* ---- texts ---- */
 
 void text_age(double s, char *dst, size_t size)

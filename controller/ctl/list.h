@@ -38,7 +38,6 @@ enum ctl_exit list_rule(const struct ctl *c, struct list_rule *ret_rule);
 /* The workspaces of an answer to "ps" that are meant, in order. Out of memory ends the program. */
 void list_take(const struct list_rule *rule, const struct doc *answer, struct list *ret_list);
 const char *list_title(enum list_column column);
-const char *list_name(enum list_column column);
 /* What stands there, cut at `size`, and its colour. */
 enum table_color list_cell(enum list_column column, const struct doc *w, char *dst, size_t size);
 

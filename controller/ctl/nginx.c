@@ -368,12 +368,11 @@ static void print_filled(const char *text)
 enum ctl_exit command_nginx_config(const struct ctl *c)
 {
         AUTO_BUF template = BUF_INIT(TEMPLATE_MAX);
-        AUTO_DOC *request = doc_new();
+        AUTO_DOC *request = ctl_request_new("gateway", NULL);
         AUTO_DOC *gateway = NULL;
         enum ctl_exit exit_code;
         int r;
 
-        doc_set_str(request, "cmd", "gateway");
         exit_code = ctl_ask(c, request, 0, &gateway);
         if (exit_code != CTL_OK)
                 return exit_code;

@@ -29,12 +29,11 @@ static void print_table(const struct ctl *c, const struct list_rule *rule, const
 
 static enum ctl_exit once(const struct ctl *c, const struct list_rule *rule)
 {
-        AUTO_DOC *request = doc_new();
+        AUTO_DOC *request = ctl_request_new("ps", NULL);
         AUTO_DOC *answer = NULL;
         struct list list;
         enum ctl_exit r;
 
-        doc_set_str(request, "cmd", "ps");
         r = ctl_ask(c, request, 0, &answer);
         if (r != CTL_OK)
                 return r;

@@ -126,14 +126,6 @@ static enum ctl_exit read_text(const char *path, struct buf *text)
         return CTL_FAILED;
 }
 
-static struct doc *request_new(void)
-{
-        struct doc *d = doc_new();
-
-        doc_set_str(d, "cmd", "timetable");
-        return d;
-}
-
 /* Without a controller: all but the types. */
 static enum ctl_exit check_here(const struct ctl *c, const struct buf *text)
 {
@@ -154,7 +146,7 @@ static enum ctl_exit check_here(const struct ctl *c, const struct buf *text)
 static enum ctl_exit check(const struct ctl *c)
 {
         AUTO_BUF text = BUF_INIT(TEXT_MAX);
-        AUTO_DOC *request = request_new();
+        AUTO_DOC *request = ctl_request_new("timetable", NULL);
         AUTO_DOC *answer = NULL;
         enum ctl_exit r = read_text(c->file, &text);
 
@@ -181,7 +173,7 @@ static enum ctl_exit check(const struct ctl *c)
 
 static enum ctl_exit replace(const struct ctl *c, const char *text)
 {
-        AUTO_DOC *request = request_new();
+        AUTO_DOC *request = ctl_request_new("timetable", NULL);
         AUTO_DOC *answer = NULL;
         enum ctl_exit r;
 
@@ -210,7 +202,7 @@ static enum ctl_exit set(const struct ctl *c)
 
 static enum ctl_exit show(const struct ctl *c)
 {
-        AUTO_DOC *request = request_new();
+        AUTO_DOC *request = ctl_request_new("timetable", NULL);
         AUTO_DOC *answer = NULL;
         enum ctl_exit r = ctl_ask(c, request, 0, &answer);
 

@@ -48,21 +48,11 @@ static const char keys_text[] =
 
 /* ---- asking ---- */
 
-static struct doc *request_new(const char *cmd, const char *workspace)
-{
-        struct doc *d = doc_new();
-
-        doc_set_str(d, "cmd", cmd);
-        if (workspace)
-                doc_set_str(d, "workspace", workspace);
-        return d;
-}
-
 /* NULL: no answer, or a refusal; `say` has the reason. */
 static struct doc *ask(struct top *t, const char *cmd, const char *workspace, char *say,
                        size_t size)
 {
-        AUTO_DOC *request = request_new(cmd, workspace);
+        AUTO_DOC *request = ctl_request_new(cmd, workspace);
         AUTO_DOC *answer = NULL;
 
         if (ctl_ask_quietly(&t->c, request, 0, &answer) != CTL_OK) {
@@ -672,7 +662,7 @@ static void run(struct top *t)
 
 enum ctl_exit command_top(const struct ctl *c)
 {
-        AUTO_DOC *request = request_new("status", NULL);
+        AUTO_DOC *request = ctl_request_new("status", NULL);
         AUTO_DOC *first = NULL;
         struct top t = {.c = *c, .interval_s = c->interval_s ? c->interval_s : CTL_INTERVAL_S};
         const char *why_not = screen_check();

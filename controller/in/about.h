@@ -39,12 +39,6 @@ struct about {
         bool (*kpi)(void *ctx, size_t i, struct about_kpi *ret_kpi);
 };
 
-/*
- * A copy of `value` without what is a secret in it: the password of an address, its query, and for
- * `webhook` all behind the host, where such services put their keys. Cut at `size`.
- */
-void about_mask(const char *name, const char *value, char *dst, size_t size);
-
 /* {"options":[{"type","name","value","source"}]}. `a` may be NULL. 0 or -ENOMEM. */
 NODISCARD int view_config(const struct about *a, struct buf *out);
 /* {"kpis":[{"name","meaning","unit","value","target","at_least","state"}]}: state met, missed,

@@ -16,13 +16,8 @@
 const struct core_type *agents_type_of(struct agents *a, const char *task)
 {
         const struct task_row *row = core_task(shell_core(a->shell), task);
-        const struct core_config *c = a->config.core;
 
-        for (uint32_t i = 0; row && c && i < c->n_types; i++) {
-                if (strcmp(c->types[i].name, row->type) == 0)
-                        return &c->types[i];
-        }
-        return NULL;
+        return row ? core_type_named(a->config.core, row->type) : NULL;
 }
 
 /* The workspace of this session when its files stay in a home folder, else NULL. */

@@ -85,13 +85,9 @@ static void read_file(struct day *d)
 /* Millionths of a dollar. */
 static int64_t price(const struct day *d, const char *type)
 {
-        const struct core_config *c = d->config.core;
+        const struct core_type *t = core_type_named(d->config.core, type);
 
-        for (uint32_t i = 0; c && i < c->n_types; i++) {
-                if (strcmp(c->types[i].name, type) == 0)
-                        return c->types[i].sizing.task_hour;
-        }
-        return 0;
+        return t ? t->sizing.task_hour : 0;
 }
 
 static void count_task(const struct task_row *t, uint32_t *n)

@@ -89,6 +89,8 @@ struct http_site;
 
 enum http_stream { HTTP_STREAM_NONE, HTTP_STREAM_SSE, HTTP_STREAM_WS };
 
+enum http_save_use { HTTP_SAVE_RESTORE, HTTP_SAVE_EXPORT, HTTP_SAVE_PIN, HTTP_SAVE_UNPIN };
+
 struct http_exchange {
         struct http_request req;
         struct http_response res;
@@ -99,10 +101,9 @@ struct http_exchange {
         struct pending pending;
         struct stored_question question;
         struct http_history *history; /* what the store is asked for, or NULL */
-        struct stored_at at;          /* of a restore or export */
-        bool exports;                 /* it is an export */
+        enum http_save_use save_use;  /* of a request for one save */
+        struct stored_at at;          /* ... and for which */
         char request_id[65];          /* the client's (X-Request-Id), or made by take */
-        bool pin;                     /* of a pin or unpin: which */
         char idempotency_key[HTTP_REPLAY_KEY_SIZE + 2]; /* as it was sent; "" was not */
         bool bad_key;                                   /* it was sent, and does not fit */
         uint64_t ticket; /* where the answer is kept for who asks again; 0: nowhere */

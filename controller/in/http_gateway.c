@@ -122,28 +122,27 @@ static const struct workspace_row *asked_row(const struct http_exchange *x)
         return core_workspace(shell_core(x->site->shell), x->req.workspace);
 }
 
-/*
- * While it is being saved, what is open goes on to the gate: the editor sends its last unsaved text
- * that way, and the gate answers new visitors itself.
- */
-static bool has_route(const struct http_exchange *x, const struct workspace_row *w)
-{
-        struct view v = http_view(x);
-
-        return view_ready(&v, w) || w->state == WS_SAVING;
-}
-
 /* A link that is for the life after this one: who asks while the last save runs gets such. */
 static bool link_to_later(const struct http_exchange *x, const struct workspace_row *w)
 {
         char ticket[ACCESS_SIZE];
         struct access a;
 
-        if (w->state != WS_SAVING)
-                return false;
         link_ticket(x, ticket);
         return ticket[0] && access_read(ticket, strlen(ticket), &a) == 0 &&
                a.generation > w->generation;
+}
+
+/*
+ * While it is being saved, what is open goes on to the gate: the editor sends its last unsaved text
+ * that way, and the gate answers new visitors itself; who has a link to the next life waits for
+ * that.
+ */
+static bool has_route(const struct http_exchange *x, const struct workspace_row *w)
+{
+        struct view v = http_view(x);
+
+        return view_ready(&v, w) || (w->state == WS_SAVING && !link_to_later(x, w));
 }
 
 /*
@@ -163,7 +162,7 @@ void http_gateway_resolve(struct http_exchange *x, const char *id)
                 return;
         }
         t = w && w->task[0] ? core_task(shell_core(x->site->shell), w->task) : NULL;
-        if (!w || !t || !t->addr[0] || !has_route(x, w) || link_to_later(x, w)) {
+        if (!w || !t || !t->addr[0] || !has_route(x, w)) {
                 struct view_error e;
 
                 /* A follower's rows are seconds old: what it knows is good, what it does not is

@@ -8,26 +8,25 @@
 /* The row, when the storage has answered. NULL: answered. */
 static const struct workspace_row *row_of(struct http_exchange *x, int result)
 {
-        const char *id = x->pending.workspace;
-        const struct workspace_row *w = core_workspace(shell_core(x->site->shell), id);
+        struct view_error e;
+        const struct workspace_row *w =
+                view_saves_row(shell_core(x->site->shell), x->pending.workspace, result, &e);
 
         if (!w)
-                site_refuse(x, VIEW_ERROR_UNKNOWN_WORKSPACE, "workspace %s is gone", id);
-        else if (result == -EBADMSG)
-                site_refuse(x, VIEW_ERROR_NO_SAVE, "that save of %s is not whole", id);
-        else if (result < 0)
-                site_refuse(x, VIEW_ERROR_STORAGE_UNAVAILABLE,
-                            "the saves of %s can not be read: %s", id, strerror(-result));
-        return w && result == 0 ? w : NULL;
+                http_answer_error(x, &e);
+        return w;
 }
 
 static void asked(struct http_exchange *x, int r)
 {
-        if (r < 0)
-                site_refuse(x, r == -EAGAIN ? VIEW_ERROR_BUSY : VIEW_ERROR_STORAGE_UNAVAILABLE,
-                            "the storage is not asked: %s", strerror(-r));
-        else
+        struct view_error e;
+
+        if (r >= 0) {
                 x->waited = true;
+                return;
+        }
+        view_saves_not_asked(r, &e);
+        http_answer_error(x, &e);
 }
 
 static void ask_storage(struct http_exchange *x, const char *id, stored_list_fn fn)
@@ -91,71 +90,13 @@ static void on_whole(void *ctx, int result, const struct stored_save *s, uint32_
         (void)n;
         if (!w)
                 return;
-        if (x->exports) {
+        if (x->save_use == HTTP_SAVE_EXPORT) {
                 answer_export(x, w, s);
                 return;
         }
         x->pending.save = &s->save;
         http_wait_for(x, PENDING_RESTORE, w->id, NULL, on_restored);
 }
-
-static void refuse_save(struct http_exchange *x, const struct workspace_row *w,
-                        const struct stored_save *old)
-{
-        if (old)
-                site_refuse(x, VIEW_ERROR_NO_SAVE, STORED_OLD_WORDS,
-                            (unsigned long long)old->save.generation,
-                            (unsigned long long)old->save.seq, w->id);
-        else
-                site_refuse(x, VIEW_ERROR_NO_SAVE, "workspace %s has no such save", w->id);
-}
-
-static void on_found(void *ctx, int result, const struct stored_save *saves, uint32_t n)
-{
-        struct http_exchange *x = ctx;
-        const struct workspace_row *w = row_of(x, result);
-        const struct stored_save *s = w ? stored_pick(saves, n, &x->at, &w->head) : NULL;
-
-        if (!w)
-                return;
-        if (!s || s->old) {
-                refuse_save(x, w, s);
-                return;
-        }
-        x->question = (struct stored_question){.fn = on_whole, .ctx = x};
-        asked(x, stored_ask_whole(x->site->config.stored, w->id, s->save.generation, s->save.seq,
-                                  &x->question));
-}
-
-void http_api_export(struct http_exchange *x, const char *id)
-{
-        struct view_error e;
-
-        if (view_at_parse((const char *)x->req.body.data, x->req.body.len, false, &x->at, &e) !=
-            0) {
-                http_answer_error(x, &e);
-                return;
-        }
-        x->exports = true;
-        ask_storage(x, id, on_found);
-}
-
-void http_api_restore(struct http_exchange *x, const char *id)
-{
-        const struct workspace_row *w = core_workspace(shell_core(x->site->shell), id);
-        struct view_error e;
-
-        if (view_at_parse((const char *)x->req.body.data, x->req.body.len, true, &x->at, &e) != 0)
-                http_answer_error(x, &e);
-        /* Before storage is asked: what its life has had swept is gone when it is looked at. */
-        else if (w && w->state != WS_STOPPED && w->state != WS_DELETED) {
-                view_error_reply(&e, REPLY_NOT_STOPPED, id);
-                http_answer_error(x, &e);
-        } else
-                ask_storage(x, id, on_found);
-}
-
-/* ---- pin ---- */
 
 static void on_pinned(void *ctx, int result, const struct stored_save *s, uint32_t n)
 {
@@ -169,40 +110,72 @@ static void on_pinned(void *ctx, int result, const struct stored_save *s, uint32
         asked(x, stored_ask(x->site->config.stored, w->id, &x->question));
 }
 
-static void on_to_pin(void *ctx, int result, const struct stored_save *saves, uint32_t n)
+/* Of all there are, the one that is meant is looked at, or pinned. */
+static void on_listed(void *ctx, int result, const struct stored_save *saves, uint32_t n)
 {
         struct http_exchange *x = ctx;
+        struct stored *stored = x->site->config.stored;
         const struct workspace_row *w = row_of(x, result);
-        const struct stored_save *s = w ? stored_pick(saves, n, &x->at, &w->head) : NULL;
+        bool pins = x->save_use == HTTP_SAVE_PIN || x->save_use == HTTP_SAVE_UNPIN;
+        const struct stored_save *s;
+        struct view_error e;
 
         if (!w)
                 return;
-        if (!s || s->old) {
-                refuse_save(x, w, s);
+        s = view_saves_pick(w, saves, n, &x->at, &e);
+        if (!s) {
+                http_answer_error(x, &e);
                 return;
         }
-        x->question = (struct stored_question){.fn = on_pinned, .ctx = x};
-        asked(x, stored_pin(x->site->config.stored, w->id, s->save.generation, s->save.seq, x->pin,
-                            &x->question));
+        x->question = (struct stored_question){.fn = pins ? on_pinned : on_whole, .ctx = x};
+        asked(x, pins ? stored_pin(stored, w->id, s->save.generation, s->save.seq,
+                                   x->save_use == HTTP_SAVE_PIN, &x->question)
+                      : stored_ask_whole(stored, w->id, s->save.generation, s->save.seq,
+                                         &x->question));
 }
 
-static void pin(struct http_exchange *x, const char *id, bool on)
+/* Only an export may leave out which save it is for: then it is the head. */
+static bool takes_at(struct http_exchange *x, enum http_save_use use)
 {
         struct view_error e;
 
-        x->pin = on;
-        if (view_at_parse((const char *)x->req.body.data, x->req.body.len, true, &x->at, &e) != 0)
+        x->save_use = use;
+        if (view_at_parse((const char *)x->req.body.data, x->req.body.len, use != HTTP_SAVE_EXPORT,
+                          &x->at, &e) == 0)
+                return true;
+        http_answer_error(x, &e);
+        return false;
+}
+
+void http_api_export(struct http_exchange *x, const char *id)
+{
+        if (takes_at(x, HTTP_SAVE_EXPORT))
+                ask_storage(x, id, on_listed);
+}
+
+void http_api_restore(struct http_exchange *x, const char *id)
+{
+        const struct workspace_row *w = core_workspace(shell_core(x->site->shell), id);
+        struct view_error e;
+
+        if (!takes_at(x, HTTP_SAVE_RESTORE))
+                return;
+        /* Before storage is asked: what its life has had swept is gone when it is looked at. */
+        if (w && w->state != WS_STOPPED && w->state != WS_DELETED) {
+                view_error_reply(&e, REPLY_NOT_STOPPED, id);
                 http_answer_error(x, &e);
-        else
-                ask_storage(x, id, on_to_pin);
+        } else
+                ask_storage(x, id, on_listed);
 }
 
 void http_api_pin(struct http_exchange *x, const char *id)
 {
-        pin(x, id, true);
+        if (takes_at(x, HTTP_SAVE_PIN))
+                ask_storage(x, id, on_listed);
 }
 
 void http_api_unpin(struct http_exchange *x, const char *id)
 {
-        pin(x, id, false);
+        if (takes_at(x, HTTP_SAVE_UNPIN))
+                ask_storage(x, id, on_listed);
 }

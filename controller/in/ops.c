@@ -394,21 +394,13 @@ static void do_gateway(struct ask *a)
 /* The workspace, when the storage has answered. NULL: answered. */
 static const struct workspace_row *row_of(struct ask *a, int result)
 {
-        const char *id = a->pending.workspace;
-        const struct workspace_row *w = core_workspace(shell_core(a->ops->shell), id);
         struct view_error e;
+        const struct workspace_row *w =
+                view_saves_row(shell_core(a->ops->shell), a->pending.workspace, result, &e);
 
-        if (w && result == 0)
-                return w;
         if (!w)
-                view_error_set(&e, VIEW_ERROR_UNKNOWN_WORKSPACE, "workspace %s is gone", id);
-        else if (result == -EBADMSG)
-                view_error_set(&e, VIEW_ERROR_NO_SAVE, "that save of %s is not whole", id);
-        else
-                view_error_set(&e, VIEW_ERROR_STORAGE_UNAVAILABLE,
-                               "the saves of %s can not be read: %s", id, strerror(-result));
-        answer_error(a, &e);
-        return NULL;
+                answer_error(a, &e);
+        return w;
 }
 
 static void asked(struct ask *a, int r)
@@ -417,44 +409,36 @@ static void asked(struct ask *a, int r)
 
         if (r == 0)
                 return;
-        view_error_set(&e, r == -EAGAIN ? VIEW_ERROR_BUSY : VIEW_ERROR_STORAGE_UNAVAILABLE,
-                       "the storage is not asked: %s", strerror(-r));
+        view_saves_not_asked(r, &e);
         answer_error(a, &e);
 }
 
 static void on_whole(void *ctx, int result, const struct stored_save *s, uint32_t n);
 static void on_pinned(void *ctx, int result, const struct stored_save *s, uint32_t n);
 
-/* Of all there are, the one that is meant is looked at. */
+/* Of all there are, the one that is meant is looked at, or pinned. */
 static void on_listed(void *ctx, int result, const struct stored_save *saves, uint32_t n)
 {
         struct ask *a = ctx;
+        struct stored *stored = a->ops->config.stored;
         const struct workspace_row *w = row_of(a, result);
-        const struct stored_save *s = w ? stored_pick(saves, n, &a->command.at, &w->head) : NULL;
+        bool pin = strcmp(a->command.cmd, "pin") == 0;
+        bool pins = pin || strcmp(a->command.cmd, "unpin") == 0;
+        const struct stored_save *s;
         struct view_error e;
 
         if (!w)
                 return;
-        if (!s || s->old) {
-                if (s)
-                        view_error_set(&e, VIEW_ERROR_NO_SAVE, STORED_OLD_WORDS,
-                                       (unsigned long long)s->save.generation,
-                                       (unsigned long long)s->save.seq, w->id);
-                else
-                        view_error_set(&e, VIEW_ERROR_NO_SAVE, "workspace %s has no such save",
-                                       w->id);
+        s = view_saves_pick(w, saves, n, &a->command.at, &e);
+        if (!s) {
                 answer_error(a, &e);
                 return;
         }
-        if (strstr(a->command.cmd, "pin")) {
-                a->question = (struct stored_question){.fn = on_pinned, .ctx = a};
-                asked(a, stored_pin(a->ops->config.stored, w->id, s->save.generation, s->save.seq,
-                                    a->command.cmd[0] == 'p', &a->question));
-                return;
-        }
-        a->question = (struct stored_question){.fn = on_whole, .ctx = a};
-        asked(a, stored_ask_whole(a->ops->config.stored, w->id, s->save.generation, s->save.seq,
-                                  &a->question));
+        a->question = (struct stored_question){.fn = pins ? on_pinned : on_whole, .ctx = a};
+        asked(a,
+              pins ? stored_pin(stored, w->id, s->save.generation, s->save.seq, pin, &a->question)
+                   : stored_ask_whole(stored, w->id, s->save.generation, s->save.seq,
+                                      &a->question));
 }
 
 static void on_saves(void *ctx, int result, const struct stored_save *saves, uint32_t n)

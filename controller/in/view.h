@@ -197,6 +197,16 @@ NODISCARD int view_workspaces(const struct view *v, const struct view_filter *f,
 /* `saves` newest first, as the storage has them. */
 NODISCARD int view_saves(const struct view *v, const struct workspace_row *w,
                          const struct stored_save *saves, uint32_t n, struct buf *out);
+/*
+ * What questions to storage come to, for whoever asks (`result`: 0 or -errno): the row that it was
+ * asked for, the save that is meant, and that it was not asked. NULL: *ret_error says why.
+ */
+const struct workspace_row *view_saves_row(const struct core *core, const char *id, int result,
+                                           struct view_error *ret_error);
+const struct stored_save *view_saves_pick(const struct workspace_row *w,
+                                          const struct stored_save *saves, uint32_t n,
+                                          const struct stored_at *at, struct view_error *ret_error);
+void view_saves_not_asked(int result, struct view_error *ret_error);
 /* What an export needs: the save with length and hash of its manifest, where to read objects. */
 NODISCARD int view_export(const struct view *v, const struct workspace_row *w,
                           const struct stored_save *save, const char *grant, struct buf *out);

@@ -28,7 +28,11 @@ static void mask_address(const char *value, bool all, char *dst, size_t size)
                                behind);
 }
 
-void about_mask(const char *name, const char *value, char *dst, size_t size)
+/*
+ * A copy of `value` without what is a secret in it: the password of an address, its query, and for
+ * `webhook` all behind the host, where such services put their keys. Cut at `size`.
+ */
+static void mask(const char *name, const char *value, char *dst, size_t size)
 {
         if (strstr(value, "://"))
                 mask_address(value, strcmp(name, "webhook") == 0, dst, size);
@@ -46,7 +50,7 @@ int view_config(const struct about *a, struct buf *out)
         for (size_t i = 0; a && a->option && a->option(a->ctx, i, &option); i++) {
                 cJSON *one = cJSON_CreateObject();
 
-                about_mask(option.name, option.value, value, sizeof(value));
+                mask(option.name, option.value, value, sizeof(value));
                 cJSON_AddStringToObject(one, "type", option.type);
                 cJSON_AddStringToObject(one, "name", option.name);
                 cJSON_AddStringToObject(one, "value", value);

@@ -2,6 +2,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/str.h"
@@ -63,6 +64,48 @@ static cJSON *save_json(const struct view *v, const struct workspace_row *w,
         /* Newer than the head: it was never committed, or the workspace was taken back. */
         cJSON_AddBoolToObject(o, "aside", newer(&s->save, &w->head));
         return o;
+}
+
+const struct workspace_row *view_saves_row(const struct core *core, const char *id, int result,
+                                           struct view_error *ret_error)
+{
+        const struct workspace_row *w = core_workspace(core, id);
+
+        if (w && result == 0)
+                return w;
+        if (!w)
+                view_error_set(ret_error, VIEW_ERROR_UNKNOWN_WORKSPACE, "workspace %s is gone", id);
+        else if (result == -EBADMSG)
+                view_error_set(ret_error, VIEW_ERROR_NO_SAVE, "that save of %s is not whole", id);
+        else
+                view_error_set(ret_error, VIEW_ERROR_STORAGE_UNAVAILABLE,
+                               "the saves of %s can not be read: %s", id, strerror(-result));
+        return NULL;
+}
+
+const struct stored_save *view_saves_pick(const struct workspace_row *w,
+                                          const struct stored_save *saves, uint32_t n,
+                                          const struct stored_at *at, struct view_error *ret_error)
+{
+        const struct stored_save *s = stored_pick(saves, n, at, &w->head);
+
+        if (s && !s->old)
+                return s;
+        if (s)
+                view_error_set(ret_error, VIEW_ERROR_NO_SAVE, STORED_OLD_WORDS,
+                               (unsigned long long)s->save.generation,
+                               (unsigned long long)s->save.seq, w->id);
+        else
+                view_error_set(ret_error, VIEW_ERROR_NO_SAVE, "workspace %s has no such save",
+                               w->id);
+        return NULL;
+}
+
+void view_saves_not_asked(int result, struct view_error *ret_error)
+{
+        view_error_set(ret_error,
+                       result == -EAGAIN ? VIEW_ERROR_BUSY : VIEW_ERROR_STORAGE_UNAVAILABLE,
+                       "the storage is not asked: %s", strerror(-result));
 }
 
 int view_saves(const struct view *v, const struct workspace_row *w, const struct stored_save *saves,

@@ -45,7 +45,9 @@ static bool bucket_sum(const struct metrics *m, enum metric id, int l1, int l2, 
         return there;
 }
 
-double kpi_quantile(const struct metrics *m, enum metric id, int l1, int l2, double q)
+/* The `q`-quantile (0 to 1) of all samples of a histogram whose labels are `l1` and `l2`, -1 for
+ * any value; by its buckets, linear inside of one, as Prometheus does it. NAN without a sample. */
+static double quantile(const struct metrics *m, enum metric id, int l1, int l2, double q)
 {
         double bound = 0, n = 0, total = 0, below = 0, lower = 0;
 
@@ -113,13 +115,13 @@ static double value_of(const struct metrics_watch *w, enum kpi_id id)
 
         switch (id) {
         case KPI_LAUNCH_P95:
-                return kpi_quantile(m, METRIC_CLAIM_SECONDS, -1, -1, 0.95);
+                return quantile(m, METRIC_CLAIM_SECONDS, -1, -1, 0.95);
         case KPI_HIT:
                 return ratio(total_of(m, METRIC_LAUNCH_REQUESTS, -1, (int)LABEL(START, WARM)),
                              total_of(m, METRIC_LAUNCH_REQUESTS, -1, -1));
         case KPI_API_P95:
-                return kpi_quantile(m, METRIC_HTTP_SECONDS, (int)LABEL(SIDE, API),
-                                    (int)LABEL(WAITED, NO), 0.95);
+                return quantile(m, METRIC_HTTP_SECONDS, (int)LABEL(SIDE, API),
+                                (int)LABEL(WAITED, NO), 0.95);
         case KPI_API_4XX:
                 return api_share(m, LABEL(CLASS, 4XX));
         case KPI_API_5XX:

@@ -13,6 +13,3 @@ struct kpi {
 
 /* The i-th from 0; false behind the last. Brings the gauges up to date at the first. */
 bool kpi_at(struct metrics_watch *w, size_t i, struct kpi *ret_kpi);
-/* The `q`-quantile (0 to 1) of all samples of a histogram whose labels are `l1` and `l2`, -1 for
- * any value; by its buckets, linear inside of one, as Prometheus does it. NAN without a sample. */
-double kpi_quantile(const struct metrics *m, enum metric id, int l1, int l2, double q);

@@ -6,10 +6,9 @@ import sys
 import time
 import unittest
 
-import app as fake
-from gate import Gate, Reader, access, request, scratch, ACCESS, COOKIES, HOST, KEY, UPGRADE
+from case import GateCase
+from gate import Reader, access, request, ACCESS, COOKIES, HOST, KEY, UPGRADE
 
-WORKER = ""
 CLOSE = "Connection: close\r\n"
 HTML = "Accept: text/html\r\n"
 OTHER = "5a" * 32
@@ -47,19 +46,7 @@ class Answer:
         return json.loads(self.body)["code"]
 
 
-class AccessTest(unittest.TestCase):
-    def setUp(self):
-        self.dir = scratch()
-        path = os.path.join(self.dir.name, "app.sock")
-        self.app = fake.App(path)
-        self.gate = Gate(WORKER, path)
-        self.gate.config()
-
-    def tearDown(self):
-        self.gate.close()
-        self.app.die()
-        self.dir.cleanup()
-
+class AccessTest(GateCase):
     def ask(self, path="/", method="GET", headers="", cookie=None, key=KEY):
         return Answer(self.gate.ask(request(path, method, CLOSE + headers, cookie=cookie, key=key)))
 
@@ -260,5 +247,5 @@ class AccessTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    WORKER = os.path.abspath(sys.argv.pop(1))
+    GateCase.worker = os.path.abspath(sys.argv.pop(1))
     unittest.main(verbosity=2)

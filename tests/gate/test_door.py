@@ -4,28 +4,15 @@ import os
 import sys
 import unittest
 
-import app as fake
-from gate import Gate, Reader, request, scratch, HOST, KEY, UPGRADE, DEADLINE
+from case import GateCase
+from gate import Reader, request, HOST, KEY, UPGRADE, DEADLINE
 import gate as harness
 
-WORKER = ""
 STRICTNESS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data",
                           "http-strictness")
 
 
-class DoorTest(unittest.TestCase):
-    def setUp(self):
-        self.dir = scratch()
-        path = os.path.join(self.dir.name, "app.sock")
-        self.app = fake.App(path)
-        self.gate = Gate(WORKER, path)
-        self.gate.config()
-
-    def tearDown(self):
-        self.gate.close()
-        self.app.die()
-        self.dir.cleanup()
-
+class DoorTest(GateCase):
     def status(self, raw):
         answer = self.gate.ask(raw)
         self.assertTrue(answer.startswith(b"HTTP/1.1 "), answer)
@@ -193,5 +180,5 @@ class DoorTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    WORKER = os.path.abspath(sys.argv.pop(1))
+    GateCase.worker = os.path.abspath(sys.argv.pop(1))
     unittest.main(verbosity=2)

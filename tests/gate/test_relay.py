@@ -11,25 +11,16 @@ import time
 import unittest
 
 import app as fake
-from gate import Gate, Reader, read_all, request, scratch, KEY, UPGRADE, DEADLINE
+from case import GateCase
+from gate import Gate, Reader, read_all, request, KEY, UPGRADE, DEADLINE
 
-WORKER = ""
 SANITIZED = False
 
 
-class RelayTest(unittest.TestCase):
-    def setUp(self):
-        self.dir = scratch()
-        path = os.path.join(self.dir.name, "app.sock")
-        self.app = fake.App(path)
-        self.gate = Gate(WORKER, path)
-        self.gate.config()
-
+class RelayTest(GateCase):
     def tearDown(self):
         self.app.release.set()
-        self.gate.close()
-        self.app.die()
-        self.dir.cleanup()
+        super().tearDown()
 
     def one(self, *args, **kw):
         with self.gate.connect() as s:
@@ -344,7 +335,7 @@ class RelayTest(unittest.TestCase):
 
     def test_out_of_descriptors(self):
         self.gate.close()
-        self.gate = Gate(WORKER, self.app.path, nofile=32)
+        self.gate = Gate(self.worker, self.app.path, nofile=32)
         self.gate.config()
         held = [self.gate.connect() for _ in range(64)]
         self.wait_still()  # the listener is not asked again and again
@@ -360,8 +351,8 @@ class RelayTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    WORKER = os.path.abspath(sys.argv.pop(1))
-    with open(WORKER, "rb") as f:
+    GateCase.worker = os.path.abspath(sys.argv.pop(1))
+    with open(GateCase.worker, "rb") as f:
         SANITIZED = b"__asan_init" in f.read()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))

@@ -19,83 +19,10 @@
 #include "loop/loop.h"
 #include "out/providers/docker.h"
 #include "out/providers/docker_json.h"
-#include "shell.h"
+#include "shell_told.h"
 #include "test.h"
 
-#define TASKS 64
 #define DEADLINE_MS 60000
-
-/* ---- a shell that only remembers ---- */
-
-struct told {
-        char task[CORE_ID_SIZE];
-        int launched; /* 0 not answered, 1 yes, 2 no */
-        enum launch_failure failure;
-        int seen, ended, status;
-        char reason[CORE_REASON_SIZE];
-};
-
-struct shell {
-        effect_fn launch, stop;
-        void *ctx;
-        struct told tasks[TASKS];
-        int inventories, versions;
-        char version[CORE_VERSION_SIZE];
-};
-
-static struct shell shell;
-
-static struct told *told(const char *task)
-{
-        for (size_t i = 0; i < TASKS; i++) {
-                if (strcmp(shell.tasks[i].task, task) == 0)
-                        return &shell.tasks[i];
-                if (!shell.tasks[i].task[0]) {
-                        CHECK(STR_SET(shell.tasks[i].task, task) == 0);
-                        return &shell.tasks[i];
-                }
-        }
-        abort();
-}
-
-void shell_post(struct shell *s, struct core_event *ev)
-{
-        struct told *t;
-
-        if (ev->type == EV_TASK_LAUNCHED) {
-                t = told(ev->task_result.task);
-                t->launched = ev->task_result.ok ? 1 : 2;
-                t->failure = ev->task_result.failure;
-                STR_CUT(t->reason, ev->task_result.reason);
-        } else if (ev->type == EV_TASK_ENDED) {
-                t = told(ev->task_ended.task);
-                CHECK(ev->task_ended.certain);
-                t->ended++;
-                t->status = ev->task_ended.exit_status;
-                STR_CUT(t->reason, ev->task_ended.reason);
-        } else if (ev->type == EV_TASK_SEEN) {
-                told(ev->task_seen.task)->seen++;
-        } else if (ev->type == EV_INVENTORY_DONE) {
-                CHECK(ev->inventory.certain && !ev->inventory.own_machines);
-                s->inventories++;
-        } else if (ev->type == EV_VERSION_SET && strcmp(ev->version_set.type, "good") == 0) {
-                s->versions++;
-                STR_CUT(s->version, ev->version_set.version);
-        }
-}
-
-void shell_handle(struct shell *s, enum core_effect_type type, effect_fn fn, void *ctx)
-{
-        CHECK(type == FX_LAUNCH_TASK || type == FX_STOP_TASK);
-        *(type == FX_LAUNCH_TASK ? &s->launch : &s->stop) = fn;
-        s->ctx = ctx;
-}
-
-bool shell_writable(const struct shell *s)
-{
-        (void)s;
-        return true;
-}
 
 /* ---- one provider ---- */
 
@@ -139,22 +66,6 @@ static void provider_close(void)
 {
         provider = docker_free(provider);
         loop = loop_free(loop);
-}
-
-static void launch(const char *task, const char *type)
-{
-        struct core_effect fx = {.type = FX_LAUNCH_TASK};
-
-        CHECK(STR_SET(fx.launch_task.task, task) == 0 && STR_SET(fx.launch_task.type, type) == 0);
-        shell.launch(shell.ctx, &fx);
-}
-
-static void stop(const char *task, bool at_once)
-{
-        struct core_effect fx = {.type = FX_STOP_TASK, .stop_task = {.at_once = at_once}};
-
-        CHECK(STR_SET(fx.stop_task.task, task) == 0);
-        shell.stop(shell.ctx, &fx);
 }
 
 /* ---- waiting and looking ---- */

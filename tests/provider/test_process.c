@@ -22,72 +22,17 @@
 #include "loop/loop.h"
 #include "out/providers/launch.h"
 #include "out/providers/process.h"
-#include "shell.h"
+#include "shell_told.h"
 #include "test.h"
 
-#define TASKS 64
 #define DEADLINE_MS 20000
 
 extern char **environ;
-
-/* ---- a shell that only remembers ---- */
-
-struct shell {
-        effect_fn launch, stop;
-        void *ctx;
-        struct {
-                char task[CORE_ID_SIZE];
-                int launched; /* 0 not answered, 1 yes, 2 no */
-                int seen, ended, status;
-                char reason[CORE_REASON_SIZE];
-        } tasks[TASKS];
-        int inventories;
-};
-
-static size_t slot_of(struct shell *s, const char *task)
-{
-        for (size_t i = 0; i < TASKS; i++) {
-                if (strcmp(s->tasks[i].task, task) == 0)
-                        return i;
-                if (!s->tasks[i].task[0]) {
-                        CHECK(STR_SET(s->tasks[i].task, task) == 0);
-                        return i;
-                }
-        }
-        abort();
-}
-
-void shell_post(struct shell *s, struct core_event *ev)
-{
-        size_t i;
-
-        if (ev->type == EV_TASK_LAUNCHED) {
-                i = slot_of(s, ev->task_result.task);
-                s->tasks[i].launched = ev->task_result.ok ? 1 : 2;
-                STR_CUT(s->tasks[i].reason, ev->task_result.reason);
-        } else if (ev->type == EV_TASK_ENDED) {
-                i = slot_of(s, ev->task_ended.task);
-                s->tasks[i].ended++;
-                s->tasks[i].status = ev->task_ended.exit_status;
-        } else if (ev->type == EV_TASK_SEEN) {
-                s->tasks[slot_of(s, ev->task_seen.task)].seen++;
-        } else if (ev->type == EV_INVENTORY_DONE) {
-                s->inventories++;
-        }
-}
-
-void shell_handle(struct shell *s, enum core_effect_type type, effect_fn fn, void *ctx)
-{
-        CHECK(type == FX_LAUNCH_TASK || type == FX_STOP_TASK);
-        *(type == FX_LAUNCH_TASK ? &s->launch : &s->stop) = fn;
-        s->ctx = ctx;
-}
 
 /* ---- one provider ---- */
 
 static char base[128], tasks_dir[160];
 static struct loop *loop;
-static struct shell shell;
 static struct process *provider;
 static struct keys keys = {.master = {1, 2, 3}};
 static const char *want_cage = "root";
@@ -146,34 +91,18 @@ static void provider_close(void)
         loop = loop_free(loop);
 }
 
-static void launch(const char *task, const char *type)
-{
-        struct core_effect fx = {.type = FX_LAUNCH_TASK};
-
-        CHECK(STR_SET(fx.launch_task.task, task) == 0 && STR_SET(fx.launch_task.type, type) == 0);
-        shell.launch(shell.ctx, &fx);
-}
-
-static void stop(const char *task, bool at_once)
-{
-        struct core_effect fx = {.type = FX_STOP_TASK, .stop_task = {.at_once = at_once}};
-
-        CHECK(STR_SET(fx.stop_task.task, task) == 0);
-        shell.stop(shell.ctx, &fx);
-}
-
 /* ---- waiting: turn the loop until a condition holds ---- */
 
 static const char *wait_task;
 
 static bool is_launched(void)
 {
-        return shell.tasks[slot_of(&shell, wait_task)].launched != 0;
+        return told(wait_task)->launched != 0;
 }
 
 static bool is_ended(void)
 {
-        return shell.tasks[slot_of(&shell, wait_task)].ended != 0;
+        return told(wait_task)->ended != 0;
 }
 
 static bool is_removed(void)
@@ -263,7 +192,7 @@ static void test_launch(void)
 {
         launch("t-0000000001", "good");
         CHECK(wait_until_true(is_launched, "t-0000000001"));
-        CHECK_STR(shell.tasks[slot_of(&shell, "t-0000000001")].reason, "");
+        CHECK_STR(told("t-0000000001")->reason, "");
         CHECK(wait_until_true(has_facts, "t-0000000001"));
         if (caged()) {
                 CHECK_STR(fact("t-0000000001", "pid"), "1 verb=init");
@@ -290,9 +219,9 @@ static void test_launch(void)
                 CHECK(access(at("%s/t-0000000001/tmp/from-task", tasks_dir), F_OK) == 0);
 
         /* The same intent again is answered, not carried out twice. */
-        shell.tasks[slot_of(&shell, "t-0000000001")].launched = 0;
+        told("t-0000000001")->launched = 0;
         launch("t-0000000001", "good");
-        CHECK_INT(shell.tasks[slot_of(&shell, "t-0000000001")].launched, 1);
+        CHECK_INT(told("t-0000000001")->launched, 1);
 }
 
 static void test_own_uids(void)
@@ -325,38 +254,36 @@ static void test_failures(void)
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
                 launch(cases[i].task, cases[i].type);
                 CHECK(wait_until_true(is_launched, cases[i].task));
-                CHECK_INT(shell.tasks[slot_of(&shell, cases[i].task)].launched, 2);
-                fprintf(stderr, "    %s\n", shell.tasks[slot_of(&shell, cases[i].task)].reason);
-                CHECK(str_starts(shell.tasks[slot_of(&shell, cases[i].task)].reason,
-                                 cases[i].reason));
+                CHECK_INT(told(cases[i].task)->launched, 2);
+                fprintf(stderr, "    %s\n", told(cases[i].task)->reason);
+                CHECK(str_starts(told(cases[i].task)->reason, cases[i].reason));
                 CHECK(i == 3 || wait_until_true(is_removed, cases[i].task));
         }
         CHECK(rename(at("%s/bin/wsagent", base), at("%s/bin/away", base)) == 0);
         launch("t-0000000014", "good");
         CHECK(wait_until_true(is_launched, "t-0000000014"));
-        fprintf(stderr, "    %s\n", shell.tasks[slot_of(&shell, "t-0000000014")].reason);
-        CHECK(str_starts(shell.tasks[slot_of(&shell, "t-0000000014")].reason, "wsagent (build"));
+        fprintf(stderr, "    %s\n", told("t-0000000014")->reason);
+        CHECK(str_starts(told("t-0000000014")->reason, "wsagent (build"));
         /* A program that cannot be executed is found out by the child itself. */
         put_file(at("%s/bin/wsagent", base), "#!/nonexistent/interpreter\n", 0755);
         launch("t-0000000015", "good");
         CHECK(wait_until_true(is_launched, "t-0000000015"));
-        fprintf(stderr, "    %s\n", shell.tasks[slot_of(&shell, "t-0000000015")].reason);
-        CHECK(str_starts(shell.tasks[slot_of(&shell, "t-0000000015")].reason,
-                         "executing the agent: No such file"));
+        fprintf(stderr, "    %s\n", told("t-0000000015")->reason);
+        CHECK(str_starts(told("t-0000000015")->reason, "executing the agent: No such file"));
         CHECK(wait_until_true(is_removed, "t-0000000015"));
-        CHECK_INT(shell.tasks[slot_of(&shell, "t-0000000015")].ended, 0);
+        CHECK_INT(told("t-0000000015")->ended, 0);
         CHECK(rename(at("%s/bin/away", base), at("%s/bin/wsagent", base)) == 0);
         /* What was never launched can be stopped: the answer is its end. */
         stop("t-0000000015", true);
-        CHECK_INT(shell.tasks[slot_of(&shell, "t-0000000015")].ended, 1);
+        CHECK_INT(told("t-0000000015")->ended, 1);
 }
 
 static void test_end_by_itself(void)
 {
         launch("t-0000000021", "brief");
         CHECK(wait_until_true(is_ended, "t-0000000021"));
-        CHECK_INT(shell.tasks[slot_of(&shell, "t-0000000021")].launched, 1);
-        CHECK_INT(shell.tasks[slot_of(&shell, "t-0000000021")].status, 3);
+        CHECK_INT(told("t-0000000021")->launched, 1);
+        CHECK_INT(told("t-0000000021")->status, 3);
         CHECK(wait_until_true(is_removed, "t-0000000021"));
 }
 
@@ -367,15 +294,15 @@ static void test_stop(void)
         stop("t-0000000031", false);
         stop("t-0000000031", false); /* level-triggered */
         CHECK(wait_until_true(is_ended, "t-0000000031"));
-        CHECK_INT(shell.tasks[slot_of(&shell, "t-0000000031")].status, 7);
-        CHECK_INT(shell.tasks[slot_of(&shell, "t-0000000031")].ended, 1);
+        CHECK_INT(told("t-0000000031")->status, 7);
+        CHECK_INT(told("t-0000000031")->ended, 1);
         CHECK(wait_until_true(is_removed, "t-0000000031"));
 
         launch("t-0000000032", "good");
         CHECK(wait_until_true(has_facts, "t-0000000032"));
         stop("t-0000000032", true);
         CHECK(wait_until_true(is_ended, "t-0000000032"));
-        CHECK_INT(shell.tasks[slot_of(&shell, "t-0000000032")].status, 128 + SIGKILL);
+        CHECK_INT(told("t-0000000032")->status, 128 + SIGKILL);
         CHECK(wait_until_true(is_removed, "t-0000000032"));
 }
 
@@ -424,10 +351,10 @@ static void test_adoption(void)
         put_file(at("%s/t-0000000051/run/facts.seen", tasks_dir), "", 0644);
 
         /* A provider that was there before: one controller leads after the other's freeze. */
-        CHECK_INT(shell.tasks[slot_of(&shell, "t-0000000051")].seen, 0);
+        CHECK_INT(told("t-0000000051")->seen, 0);
         process_adopt_strays(provider);
         process_adopt_strays(provider);
-        CHECK_INT(shell.tasks[slot_of(&shell, "t-0000000051")].seen, 1);
+        CHECK_INT(told("t-0000000051")->seen, 1);
         CHECK_INT(shell.inventories, 0);
         provider_close();
         /* A folder whose task is dead, and one of a boot long ago. */
@@ -437,9 +364,9 @@ static void test_adoption(void)
         provider_open();
         CHECK(process_inventory(provider) == 0);
         CHECK_INT(shell.inventories, 1);
-        CHECK_INT(shell.tasks[slot_of(&shell, "t-0000000051")].seen, 1);
-        CHECK_INT(shell.tasks[slot_of(&shell, "t-0000000052")].seen, 0);
-        CHECK_INT(shell.tasks[slot_of(&shell, "t-0000000053")].seen, 0);
+        CHECK_INT(told("t-0000000051")->seen, 1);
+        CHECK_INT(told("t-0000000052")->seen, 0);
+        CHECK_INT(told("t-0000000053")->seen, 0);
         CHECK(wait_until_true(is_removed, "t-0000000052"));
         CHECK(wait_until_true(is_removed, "t-0000000053"));
         /* Its slot is still its own. */

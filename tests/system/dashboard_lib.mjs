@@ -14,10 +14,8 @@ const PROFILE = {
 
 export class Desk extends World {
   writeConfig() {
-    this.codeServer = path.join(this.dir, 'standin');
+    this.codeServer = this.standin();
     this.web = path.join(this.dir, 'web');
-    fs.mkdirSync(this.codeServer, { recursive: true });
-    fs.copyFileSync(path.join(root, 'tests/system/standin.py'), path.join(this.codeServer, 'standin.py'));
     fs.writeFileSync(this.profile, JSON.stringify(PROFILE));
     fs.writeFileSync(path.join(this.dir, 'tokens'), Object.entries(TOKENS).map(([role, t]) => `${role}er ${role} ${t}\n`).join(''), { mode: 0o600 });
     super.writeConfig();

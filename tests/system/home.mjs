@@ -5,7 +5,7 @@ import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { check, main, root, until, World } from './lib.mjs';
+import { check, main, until, World } from './lib.mjs';
 
 const run = promisify(execFile);
 
@@ -17,9 +17,7 @@ const PROFILE = {
 
 class Home extends World {
   writeConfig() {
-    this.codeServer = path.join(this.dir, 'standin');
-    fs.mkdirSync(this.codeServer, { recursive: true });
-    fs.copyFileSync(path.join(root, 'tests/system/standin.py'), path.join(this.codeServer, 'standin.py'));
+    this.codeServer = this.standin();
     fs.writeFileSync(this.profile, JSON.stringify(PROFILE));
     super.writeConfig();
     const text = fs.readFileSync(this.config, 'utf8');

@@ -148,7 +148,8 @@ export class World {
     return `profile = ${profile}\nbind = ${app}:/run/ws/dist`;
   }
 
-  writeConfig() {
+  // What is the same for every type, and in every kind of world, and then `types`.
+  writeConfigOf(types, { quiet = this.quiet, heartbeat = this.heartbeat } = {}) {
     this.config = path.join(this.dir, 'controller.conf');
     fs.writeFileSync(this.config, `
 state_dir = ${this.state}
@@ -156,9 +157,22 @@ listen_agents = tcp://${this.inner}:${this.agents}
 listen_http = 127.0.0.1:${this.http}
 listen_storage = ${this.inner}:${this.storage}
 public_host = localhost:${this.port}
-quiet = ${this.quiet}
-heartbeat = ${this.heartbeat}
+quiet = ${quiet}
+heartbeat = ${heartbeat}
 ${this.providerLines()}
+${types}`);
+  }
+
+  // The stand-in: an app of a few lines, for worlds in which many lives are short. Its folder.
+  standin() {
+    const app = path.join(this.dir, 'standin');
+    fs.mkdirSync(app, { recursive: true });
+    fs.copyFileSync(path.join(root, 'tests/system/standin.py'), path.join(app, 'standin.py'));
+    return app;
+  }
+
+  writeConfig() {
+    this.writeConfigOf(`
 
 [type vscode]
 ${this.typeLines()}

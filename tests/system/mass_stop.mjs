@@ -10,7 +10,7 @@ import { execFileSync } from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { check, main, now, root, until, World } from './lib.mjs';
+import { check, main, now, until, World } from './lib.mjs';
 
 const full = process.argv.includes('--full') || process.env.WS_TEST_FULL === '1';
 const at = process.argv.indexOf('--agents');
@@ -29,23 +29,12 @@ const PROFILE = {
 
 class Class extends World {
   writeConfig() {
-    const app = path.join(this.dir, 'standin');
-    fs.mkdirSync(app, { recursive: true });
-    fs.copyFileSync(path.join(root, 'tests/system/standin.py'), path.join(app, 'standin.py'));
+    const app = this.standin();
     this.uidBase = 20_000_000 + (process.pid % 4000) * UIDS;
     const file = path.join(this.dir, 'class.json');
     fs.writeFileSync(file, JSON.stringify(PROFILE));
     fs.copyFileSync(file, path.join(app, 'class.json')); // for containers, which see this folder alone
-    this.config = path.join(this.dir, 'controller.conf');
-    fs.writeFileSync(this.config, `
-state_dir = ${this.state}
-listen_agents = tcp://${this.inner}:${this.agents}
-listen_http = 127.0.0.1:${this.http}
-listen_storage = ${this.inner}:${this.storage}
-public_host = localhost:${this.port}
-${this.providerLines()}
-quiet = 2s
-heartbeat = 10s
+    this.writeConfigOf(`
 tasks_max = 512
 storage_bandwidth = ${BANDWIDTH}
 
@@ -54,7 +43,7 @@ ${this.typeLines(file, app)}
 pool = 0
 idle = 2h
 stop_timeout = 10m
-`);
+`, { quiet: '2s', heartbeat: '10s' });
   }
 
   ours() {

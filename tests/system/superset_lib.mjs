@@ -23,17 +23,7 @@ export class SupersetWorld extends World {
     fs.mkdirSync(path.join(this.dir, 'wrong'), { recursive: true });
     write('wrong/profile.json', read('profile.json'));
     write('wrong/presence.json', rules);
-    this.config = path.join(this.dir, 'controller.conf');
-    fs.writeFileSync(this.config, `
-state_dir = ${this.state}
-listen_agents = tcp://${this.inner}:${this.agents}
-listen_http = 127.0.0.1:${this.http}
-listen_storage = ${this.inner}:${this.storage}
-public_host = localhost:${this.port}
-quiet = ${this.quiet}
-heartbeat = ${this.heartbeat}
-${this.providerLines()}
-
+    this.writeConfigOf(`
 [type superset]
 ${this.typeLines(this.profile, this.superset)}
 pool = ${this.pool}

@@ -61,7 +61,7 @@ int entry_new(struct docker *d, const char *task, const char *type, struct entry
         return 0;
 }
 
-void entry_free(struct entry *e)
+static void entry_free(struct entry *e)
 {
         struct entry **at = &e->docker->entries;
 
@@ -74,7 +74,7 @@ void entry_free(struct entry *e)
         free(e);
 }
 
-void docker_name(const struct docker *d, const char *task, char *dst, size_t size)
+static void docker_name(const struct docker *d, const char *task, char *dst, size_t size)
 {
         (void)snprintf(dst, size, "ws-%s-%s", d->controller, task);
 }

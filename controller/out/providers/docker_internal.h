@@ -67,8 +67,6 @@ NODISCARD int entry_new(struct docker *d, const char *task, const char *type,
 void entry_ended(struct entry *e);
 /* It is not there any more. */
 void entry_vanished(struct entry *e, const char *reason);
-void entry_free(struct entry *e);
-void docker_name(const struct docker *d, const char *task, char *dst, size_t size);
 
 /* ---- docker_watch.c ---- */
 
