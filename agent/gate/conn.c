@@ -222,8 +222,9 @@ static int answer_here(struct conn *c)
         /* A body that nobody reads ends the connection; so does a handshake not granted. */
         c->keep_alive = c->request.keep_alive && c->request.body == HTTP_BODY_NONE &&
                         !c->request.upgrade && !c->up.eof;
-        if (v->way == DOOR_ADMIT) {
-                int r = admit_clean(c->request.target, &to);
+        if (v->way == DOOR_ADMIT || v->way == DOOR_LEAD) {
+                int r = v->way == DOOR_LEAD ? admit_lead(c->request.target, &to)
+                                            : admit_clean(c->request.target, &to);
 
                 if (r == 0)
                         r = buf_terminate(&to);
@@ -242,6 +243,9 @@ static int answer_here(struct conn *c)
                 return begin_answer(c, page_write_done(&c->down.own, form_of(c)));
         case DOOR_WAIT:
                 return conn_answer_wait(c, 503);
+        case DOOR_LEAD:
+                return begin_answer(c, page_write_redirect(&c->down.own, (const char *)to.data,
+                                                           NULL, form_of(c)));
         case DOOR_ADMIT:
                 return admit(c, &to);
         case DOOR_DENY:

@@ -236,6 +236,17 @@ class AccessTest(GateCase):
         self.gate.config(cookie="; x\r\nEvil: 1")
         self.assertTrue(self.ask("/?ws_access=" + ticket(2)).one("Set-Cookie").endswith("; HttpOnly"))
 
+    def test_resume(self):
+        """The button of a page that is older than this life leads to the workspace; who is not in gets no further."""
+        link = "ws_access=" + ticket()
+        for path, to in (("?life=3", "/"), ("?life=3&" + link, "/?" + link), ("", "/"), ("?ws_access=x%0d", "/")):
+            for method in "POST", "GET":
+                a = self.ask("/_workspace/resume" + path, method, "Content-Length: 0\r\n" + HTML)
+                self.assertEqual((a.status, a.one("Location"), a.all("Set-Cookie")), (303, to, []))
+        # The link is not used up by it, and opens the workspace where it leads.
+        self.assertEqual(self.ask("/?" + link).status, 303)
+        self.denied("no-access", "/")
+
     def test_another_place(self):
         """The way on is a path of this host, whatever the link says."""
         for path, want in (("//evil.example/", "/evil.example/"), ("/\\evil.example/", "/evil.example/"),

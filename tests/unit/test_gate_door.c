@@ -124,6 +124,11 @@ static void test_rules_up(void)
                 {"GET /_workspace/keep", KEY, DOOR_REFUSE, 405},
                 {"HEAD /_workspace/keep", KEY, DOOR_REFUSE, 405},
                 {"POST /_workspace/keeper", KEY, DOOR_REFUSE, 405},
+                {"POST /_workspace/resume?life=3", KEY, DOOR_LEAD, 0},
+                {"GET /_workspace/resume?life=3", KEY, DOOR_LEAD, 0},
+                {"POST /_workspace/resume", "", DOOR_REFUSE, 403},
+                {"DELETE /_workspace/resume", KEY, DOOR_REFUSE, 405},
+                {"POST /_workspace/resumed", KEY, DOOR_REFUSE, 405},
 
                 {"POST /", KEY, DOOR_PASS, 0},
                 {"POST /", KEY GOOD_ORIGIN, DOOR_PASS, 0},
