@@ -258,6 +258,12 @@ static int answer_here(struct conn *c)
         return conn_refuse(c, v->status, v->reason);
 }
 
+/* By the controller's clock, which links and cookies have their time from. */
+static uint64_t now_s(const struct gate *g)
+{
+        return (uint64_t)MAX(loop_utc(g->loop).us / US_PER_S + g->clock_off_s, 0);
+}
+
 static int step_head(struct conn *c)
 {
         int r;
@@ -273,7 +279,7 @@ static int step_head(struct conn *c)
                 return conn_refuse(c, c->request.refuse_status, c->request.refuse_reason);
         }
         c->seen_request = true;
-        c->gate->rules.admit.now_s = (uint64_t)(loop_utc(c->gate->loop).us / US_PER_S);
+        c->gate->rules.admit.now_s = now_s(c->gate);
         c->verdict = c->notice ? door_judge_notice(&c->request, &c->gate->rules)
                                : door_judge(&c->request, &c->gate->rules);
         if (c->verdict.way != DOOR_PASS)

@@ -314,6 +314,7 @@ void agents_on_welcome(void *ctx, const struct core_effect *fx)
                 fx->welcome.heartbeat_ms > 0 ? fx->welcome.heartbeat_ms : a->config.heartbeat_ms;
         a->out.welcome.claim.workspace[0] = 0;
         a->out.welcome.epoch = a->epoch;
+        a->out.welcome.utc_ms = loop_utc(a->loop).us / US_PER_MS;
         a->out.welcome.reconnect_ms = a->reconnect_ms = fx->welcome.reconnect_ms;
         agents_set_claim(s, fx->welcome.workspace, fx->welcome.generation);
         if (s->generation > 0) {
