@@ -231,6 +231,7 @@ static void on_report(struct agents *a, struct agents_request *rq, const struct 
         a->out.ok.stop_in_ms = 0;
         a->out.ok.stop_rule[0] = 0;
         a->out.ok.reconnect_ms = a->reconnect_ms;
+        a->out.ok.utc_ms = loop_utc(a->loop).us / US_PER_MS;
         if (m->seq <= s->last_seq) {
                 /* nng delivers what waited in a stalled connection, also after newer ones. */
                 a->counters.stale++;

@@ -191,6 +191,19 @@ static void fill_welcome_epoch(void)
         msg.welcome.reconnect_ms = 4000;
 }
 
+static void fill_welcome_clock(void)
+{
+        fill_welcome_epoch();
+        msg.welcome.utc_ms = 1795868424123;
+}
+
+static void fill_ok_clock(void)
+{
+        fill(WIRE_OK);
+        msg.ok.n_saves = 0;
+        msg.ok.utc_ms = 1795868424123;
+}
+
 static void fill_ok_window(void)
 {
         fill(WIRE_OK);
@@ -225,6 +238,8 @@ static const struct {
         {"ok-due", fill_ok_due},
         {"welcome-epoch", fill_welcome_epoch},
         {"ok-window", fill_ok_window},
+        {"welcome-clock", fill_welcome_clock},
+        {"ok-clock", fill_ok_clock},
         {"command-epoch", fill_command_epoch},
         {"refused-leader", fill_refused_leader},
 };
@@ -293,6 +308,15 @@ static void test_lead_roundtrip(struct buf *a)
         encode(a);
         CHECK_INT(wire_decode(a->data, a->len, &got, why), 0);
         CHECK_INT(got.ok.reconnect_ms, 30000);
+        CHECK_INT(got.ok.utc_ms, 0);
+        fill_ok_clock();
+        encode(a);
+        CHECK_INT(wire_decode(a->data, a->len, &got, why), 0);
+        CHECK_INT(got.ok.utc_ms, 1795868424123);
+        fill_welcome_clock();
+        encode(a);
+        CHECK_INT(wire_decode(a->data, a->len, &got, why), 0);
+        CHECK_INT(got.welcome.utc_ms, 1795868424123);
         fill_command_epoch();
         encode(a);
         CHECK_INT(wire_decode(a->data, a->len, &got, why), 0);
