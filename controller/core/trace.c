@@ -349,6 +349,11 @@ static void add_event(struct text *x, const struct core_event *ev)
         case EV_TASK_NOTICE:
                 add_notice(x, ev);
                 break;
+        case EV_TASK_KEPT:
+                add(x, " %s", ev->task_kept.task);
+                add_str(x, "ws", ev->task_kept.workspace);
+                add_str(x, "where", ev->task_kept.where);
+                break;
         case EV_HOME_ATTACHED:
         case EV_HOME_REMOVED:
         case EV_SAVE_VERIFIED:
@@ -481,6 +486,9 @@ static void add_effect(struct text *x, const struct core_effect *fx)
         case FX_STOP_TASK:
                 add_stop(x, fx);
                 break;
+        case FX_REMOVE_TASK:
+                add(x, " %s", fx->remove_task.task);
+                break;
         case FX_WELCOME:
                 add(x, " %s", fx->welcome.task);
                 add_u64(x, "gen", fx->welcome.generation);
@@ -504,6 +512,7 @@ static void add_effect(struct text *x, const struct core_effect *fx)
                     (unsigned long long)fx->salvage.generation,
                     (unsigned long long)fx->salvage.after_seq);
                 add_flag(x, "has-saves", fx->salvage.has_saves);
+                add_str(x, "task", fx->salvage.task);
                 break;
         case FX_PIN:
                 add_pin(x, fx);
