@@ -1,4 +1,5 @@
 #include "edges.h"
+#include "edges_rescue.h"
 #include "edges_stored.h"
 
 #include <errno.h>
@@ -41,6 +42,7 @@ struct edges {
         struct edges_config c;
         char http_address[CONFIG_TEXT_SIZE];
         char tasks_dir[STATE_PATH_SIZE];
+        char kept_dir[STATE_PATH_SIZE];
         char homes_dir[STATE_PATH_SIZE];
         char ops_url[STATE_PATH_SIZE + 8];
         struct process_type types[CORE_TYPES_MAX];
@@ -65,6 +67,7 @@ struct edges {
         struct process *process; /* or NULL: one provider it is */
         struct docker *docker;   /* or NULL */
         struct homes *homes;
+        struct rescues *rescues;
         struct http *http;
         struct ops *ops;
 };
@@ -282,6 +285,7 @@ static int start_process(struct edges *e)
         const char *all = config_text(c, CONFIG_CONTROLLERS);
         struct process_config config = {
                 .dir = path_of(e, "tasks", e->tasks_dir),
+                .kept = path_of(e, "kept", e->kept_dir),
                 .agent = config_text(c, CONFIG_AGENT),
                 .controller_url = all[0] ? all : edges_agents_url(c),
                 .uid_base = (uint32_t)config_num(c, CONFIG_UID_BASE),
@@ -386,6 +390,11 @@ static int start_provider(struct edges *e)
                                                                                 : start_process(e);
 }
 
+static int start_rescues(struct edges *e)
+{
+        return rescues_new(e->loop, e->storage, e->process, e->docker, &e->rescues);
+}
+
 /* ---- what it tells of itself ---- */
 
 static void about_agents(void *ctx, struct agents_counters *ret_counters)
@@ -479,6 +488,7 @@ static int start_all(struct edges *e)
                      {"agents", start_agents},
                      {"provider", start_provider},
                      {"homes", start_homes},
+                     {"rescues", start_rescues},
                      {"day", start_day},
                      {"http", start_http},
                      {"ops", start_ops}};
@@ -596,6 +606,7 @@ struct edges *edges_free(struct edges *e)
         homes_free(e->homes);
         process_free(e->process);
         docker_free(e->docker);
+        rescues_free(e->rescues);
         agents_free(e->agents);
         storage_proc_free(e->storage_proc);
         storage_free(e->storage);
