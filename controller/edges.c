@@ -286,6 +286,8 @@ static int start_process(struct edges *e)
         struct process_config config = {
                 .dir = path_of(e, "tasks", e->tasks_dir),
                 .kept = path_of(e, "kept", e->kept_dir),
+                .kept_ms_max = config_num(c, CONFIG_KEPT_MAX_AGE),
+                .kept_max = (uint32_t)config_num(c, CONFIG_KEPT_MAX),
                 .agent = config_text(c, CONFIG_AGENT),
                 .controller_url = all[0] ? all : edges_agents_url(c),
                 .uid_base = (uint32_t)config_num(c, CONFIG_UID_BASE),
@@ -358,6 +360,7 @@ static int start_docker(struct edges *e)
                 .controller_url = all[0] ? all : edges_agents_url(c),
                 .keys = e->c.keys,
                 .installation = e->installation,
+                .kept_ms_max = config_num(c, CONFIG_KEPT_MAX_AGE),
                 .stop_grace_ms = config_num(c, CONFIG_DOCKER_STOP_GRACE),
                 .own_machines = strcmp(config_text(c, CONFIG_DOCKER_OWN_MACHINES), "on") == 0,
                 .n_types = c->n_types,

@@ -1,6 +1,6 @@
 # Providers: how tasks are run. Included by CMakeLists.txt beside this file.
 ws_layer(controller_process
-        SOURCES providers/process.c providers/process_end.c providers/plan.c providers/launch.c providers/folder.c
+        SOURCES providers/process.c providers/process_end.c providers/process_kept.c providers/plan.c providers/launch.c providers/folder.c
                 providers/folder_remove.c providers/homes.c providers/home_folder.c providers/home_attach.c
         USES controller_headers ws_loop
         PRIVATE controller_keys)

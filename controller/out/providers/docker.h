@@ -12,7 +12,7 @@
  * and no `docker inspect`. Tasks do not depend on the controller: kill it, and the next one adopts
  * what runs. What has ended is asked why (exit code, memory limit) and stays until the core says that it
  * may go (REMOVE_TASK); then it is removed, volumes included. One whose rescue has failed is named
- * ws-CONTROLLER-unsaved-WORKSPACE-gGENERATION-TASK, and then ws-CONTROLLER-kept-..., and stays.
+ * ws-CONTROLLER-unsaved-WORKSPACE-gGENERATION-TASK, and then ws-CONTROLLER-kept-UNIXTIME-..., and stays.
  *
  * The engine may be away: launches then fail as "no room", so that nothing is broken by it; what
  * runs is looked at again when it is back. Loop thread only; nothing blocks.
@@ -47,6 +47,7 @@ struct docker_config {
         const char *controller_url; /* what agents dial */
         const struct keys *keys;
         const char *installation; /* in labels and names: stays the same for ever */
+        int64_t kept_ms_max;      /* kept containers that are older are removed; 0 never */
         int64_t stop_grace_ms;    /* between SIGTERM, which makes the agent save, and SIGKILL */
         bool own_machines;        /* the engine spreads tasks over many machines */
         uint32_t n_types;

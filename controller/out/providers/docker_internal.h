@@ -45,6 +45,7 @@ struct entry {
         bool remove;         /* the core needs it no more: when the rescue is over */
         rescue_fn rescued;
         void *rescued_ctx;
+        int64_t kept_s;      /* UTC, of its keeping */
         char whose[DOCKER_WHOSE_SIZE]; /* of the rescue: WORKSPACE-gGENERATION */
         struct attach *attach;
         struct loop_timer timer; /* SIGKILL, or the removal once more */
@@ -101,6 +102,7 @@ void docker_rename_again(struct entry *e);
 bool docker_has_ended(const struct entry *e);
 /* What the name of a container that nobody knows says: true, it is a kept one. */
 bool docker_name_kept(struct entry *e, const char *name);
+bool docker_kept_too_long(const struct docker *d, const char *name);
 
 /* ---- docker_watch.c ---- */
 

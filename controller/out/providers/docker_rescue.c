@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/num.h"
 #include "base/str.h"
 #include "out/providers/docker_internal.h"
 
@@ -26,13 +27,22 @@ static void name_of(const struct entry *e, const char *what, char dst[static NAM
 
 /* ---- kept ---- */
 
+/* With the time in it, by which it goes one day. */
+static void kept_name(const struct entry *e, char dst[static NAME_SIZE])
+{
+        char what[32];
+
+        (void)snprintf(what, sizeof(what), "kept-%lld", (long long)e->kept_s);
+        name_of(e, what, dst);
+}
+
 static void post_kept(const struct entry *e)
 {
         struct core_event ev = {.type = EV_TASK_KEPT};
         const char *generation = strrchr(e->whose, '-');
         char name[NAME_SIZE];
 
-        name_of(e, "kept", name);
+        kept_name(e, name);
         STR_CUT(ev.task_kept.task, e->task);
         (void)snprintf(ev.task_kept.workspace, sizeof(ev.task_kept.workspace), "%.*s",
                        generation ? (int)(generation - e->whose) : 0, e->whose);
@@ -62,11 +72,14 @@ static void on_kept(void *ctx, const struct engine_answer *a)
         }
 }
 
-static void rename_ask(struct entry *e, const char *what, engine_fn fn)
+static void rename_ask(struct entry *e, engine_fn fn)
 {
         char name[NAME_SIZE], tail[NAME_SIZE + 16];
 
-        name_of(e, what, name);
+        if (e->state == ENTRY_KEEPING)
+                kept_name(e, name);
+        else
+                name_of(e, "unsaved", name);
         (void)snprintf(tail, sizeof(tail), "/rename?name=%s", name);
         if (docker_ask(e, "POST", tail, fn) < 0)
                 loop_timer_set_in(&e->timer, RENAME_RETRY_MS);
@@ -82,7 +95,8 @@ static void let_go(struct entry *e)
                 return;
         }
         e->state = ENTRY_KEEPING;
-        rename_ask(e, "kept", on_kept);
+        e->kept_s = loop_utc(e->docker->loop).us / US_PER_S;
+        rename_ask(e, on_kept);
 }
 
 static void on_remove_task(void *ctx, const struct core_effect *fx)
@@ -115,6 +129,20 @@ bool docker_name_kept(struct entry *e, const char *name)
                                whose);
         }
         return behind(e->docker, "kept", name) != NULL;
+}
+
+bool docker_kept_too_long(const struct docker *d, const char *name)
+{
+        const char *time = behind(d, "kept", name);
+        int64_t now_s = loop_utc(d->loop).us / US_PER_S;
+        char text[24];
+        uint64_t at_s = 0;
+
+        if (!time || d->config.kept_ms_max == 0)
+                return false;
+        (void)snprintf(text, sizeof(text), "%.*s", (int)strcspn(time, "-"), time);
+        return num_parse_u64(text, 0, INT64_MAX, &at_s) == 0 &&
+               now_s - (int64_t)at_s > d->config.kept_ms_max / 1000;
 }
 
 /* ---- rescue ---- */
@@ -156,9 +184,9 @@ static void on_noted(void *ctx, const struct engine_answer *a)
 void docker_rename_again(struct entry *e)
 {
         if (e->state == ENTRY_NOTING)
-                rename_ask(e, "unsaved", on_noted);
+                rename_ask(e, on_noted);
         else
-                rename_ask(e, "kept", on_kept);
+                rename_ask(e, on_kept);
 }
 
 void docker_rescue_over(struct entry *e, bool saved)
@@ -174,7 +202,7 @@ void docker_rescue_over(struct entry *e, bool saved)
                 return;
         }
         e->state = ENTRY_NOTING;
-        rename_ask(e, "unsaved", on_noted);
+        rename_ask(e, on_noted);
 }
 
 void docker_rescue_vanished(struct entry *e)

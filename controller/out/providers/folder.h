@@ -57,7 +57,7 @@ struct folder_errand {
         char sweep[4200]; /* first kill every process whose environment holds this; "" for none */
 };
 
-/* For launch_errand: only that. 0. */
+/* For launch_errand: only the killing. 0. */
 int folder_sweep(const void *ctx);
 /*
  * For launch_errand: remove the folder without following links or crossing mounts, however deep it

@@ -34,6 +34,8 @@
 #include "shell.h"
 
 #define PROCESS_TASKS_MAX 4096
+/* A kept folder whose name begins with it is removed: `wsctl kept --remove` puts it there. */
+#define PROCESS_KEPT_MARK "remove-"
 #define PROCESS_LOG_MAX (INT64_C(16) << 20)
 /* Between SIGTERM, which makes the agent save, and SIGKILL. */
 #define PROCESS_TERM_GRACE_MS INT64_C(120000)
@@ -49,6 +51,8 @@ struct process_type {
 struct process_config {
         const char *dir;   /* holds the tasks' folders; made 0700 if missing */
         const char *kept;  /* ... and those of the unsaved; on the same file system */
+        int64_t kept_ms_max;  /* older ones are removed; 0 never */
+        uint32_t kept_max;    /* of more than so many the oldest are removed; 0 never */
         const char *agent; /* the file wsagent (wsagent-worker beside it), or their folder */
         const char *controller_url; /* what agents dial */
         uint32_t uid_base;          /* 0 takes 200000 */

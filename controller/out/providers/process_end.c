@@ -40,15 +40,14 @@ void process_tell_ended(struct process *p, const char *task, int status, const c
 
 /* ---- removal ---- */
 
-/* Whether it is over; then its descriptors are closed. */
-static bool errand_ended(struct entry *e)
+bool process_errand_ended(struct loop_fd *source, int *pidfd)
 {
         siginfo_t info = {0};
 
-        if (waitid(P_PIDFD, (id_t)e->remover, &info, WEXITED | WNOHANG) == 0 && info.si_pid == 0)
+        if (waitid(P_PIDFD, (id_t)*pidfd, &info, WEXITED | WNOHANG) == 0 && info.si_pid == 0)
                 return false;
-        loop_fd_del(&e->remover_end);
-        e->remover = fd_close(e->remover);
+        loop_fd_del(source);
+        *pidfd = fd_close(*pidfd);
         return true;
 }
 
@@ -80,7 +79,7 @@ static void on_removed(void *ctx, uint32_t events)
         struct stat st;
 
         (void)events;
-        if (!errand_ended(e))
+        if (!process_errand_ended(&e->remover_end, &e->remover))
                 return;
         p->n_removers--;
         if (lstat(e->path, &st) < 0 && errno == ENOENT) {
@@ -140,40 +139,7 @@ void process_entry_remove(struct entry *e)
         remove_next(e->process);
 }
 
-/* ---- kept ---- */
-
-static void post_kept(const struct entry *e, const char *where)
-{
-        struct core_event ev = {.type = EV_TASK_KEPT};
-
-        STR_CUT(ev.task_kept.task, e->task);
-        STR_CUT(ev.task_kept.workspace, e->workspace);
-        (void)snprintf(ev.task_kept.where, sizeof(ev.task_kept.where),
-                       "what it had is not saved; its folder: %.100s", where);
-        shell_post(e->process->shell, &ev);
-}
-
-/* A rename within the state folder: it is in the one place or in the other. */
-static void keep(struct entry *e)
-{
-        const struct process *p = e->process;
-        char to[PATH_MAX + 96];
-        int r = dir_make(p->kept, 0700);
-
-        (void)snprintf(to, sizeof(to), "%s/%s-g%llu-%s", p->kept, e->workspace,
-                       (unsigned long long)e->generation, e->task);
-        if (r == 0 && rename(e->path, to) < 0)
-                r = -errno;
-        if (r < 0) {
-                log_error("what a task left unsaved cannot be moved; it stays where it is",
-                          LOG_STR("folder", e->path), LOG_STR("to", to), LOG_ERR(r));
-                return;
-        }
-        log_warn("what a task left unsaved is kept", LOG_STR("task", e->task),
-                 LOG_STR("folder", to));
-        post_kept(e, to);
-        process_entry_free(e);
-}
+/* ---- removal by order ---- */
 
 static void let_go(struct entry *e)
 {
@@ -181,7 +147,7 @@ static void let_go(struct entry *e)
         e->unsaved = false;
 #endif
         if (e->unsaved)
-                keep(e);
+                process_keep(e);
         else
                 process_entry_remove(e);
 }
@@ -293,7 +259,7 @@ static void on_swept(void *ctx, uint32_t events)
         struct entry *e = ctx;
 
         (void)events;
-        if (errand_ended(e))
+        if (process_errand_ended(&e->remover_end, &e->remover))
                 swept(e);
 }
 
@@ -386,6 +352,7 @@ void process_end_init(struct process *p)
         loop_timer_init(p->loop, &p->remove_timer, on_remove_retry, p);
         shell_handle(p->shell, FX_STOP_TASK, on_stop_task, p);
         shell_handle(p->shell, FX_REMOVE_TASK, on_remove_task, p);
+        process_kept_init(p);
 }
 
 /* What a drained controller leaves to remove is removed behind its back. */
@@ -399,4 +366,5 @@ void process_end_finish(struct process *p)
                                  LOG_STR("folder", e->path));
         }
         loop_timer_cancel(&p->remove_timer);
+        process_kept_finish(p);
 }

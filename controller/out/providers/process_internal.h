@@ -56,6 +56,9 @@ struct process {
         struct entry *entries;
         uint32_t n_entries, n_removers;
         struct loop_timer log_timer, remove_timer, launch_timer;
+        struct loop_timer kept_timer;
+        int kept_errand; /* pidfd of what removes a kept folder, or -1 */
+        struct loop_fd kept_end;
 };
 
 /* ---- process.c ---- */
@@ -79,3 +82,12 @@ void process_on_kill_due(void *ctx);
 /* A folder that was found, whose task is dead. */
 void process_adopt_ended(struct entry *e);
 void process_entry_remove(struct entry *e);
+/* The child of an errand is readable: true when it is over; then both are closed. */
+bool process_errand_ended(struct loop_fd *source, int *pidfd);
+
+/* ---- process_kept.c ---- */
+
+void process_kept_init(struct process *p);
+void process_kept_finish(struct process *p);
+/* Move the folder of an unsaved task to those that are kept, tell, free the entry. */
+void process_keep(struct entry *e);
