@@ -485,16 +485,11 @@ static int start_all(struct edges *e)
         static const struct {
                 const char *name;
                 int (*start)(struct edges *e);
-        } parts[] = {{"metrics", start_metrics},
-                     {"notifications", start_notify},
-                     {"storage", start_storage},
-                     {"agents", start_agents},
-                     {"provider", start_provider},
-                     {"homes", start_homes},
-                     {"rescues", start_rescues},
-                     {"day", start_day},
-                     {"http", start_http},
-                     {"ops", start_ops}};
+        } parts[] = {{"metrics", start_metrics},   {"notifications", start_notify},
+                     {"storage", start_storage},   {"agents", start_agents},
+                     {"provider", start_provider}, {"homes", start_homes},
+                     {"rescues", start_rescues},   {"day", start_day},
+                     {"http", start_http},         {"ops", start_ops}};
 
         for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
                 int r = parts[i].start(e);

@@ -120,10 +120,9 @@ int rescues_new(struct loop *l, struct storage *storage, struct process *process
         if (!r)
                 return -ENOMEM;
         *r = (struct rescues){.loop = l, .storage = storage, .process = process, .docker = docker};
-        storage_watch_salvages(storage, &(const struct storage_salvages){
-                                                .before = before_salvage,
-                                                .after = after_salvage,
-                                                .ctx = r});
+        storage_watch_salvages(storage, &(const struct storage_salvages){.before = before_salvage,
+                                                                         .after = after_salvage,
+                                                                         .ctx = r});
         *ret_rescues = r;
         return 0;
 }

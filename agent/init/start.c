@@ -217,9 +217,8 @@ static int secret_read(struct start *s)
         r = strcmp(from, "stdin") == 0 && text[n] == '\n' && n > 0 ? 0 : -EINVAL;
         text[n] = 0;
         if (r == 0)
-                r = str_starts(text, RESCUE_WORD)
-                            ? rescue_take(s, text + strlen(RESCUE_WORD))
-                            : env_set(&s->link_env, "WS_TASK_SECRET", text);
+                r = str_starts(text, RESCUE_WORD) ? rescue_take(s, text + strlen(RESCUE_WORD))
+                                                  : env_set(&s->link_env, "WS_TASK_SECRET", text);
         explicit_bzero(text, sizeof(text));
         if (r < 0)
                 log_error("WS_SECRET_FROM: no secret came; it must be stdin, where whoever starts "

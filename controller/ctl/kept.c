@@ -136,8 +136,8 @@ static int find(const char *dir, const char *which, struct kept **ret)
 
 static enum ctl_exit list(const struct ctl *c, const char *dir)
 {
-        static const char *const titles[] = {"WORKSPACE", "GENERATION", "KEPT", "SIZE", "WHERE",
-                                             NULL};
+        static const char *const titles[] = {"WORKSPACE", "GENERATION", "KEPT",
+                                             "SIZE",      "WHERE",      NULL};
         struct kept *all = NULL;
         int n = find(dir, NULL, &all);
         struct table *t = c->json ? NULL : table_new(titles, c->color);

@@ -57,9 +57,7 @@ void shell_post(struct shell *s, struct core_event *ev)
 void shell_handle(struct shell *s, enum core_effect_type type, effect_fn fn, void *ctx)
 {
         CHECK(type == FX_LAUNCH_TASK || type == FX_STOP_TASK || type == FX_REMOVE_TASK);
-        *(type == FX_LAUNCH_TASK ? &s->launch
-          : type == FX_STOP_TASK ? &s->stop
-                                 : &s->remove) = fn;
+        *(type == FX_LAUNCH_TASK ? &s->launch : type == FX_STOP_TASK ? &s->stop : &s->remove) = fn;
         s->ctx = ctx;
 }
 

@@ -61,7 +61,8 @@ static void put_file(const char *path, const char *text, mode_t mode)
 static void provider_open(void)
 {
         static struct process_type types[6];
-        static char profile[PATH_MAX], brief[PATH_MAX], done[PATH_MAX], bind[2 * PATH_MAX], lost[2 * PATH_MAX];
+        static char profile[PATH_MAX], brief[PATH_MAX], done[PATH_MAX], bind[2 * PATH_MAX],
+                lost[2 * PATH_MAX];
         static char url[PATH_MAX];
         struct process_config c = {.dir = tasks_dir,
                                    .kept = kept_dir,

@@ -158,10 +158,10 @@ struct body {
         uint32_t session;    /* life of the controller that has welcomed it; 0 none */
         uint32_t heard_life; /* of the controller that has heard its last report */
         int64_t report_ms;
-        uint64_t said, taken; /* reports; one that was overtaken is not taken */
-        bool abandoned;       /* an operator has given up what it holds */
+        uint64_t said, taken;       /* reports; one that was overtaken is not taken */
+        bool abandoned;             /* an operator has given up what it holds */
         bool rescue_asked, rescued; /* what it left was to be saved; ... and was */
-        bool disowned;        /* its workspace was erased */
+        bool disowned;              /* its workspace was erased */
         int64_t heard_ms, cut_until_ms, tell_ms;
         bool forgot; /* a new link that has not been welcomed yet */
         /* saves */

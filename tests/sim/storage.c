@@ -73,8 +73,7 @@ static void salvage(struct sim *s, const struct note *n)
 
         if (!m)
                 return;
-        if (b && n->nonce[0] && b->generation == n->generation &&
-            strcmp(b->workspace, n->id) == 0)
+        if (b && n->nonce[0] && b->generation == n->generation && strcmp(b->workspace, n->id) == 0)
                 agent_rescue(s, b);
         m->generation = n->generation;
         m->kind = fails ? -EIO : 0;

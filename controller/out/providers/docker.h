@@ -10,9 +10,10 @@
  *
  * The task's secret is given on standard input (engine_attach.h): it is in no environment, no file
  * and no `docker inspect`. Tasks do not depend on the controller: kill it, and the next one adopts
- * what runs. What has ended is asked why (exit code, memory limit) and stays until the core says that it
- * may go (REMOVE_TASK); then it is removed, volumes included. One whose rescue has failed is named
- * ws-CONTROLLER-unsaved-WORKSPACE-gGENERATION-TASK, and then ws-CONTROLLER-kept-UNIXTIME-..., and stays.
+ * what runs. What has ended is asked why (exit code, memory limit) and stays until the core says
+ * that it may go (REMOVE_TASK); then it is removed, volumes included. One whose rescue has failed
+ * is named ws-CONTROLLER-unsaved-WORKSPACE-gGENERATION-TASK, and then
+ * ws-CONTROLLER-kept-UNIXTIME-..., and stays.
  *
  * The engine may be away: launches then fail as "no room", so that nothing is broken by it; what
  * runs is looked at again when it is back. Loop thread only; nothing blocks.

@@ -18,9 +18,9 @@ enum entry_state {
         ENTRY_STARTING,
         ENTRY_UNSURE, /* an answer was lost: asking what it is */
         ENTRY_RUNNING,
-        ENTRY_ASKING, /* it has ended: why? */
-        ENTRY_ENDED,  /* it waits for the core: a rescue, or its removal */
-        ENTRY_NOTING, /* a rescue has failed: its name is to say so */
+        ENTRY_ASKING,  /* it has ended: why? */
+        ENTRY_ENDED,   /* it waits for the core: a rescue, or its removal */
+        ENTRY_NOTING,  /* a rescue has failed: its name is to say so */
         ENTRY_KEEPING, /* it is to be named as one that is kept */
         ENTRY_REMOVING,
 };
@@ -45,7 +45,7 @@ struct entry {
         bool remove;         /* the core needs it no more: when the rescue is over */
         rescue_fn rescued;
         void *rescued_ctx;
-        int64_t kept_s;      /* UTC, of its keeping */
+        int64_t kept_s;                /* UTC, of its keeping */
         char whose[DOCKER_WHOSE_SIZE]; /* of the rescue: WORKSPACE-gGENERATION */
         struct attach *attach;
         struct loop_timer timer; /* SIGKILL, or the removal once more */

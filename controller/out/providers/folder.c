@@ -245,8 +245,7 @@ int folder_read_unsaved(const char *path, char ret_workspace[static FOLDER_WORKS
         *space++ = '\0';
         space[strcspn(space, "\n")] = '\0';
         r = num_parse_u64(space, 0, UINT64_MAX, ret_generation);
-        return r < 0 ? r
-                     : str_copy(ret_workspace, FOLDER_WORKSPACE_SIZE, (const char *)text.data);
+        return r < 0 ? r : str_copy(ret_workspace, FOLDER_WORKSPACE_SIZE, (const char *)text.data);
 }
 
 int folder_read_slot(const char *path, uint32_t *ret_slot)

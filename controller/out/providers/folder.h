@@ -40,7 +40,8 @@ NODISCARD int folder_write_pid(const char *path, pid_t pid);
 #define FOLDER_WORKSPACE_SIZE 32
 /* A note that a rescue has failed, durable on return; and its reading. 0 or -errno. */
 NODISCARD int folder_write_unsaved(const char *path, const char *workspace, uint64_t generation);
-NODISCARD int folder_read_unsaved(const char *path, char ret_workspace[static FOLDER_WORKSPACE_SIZE],
+NODISCARD int folder_read_unsaved(const char *path,
+                                  char ret_workspace[static FOLDER_WORKSPACE_SIZE],
                                   uint64_t *ret_generation);
 
 /* 0, or -errno when there is none or it is not a number. */

@@ -455,7 +455,8 @@ static int adopt_all(struct process *p)
         if (!d)
                 return -errno;
         while (r == 0 && (entry = readdir(d))) {
-                if (name_valid(entry->d_name, TASK_NAME_MAX) && !process_entry_find(p, entry->d_name))
+                if (name_valid(entry->d_name, TASK_NAME_MAX) &&
+                    !process_entry_find(p, entry->d_name))
                         r = adopt(p, entry->d_name);
         }
         closedir(d);

@@ -49,11 +49,11 @@ struct process_type {
 
 /* The texts stay the caller's and must outlive the provider. */
 struct process_config {
-        const char *dir;   /* holds the tasks' folders; made 0700 if missing */
-        const char *kept;  /* ... and those of the unsaved; on the same file system */
-        int64_t kept_ms_max;  /* older ones are removed; 0 never */
-        uint32_t kept_max;    /* of more than so many the oldest are removed; 0 never */
-        const char *agent; /* the file wsagent (wsagent-worker beside it), or their folder */
+        const char *dir;     /* holds the tasks' folders; made 0700 if missing */
+        const char *kept;    /* ... and those of the unsaved; on the same file system */
+        int64_t kept_ms_max; /* older ones are removed; 0 never */
+        uint32_t kept_max;   /* of more than so many the oldest are removed; 0 never */
+        const char *agent;   /* the file wsagent (wsagent-worker beside it), or their folder */
         const char *controller_url; /* what agents dial */
         uint32_t uid_base;          /* 0 takes 200000 */
         const struct keys *keys;

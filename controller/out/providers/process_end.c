@@ -263,7 +263,8 @@ static void on_swept(void *ctx, uint32_t events)
                 swept(e);
 }
 
-/* Nothing of it must write to its home any more when that is saved, or is given to its next task. */
+/* Nothing of it must write to its home any more when that is saved, or is given to its next task.
+ */
 static void sweep_then_tell(struct entry *e, int status, const char *text)
 {
         e->state = ENTRY_SWEEPING;
@@ -343,7 +344,6 @@ static void on_stop_task(void *ctx, const struct core_effect *fx)
         if (sig == SIGTERM && mono_is_never(e->kill_timer.due))
                 loop_timer_set_in(&e->kill_timer, PROCESS_TERM_GRACE_MS);
 }
-
 
 /* ---- its life ---- */
 

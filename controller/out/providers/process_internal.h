@@ -26,12 +26,12 @@ struct entry {
         enum entry_state state;
         uint32_t slot;
         pid_t pid;
-        bool own;    /* our child: its exit status is ours to read */
-        bool failed; /* the launch failed and was answered so: its end is no news */
-        bool saved;  /* by itself at its end, or by a rescue */
-        bool unsaved;   /* a rescue has failed: noted in the folder, which is kept */
-        bool rescuing;  /* what starts or runs is a rescue */
-        bool remove;    /* the core needs it no more: when the rescue is over */
+        bool own;      /* our child: its exit status is ours to read */
+        bool failed;   /* the launch failed and was answered so: its end is no news */
+        bool saved;    /* by itself at its end, or by a rescue */
+        bool unsaved;  /* a rescue has failed: noted in the folder, which is kept */
+        bool rescuing; /* what starts or runs is a rescue */
+        bool remove;   /* the core needs it no more: when the rescue is over */
         int end_status;
         char end_text[CORE_REASON_SIZE];
         rescue_fn rescued;
