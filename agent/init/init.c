@@ -12,7 +12,6 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -96,6 +95,12 @@ static enum control_app_state app_state(void)
                 break;
         }
         return CONTROL_APP_STOPPING;
+}
+
+/* This run makes one save of what an earlier one has left, and ends. */
+static bool rescuing(void)
+{
+        return init.start.rescue >= 0;
 }
 
 static bool terminating(void)
@@ -639,7 +644,7 @@ static void term_tick(void)
                 .held = init.held >= 0,
                 .kept = init.kept >= 0,
                 .worked = init.worked,
-                .saved = init.saved,
+                .saved = init.saved || (rescuing() && init.final_ok), /* nobody acknowledges it */
                 .final_ok = init.final_ok,
         };
         int r;
@@ -661,7 +666,7 @@ static void term_tick(void)
 static void tick(void)
 {
         for (size_t i = 0; i < ROLES; i++) {
-                if (mono_due(role_sup_deadline(&init.roles[i].sup), init.now))
+                if (!rescuing() && mono_due(role_sup_deadline(&init.roles[i].sup), init.now))
                         role_start(&init.roles[i]);
         }
         app_tick();
@@ -679,7 +684,7 @@ static int wait_ms(void)
         due = mono_min(due, term_sup_deadline(&init.term));
         for (size_t i = 0; i < ARRAY_LEN(jobs); i++)
                 due = mono_min(due, job_deadline(jobs[i]));
-        for (size_t i = 0; i < ROLES; i++)
+        for (size_t i = 0; i < ROLES && !rescuing(); i++)
                 due = mono_min(due, role_sup_deadline(&init.roles[i].sup));
         if (mono_is_never(due))
                 return -1;
@@ -753,18 +758,9 @@ static void roles_init(void)
 
 static int os_prepare(void)
 {
-        int r;
+        int r = start_process();
 
-        /* Nothing that we were started with reaches a child. ENOSYS before 5.9. */
-        (void)syscall(SYS_close_range, 3, ~0U, 0);
-        /* Nobody of our own user reads our memory: it holds the credential for link. */
-        if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-                return -errno;
-        if (getpid() != 1 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
-                return -errno;
-        if (chdir("/") < 0) /* keeps no mount busy */
-                return -errno;
-        if ((r = signals_open(&init.signals)) < 0 || (r = proc_open()) < 0 ||
+        if (r < 0 || (r = signals_open(&init.signals)) < 0 || (r = proc_open()) < 0 ||
             (r = control_io_open(&init.control)) < 0 || (r = pair_open(init.gate_link)) < 0)
                 return r;
         return pair_open(init.sense_link);
@@ -791,6 +787,11 @@ int init_main(int argc, char **argv)
         app_sup_init(&init.app, app->stop_grace_ms, app->kill_grace_ms);
         roles_init();
         log_info("started", LOG_STR("profile", app->name), LOG_INT("pid1", getpid() == 1));
+        if (rescuing()) { /* as if SIGTERM had come, and link were dead */
+                init.held = fcntl(init.start.rescue, F_DUPFD_CLOEXEC, 3);
+                init.worked = true;
+                terminate(0);
+        }
         tick();
         r = loop();
         log_info("ended", LOG_INT("code", r));

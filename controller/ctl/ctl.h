@@ -34,7 +34,8 @@ struct ctl {
 #undef FIELD
         } plan; /* the fields of a plan, as text */
         bool ascii, print_prices;
-        const char *state_is, *user_is, *label, *idle_over, *sort, *columns, *check_file, *dir;
+        const char *state_is, *user_is, *label, *idle_over, *sort, *columns, *check_file, *dir,
+                *give_up;
         uint64_t interval_s;
         bool watch, changed;
         bool json, follow, wait, has_wait, hard, off, wide;
@@ -118,5 +119,7 @@ enum ctl_exit command_timetable(const struct ctl *c);
 enum ctl_exit command_plan(const struct ctl *c);
 /* letters.c */
 enum ctl_exit command_dead_letters(const struct ctl *c);
+/* kept.c */
+enum ctl_exit command_kept(const struct ctl *c);
 /* nginx.c */
 enum ctl_exit command_nginx_config(const struct ctl *c);
