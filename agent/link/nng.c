@@ -21,7 +21,6 @@ struct line {
         enum line_state state;
         nng_ctx ctx;
         nng_aio *aio;
-        bool open;
         bool done; /* under the lock: the aio has ended */
         int timeout_ms;
         struct loop_timer timer;
@@ -31,7 +30,6 @@ struct session {
         struct loop *loop;
         struct session_config config;
         nng_socket socket;
-        bool socket_open;
         struct line lines[STATE_LINE_MAX];
         bool connected;
         nng_dialer dialer;
@@ -46,6 +44,7 @@ struct session {
         int dial_result;
 
         uint32_t seen_removed;
+        struct loop_timer hung_up; /* runs from hanging up until the connection is gone */
 };
 
 /*
@@ -238,6 +237,7 @@ static void set_connected(struct session *s, bool connected)
         if (s->connected == connected)
                 return;
         s->connected = connected;
+        loop_timer_cancel(&s->hung_up);
         if (connected) {
                 s->config.connected(s->config.ctx);
                 return;
@@ -279,6 +279,13 @@ static void on_wake(void *ctx)
                 set_connected(s, true);
 }
 
+static void on_still_there(void *ctx)
+{
+        struct session *s = ctx;
+
+        s->config.stuck(s->config.ctx);
+}
+
 static int open_line(struct session *s, enum state_line which, int timeout_ms)
 {
         struct line *line = &s->lines[which];
@@ -292,7 +299,6 @@ static int open_line(struct session *s, enum state_line which, int timeout_ms)
                 r = nng_ctx_open(&line->ctx, s->socket);
         if (r != 0)
                 return r;
-        line->open = true;
         /* nng would send an unanswered request again by itself after a minute. */
         return nng_ctx_set_ms(line->ctx, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
 }
@@ -303,7 +309,6 @@ static int open_all(struct session *s)
 
         if (r != 0)
                 return r;
-        s->socket_open = true;
         r = nng_socket_set_size(s->socket, NNG_OPT_RECVMAXSZ, WIRE_FRAME_MAX);
         if (r == 0)
                 r = nng_pipe_notify(s->socket, NNG_PIPE_EV_ADD_POST, on_pipe, s);
@@ -337,37 +342,10 @@ int session_new(struct loop *l, const struct session_config *config, struct sess
         s->loop = l;
         s->config = *config;
         pthread_mutex_init(&s->lock, NULL);
-        if (open_all(s) != 0) {
-                session_free(s);
-                return -ENOMEM;
-        }
-        loop_on_wake(l, on_wake, s);
+        loop_timer_init(l, &s->hung_up, on_still_there, s);
         *ret_session = s;
-        return 0;
-}
-
-struct session *session_free(struct session *s)
-{
-        if (!s)
-                return NULL;
-        loop_on_wake(s->loop, NULL, NULL);
-        /* Ends the dialling thread as well. */
-        if (s->socket_open)
-                nng_close(s->socket);
-        if (s->dial_thread)
-                pthread_join(s->thread, NULL);
-        for (int i = 0; i < STATE_LINE_MAX; i++) {
-                if (!s->lines[i].aio)
-                        continue;
-                loop_timer_cancel(&s->lines[i].timer);
-                nng_aio_stop(s->lines[i].aio);
-                if (s->lines[i].state != LINE_IDLE)
-                        free_message(&s->lines[i]);
-                nng_aio_free(s->lines[i].aio);
-        }
-        pthread_mutex_destroy(&s->lock);
-        free(s);
-        return NULL;
+        loop_on_wake(l, on_wake, s);
+        return open_all(s) == 0 ? 0 : -ENOMEM;
 }
 
 int session_send(struct session *s, enum state_line which, const void *data, size_t len)
@@ -400,4 +378,6 @@ void session_hang_up(struct session *s)
          * thread comes back with an error. */
         if (s->connected || s->dial_thread)
                 close_dialer(s);
+        if (s->connected)
+                loop_timer_set_in(&s->hung_up, SESSION_STUCK_MS);
 }

@@ -479,6 +479,21 @@ export async function openTerminal(page) {
   await page.locator('.terminal-wrapper .xterm-helper-textarea').last().focus();
 }
 
+// A line typed into the terminal, until `seen` holds: a person who sees nothing happen clicks into it and types again, and so
+// does this, which is said. The line must bear being run twice.
+export async function typeInTerminal(page, line, what, seen) {
+  for (let tries = 1; ; tries++) {
+    await page.locator('.terminal-wrapper .xterm-helper-textarea').last().focus();
+    await page.keyboard.type(`${line}\n`, { delay: 10 });
+    try {
+      return await until(what, 30, seen);
+    } catch (e) {
+      if (tries === 3) throw e;
+      console.log(`  typed again: ${line}`);
+    }
+  }
+}
+
 // What an editor shows; VS Code draws blanks as no-break spaces.
 export async function editorText(page) {
   const lines = await page.locator('.editor-instance .view-lines').allInnerTexts();
