@@ -22,7 +22,8 @@ struct ctl {
         const char *state_dir;
         const char *address, *token_file, *ca_file;
         const char *type, *name, *tenant;
-        const char *template, *listen, *run_dir, *user, *controllers, *tls_certificate, *tls_key;
+        const char *settings, *template, *listen, *run_dir, *user, *controllers, *tls_certificate,
+                *tls_key;
         uint64_t wait_s, after, port, workers, http_port, hsts;
         const char *reason, *at, *if_match;
         const char *preset, *prices, *launches, *svg, *csv, *arrival, *arch, *policy, *weekdays,

@@ -7,6 +7,19 @@ import { World, check, now, root } from './lib.mjs';
 const install = path.join(root, 'images/local/install');
 
 export class SupersetWorld extends World {
+  // With provider docker: its own image, profile and rules, as it is built.
+  imageName = 'superset';
+  limits = { memory: '2G' };
+
+  // A type with a profile and rules of the folder `dir`.
+  ruledLines(dir) {
+    return this.typeLines(path.join(dir, 'profile.json'), this.superset);
+  }
+
+  ownLines() {
+    return this.image ? this.typeLines() : this.typeLines(this.profile, this.superset);
+  }
+
   // Called by make(), behind the choice of folders and ports.
   writeConfig() {
     this.superset ??= execFileSync(install, ['--where'], { encoding: 'utf8' }).split('\n').find((d) => path.basename(d).startsWith('superset-'));
@@ -25,14 +38,14 @@ export class SupersetWorld extends World {
     write('wrong/presence.json', rules);
     this.writeConfigOf(`
 [type superset]
-${this.typeLines(this.profile, this.superset)}
+${this.ownLines()}
 pool = ${this.pool}
 launch_timeout = 10m
 idle = ${this.idle}
 disconnected = ${this.disconnected}
 
 [type wrong]
-${this.typeLines(path.join(this.dir, 'wrong/profile.json'), this.superset)}
+${this.ruledLines(path.join(this.dir, 'wrong'))}
 pool = 0
 launch_timeout = 10m
 idle = 30m
