@@ -78,7 +78,7 @@ static struct {
         int exit_code; /* -1: go on */
 } init;
 
-static struct job *const jobs[] = {&init.save, &init.restore, &init.rest};
+static struct job *const jobs[] = {&init.save, &init.restore, &init.rest, &init.ahead};
 
 static enum control_app_state app_state(void)
 {
@@ -234,7 +234,7 @@ static void app_act_spawn(void)
         if (!init.app.prime) {
                 init.saved = init.final_ok = false;
                 init.worked = true;
-                job_dismiss(&init.ahead); /* there was nothing to restore */
+                job_dismiss(&init.ahead, init.now); /* there was nothing to restore */
         }
         if (r < 0) {
                 log_error("app not started", LOG_ERR(r));

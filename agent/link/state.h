@@ -193,6 +193,7 @@ struct state {
         struct wire_claim claim;
         uint64_t generation;
         bool restoring, restored;
+        mono_t sense_at; /* when sense is to begin; NEVER: it has, or nothing is in place */
         bool prime_stopping;
         bool final_wanted;      /* the stop goes on: the last save is still to be made */
         mono_t final_failed_at; /* first failure of the last saves of this order; NEVER none */
