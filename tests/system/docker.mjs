@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { check, Failure, root, until } from './lib.mjs';
 
-const IMAGE = 'workspaces/code-server:test';
+export const IMAGE = 'workspaces/code-server:test';
 const LABEL = 'workspaces.task';
 const STUDENT = 1000; // in the image
 export const LIMITS = { memory: '1G', cpu: '2', pids: '512' };
@@ -53,7 +53,7 @@ export const contained = (Base) => class extends Base {
   }
 
   typeLines(profile = this.profile, app) {
-    const lines = [`image = ${IMAGE}`, ...Object.entries(LIMITS).map(([k, v]) => `${k} = ${v}`)];
+    const lines = [`image = ${IMAGE}`, ...Object.entries(this.limits ?? LIMITS).map(([k, v]) => `${k} = ${v}`)];
     if (app) {
       lines.push(`bind = ${app}:/run/ws/dist`, `profile = /run/ws/dist/${path.basename(profile)}`);
     } else if (this.saveAfter) {
