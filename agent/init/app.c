@@ -58,7 +58,7 @@ static void hurry(pid_t pid)
                 log_warn("priority of the app not raised", LOG_ERR(errno));
 }
 
-int app_ahead_start(struct app_ahead *a, const struct start *s)
+int app_ahead_start(struct app_ahead *a, const struct start *s, mono_t now)
 {
         struct spawn spawn = spawn_of(s, &s->prime);
         int pair[2], r;
@@ -84,10 +84,32 @@ int app_ahead_start(struct app_ahead *a, const struct start *s)
                 return r;
         }
         a->fd = pair[0];
+        a->loaded = false;
+        a->started = now;
         a->home_dev = home.st_dev;
         a->home_ino = home.st_ino;
-        log_info("app is loaded ahead", LOG_INT("pid", a->pid));
+        log_info("app started ahead", LOG_INT("pid", a->pid));
         return 0;
+}
+
+int app_ahead_fd(const struct app_ahead *a)
+{
+        return a->loaded ? -1 : a->fd;
+}
+
+void app_ahead_read(struct app_ahead *a, mono_t now)
+{
+        char word;
+        ssize_t n;
+
+        if (app_ahead_fd(a) < 0)
+                return;
+        n = recv(a->fd, &word, 1, MSG_DONTWAIT);
+        a->loaded = n == 1;
+        if (n == 1)
+                log_info("app has loaded ahead", LOG_INT("ms", mono_diff_ms(a->started, now)));
+        else if (n == 0) /* it will never say so */
+                app_ahead_dismiss(a);
 }
 
 void app_ahead_dismiss(struct app_ahead *a)
@@ -112,9 +134,8 @@ void app_ahead_end(struct app_ahead *a, int code)
 static const char *unfit(const struct app_ahead *a, const struct start *s)
 {
         struct stat home;
-        char word;
 
-        if (recv(a->fd, &word, 1, MSG_DONTWAIT) != 1)
+        if (!a->loaded)
                 return "it has not loaded yet";
         if (stat(s->app.home, &home) < 0 || home.st_dev != a->home_dev ||
             home.st_ino != a->home_ino)

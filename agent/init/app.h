@@ -9,12 +9,15 @@
 #include <sys/types.h>
 
 #include "base/macro.h"
+#include "base/mono.h"
 #include "init/start.h"
 
 /* The app ahead of its claim. All zero: there is none. */
 struct app_ahead {
         pid_t pid; /* until it is reaped or handed over to */
         int fd;    /* our end while it waits, else -1 */
+        bool loaded;
+        mono_t started;
         dev_t home_dev;
         ino_t home_ino; /* the folder that it was confined to */
 };
@@ -23,7 +26,10 @@ struct app_ahead {
  * Start what is named by app.ahead: as the app's user, in the app's confinement, with the
  * environment and the home of priming. 0 when it runs, runs already or is not wanted, or -errno.
  */
-NODISCARD int app_ahead_start(struct app_ahead *a, const struct start *s);
+NODISCARD int app_ahead_start(struct app_ahead *a, const struct start *s, mono_t now);
+/* What is readable when it says that it has loaded, or -1; and the reading. */
+int app_ahead_fd(const struct app_ahead *a);
+void app_ahead_read(struct app_ahead *a, mono_t now);
 /* End one that waits; nothing otherwise. */
 void app_ahead_dismiss(struct app_ahead *a);
 /* It has been reaped before anybody came. */

@@ -407,7 +407,8 @@ static void order_ahead(void)
                 r = job_run(&init.ahead, "restore", -1, 0, 0);
         if (r < 0)
                 log_warn("a restore is not started ahead", LOG_ERR(r));
-        r = init.app.phase == APP_NONE ? app_ahead_start(&init.app_ahead, &init.start) : 0;
+        r = init.app.phase == APP_NONE ? app_ahead_start(&init.app_ahead, &init.start, init.now)
+                                       : 0;
         if (r < 0)
                 log_warn("the app is not started ahead", LOG_ERR(r));
 }
@@ -686,6 +687,7 @@ static int loop(void)
                         {.fd = init.save.pid ? init.save.result : -1, .events = POLLIN},
                         {.fd = init.restore.pid ? init.restore.result : -1, .events = POLLIN},
                         {.fd = init.rest.pid ? init.rest.result : -1, .events = POLLIN},
+                        {.fd = app_ahead_fd(&init.app_ahead), .events = POLLIN},
                 };
 
                 /* It cannot fail but by EINTR; whatever it says, looking at all does no harm. */
@@ -696,6 +698,7 @@ static int loop(void)
                         if (jobs[i]->pid)
                                 job_read(jobs[i], init.now);
                 }
+                app_ahead_read(&init.app_ahead, init.now);
                 children_reap();
                 orders_read();
                 tick();

@@ -56,12 +56,15 @@ class Ahead:
                 return False
         return [p for p in children_of(self.agent.pid) if is_it(p)]
 
-    def loaded(self):
-        """It has noted and said that it is ready: it sleeps in recv."""
+    def loaded(self, says=True):
+        """It has noted what it sees and, unless it never does, said that it has loaded."""
+        def heard():
+            with open(self.agent.dir + "/log") as f:
+                return "app has loaded ahead" in f.read()
         self.note("before")
-        pid = self.waiting()[0]
-        wait_for(lambda: "\nState:\tS" in open(f"/proc/{pid}/status").read(), "it to wait")
-        return pid
+        if says:
+            wait_for(heard, "init to hear that it has loaded")
+        return self.waiting()[0]
 
     def ordinary(self, n=1):
         """The app's argv runs: its n-th life, and early.py does not."""
@@ -125,10 +128,10 @@ def check_ends_as_the_app(bin_dir, prefix):
 def check_falls_back(bin_dir, prefix, mode):
     with Ahead(bin_dir, prefix, mode) as t:
         a = t.agent
-        if mode == "dies":
+        if mode in ("dies", "shut"):
             wait_for(lambda: not t.waiting(), "its end")
         else:
-            t.loaded()
+            t.loaded(mode != "slow")
         if mode == "another home":
             os.rename(a.home, a.home + ".old")
             os.mkdir(a.home)
@@ -144,7 +147,7 @@ def check_falls_back(bin_dir, prefix, mode):
 
 def check_warm_end(bin_dir, prefix, mode):
     with Ahead(bin_dir, prefix, mode) as t:
-        t.loaded()
+        t.loaded(mode != "slow")
         t.agent.terminate()
         t.agent.wait_exit(0)
         need(not os.path.exists(t.notes + "/after"), "it became the app")
@@ -165,7 +168,7 @@ def check_all(report, bin_dir, prefix):
         report.check("init: app ahead: " + name, lambda: fn(bin_dir, prefix, *more))
     add("it becomes the app, with the app's environment, folder, files and confinement", check_becomes)
     add("it is stopped as the app", check_ends_as_the_app)
-    for mode, what in (("dies", "one that died"), ("slow", "one that has not loaded"), ("fails", "one that fails at the claim"),
+    for mode, what in (("dies", "one that died"), ("shut", "one that closes its end"), ("slow", "one that has not loaded"), ("fails", "one that fails at the claim"),
                        ("another home", "one whose home was replaced")):
         add(f"{what} is not waited for", check_falls_back, mode)
     for mode in ("good", "slow"):

@@ -1,6 +1,6 @@
 """An app that is started ahead of its claim, for tests/init/ahead.py: early.py MODE FOLDER.
 
-MODE is good, or what is wrong with it: dies, slow (never says that it has loaded), fails (with what it was handed), stale (goes on
+MODE is good, or what is wrong with it: dies, slow (never says that it has loaded), shut (closes its end, and stays), fails (with what it was handed), stale (goes on
 with what it had before). What it sees is noted in FOLDER, before and after.
 """
 import json, os, signal, socket, sys, time
@@ -42,6 +42,9 @@ if mode == "dies":
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 end = socket.socket(fileno=int(os.environ["WS_AHEAD_FD"]))
 note("before")
+if mode == "shut":
+    end.close()
+    time.sleep(1000)
 if mode != "slow":
     end.send(b"!")
 take(end)
