@@ -32,6 +32,7 @@
 #include "wire/wire.h"
 
 #define STATE_HEARTBEAT_MS INT64_C(5000) /* until the controller says otherwise */
+#define STATE_AWAIT_MS INT64_C(120000)   /* how long the controller may hold an await */
 #define STATE_CHECK_MS INT64_C(300000)   /* a save at least so often, changes or not */
 #define STATE_UNSAVED_MS INT64_C(60000)  /* the age that saves are planned for */
 #define STATE_REFUSED_MS INT64_C(10000)  /* after a refused hello */
