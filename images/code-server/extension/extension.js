@@ -125,7 +125,7 @@ class Notice {
 
   tick() {
     const left = this.left();
-    this.item.text = `$(watch) Stops in ${clock(left)}`;
+    this.item.text = `$(watch) Stops in ${clock(left)} · Keep working`;
     this.item.accessibilityInformation = { label: `This workspace stops in ${inWords(left)}. Press to keep working.`, role: 'button' };
   }
 
