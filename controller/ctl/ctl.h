@@ -77,6 +77,8 @@ void show_why(const struct ctl *c, const struct doc *answer);
 void show_modes(const struct ctl *c, const struct doc *answer);
 void show_status(const struct ctl *c, const struct doc *answer);
 void show_saves(const struct ctl *c, const struct doc *answer);
+/* "247 B", "1.2 MB". */
+void show_size(double bytes, char *dst, size_t size);
 void show_events(const struct ctl *c, const struct doc *answer);
 
 /* ps.c */
