@@ -306,6 +306,7 @@ static void read_workspace(struct cursor *x, struct workspace_row *row)
         row->home = (enum home_state)get_int(x);
         if ((size_t)row->home >= HOME_STATE_MAX)
                 x->bad = true;
+        row->human_at.us = get_int(x);
         if (!ws_state_parse(state, &row->state))
                 x->bad = true;
 }
@@ -509,6 +510,7 @@ static int sqlite_put_workspace(struct store *base, const struct workspace_row *
         bind_text(&x, row->reason);
         bind_int(&x, row->wanted);
         bind_int(&x, row->home);
+        bind_int(&x, row->human_at.us);
         return run(s, &x);
 }
 

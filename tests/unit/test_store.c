@@ -56,6 +56,7 @@ static struct workspace_row workspace(const char *id)
                                              .at = {5}},
                                     .created_at = {1},
                                     .active_at = {2},
+                                    .human_at = {6},
                                     .stopped_at = {3},
                                     .erase_at = {4},
                                     .wanted = true,
@@ -279,7 +280,7 @@ static void test_newer_schema(void)
         sql("PRAGMA user_version = 99");
         CHECK_INT(open_file(path, &s), -EPROTO);
         CHECK(strstr(error, "newer version") && strstr(error, path));
-        sql("PRAGMA user_version = 5");
+        sql("PRAGMA user_version = 6");
 }
 
 /* Rows of an earlier layout are there after the file was brought up to this one. */
@@ -294,12 +295,14 @@ static void test_older_schema(void)
         CHECK(commit(s) == 0);
         store_free(s);
         sql("ALTER TABLE workspace DROP COLUMN wanted; ALTER TABLE workspace DROP COLUMN home;"
+            " ALTER TABLE workspace DROP COLUMN human_at;"
             " ALTER TABLE task DROP COLUMN claimed_at;"
             " DROP TABLE setting; PRAGMA user_version = 1");
         s = opened();
         seen = load(s);
         w.wanted = false;
         w.home = HOME_NONE;
+        w.human_at.us = 0;
         CHECK_INT((long long)seen.workspaces, 1);
         CHECK(memcmp(&seen.workspace, &w, sizeof(w)) == 0);
         CHECK(store_begin(s) == 0);
