@@ -338,6 +338,15 @@ static void on_failed(void *ctx, enum state_line line)
         take(ctx, &(struct state_event){.type = STATE_NO_ANSWER, .answer.line = line});
 }
 
+static void on_stuck(void *ctx)
+{
+        struct link *k = ctx;
+
+        log_error("the connection to the controller cannot be ended: starting anew",
+                  LOG_INT("ms", SESSION_STUCK_MS));
+        loop_exit(k->loop, -ETIMEDOUT);
+}
+
 /* ---- start ---- */
 
 static int load_profile(struct state_config *c)
@@ -417,6 +426,7 @@ static int open_session(struct link *k)
                 .disconnected = on_disconnected,
                 .answer = on_answer,
                 .failed = on_failed,
+                .stuck = on_stuck,
                 .ctx = k,
         };
         int r = session_new(k->loop, &config, &k->session);
@@ -456,31 +466,18 @@ static int start(struct link *k)
         return r < 0 ? r : open_session(k);
 }
 
-static void finish(struct link *k)
-{
-        k->session = session_free(k->session);
-        control_link_close(&k->control);
-        loop_fd_del(&k->gate);
-        loop_fd_del(&k->sense);
-        loop_free(k->loop);
-        explicit_bzero(k->state.config.secret, sizeof(k->state.config.secret));
-        free(k);
-}
-
 int role_link_main(int argc, char **argv)
 {
-        struct link *k = calloc(1, sizeof(*k));
+        static struct link k; /* kept to the end of the process, as its session is */
         int r;
 
         (void)argc, (void)argv;
-        if (!k)
-                return 1;
         /* Not to outlive init where it is not PID 1. */
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        r = start(k);
+        r = start(&k);
         if (r == 0)
-                r = loop_run(k->loop);
-        finish(k);
+                r = loop_run(k.loop);
+        explicit_bzero(k.state.config.secret, sizeof(k.state.config.secret));
         if (r < 0)
                 log_error("link ends", LOG_ERR(r));
         return r == 0 ? 0 : 1;

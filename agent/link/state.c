@@ -33,7 +33,7 @@ void state_init(struct state *s, const struct state_config *config, mono_t now)
         s->hello_at = s->report_at = s->await_at = now;
         s->route = config->route;
         s->dial_at = now;
-        s->restore_at = s->rest_at = s->final_failed_at = s->backup_at = MONO_NEVER;
+        s->restore_at = s->rest_at = s->final_failed_at = s->backup_at = s->sense_at = MONO_NEVER;
         s->restore_request_at = s->reported_at = now;
         s->save_at = s->save_started = now;
         saves_init(&s->saves);
@@ -460,6 +460,7 @@ void state_step(struct state *s, const struct state_event *ev, mono_t now, struc
                 break;
         }
         dial_deadline(s, fx);
+        life_deadline(s, fx);
         restore_deadline(s, fx);
         backup_deadline(s, fx);
         if (s->notices_new)
@@ -483,7 +484,8 @@ static mono_t line_due(const struct state *s, enum state_line line)
 
 mono_t state_deadline(const struct state *s)
 {
-        mono_t due = mono_min(dial_due(s), mono_min(restore_due(s), backup_due(s)));
+        mono_t due = mono_min(mono_min(dial_due(s), s->sense_at),
+                              mono_min(restore_due(s), backup_due(s)));
 
         for (int line = 0; line < STATE_LINE_MAX; line++)
                 due = mono_min(due, line_due(s, (enum state_line)line));

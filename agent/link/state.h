@@ -32,6 +32,7 @@
 #include "wire/wire.h"
 
 #define STATE_HEARTBEAT_MS INT64_C(5000) /* until the controller says otherwise */
+#define STATE_AWAIT_MS INT64_C(120000)   /* how long the controller may hold an await */
 #define STATE_CHECK_MS INT64_C(300000)   /* a save at least so often, changes or not */
 #define STATE_UNSAVED_MS INT64_C(60000)  /* the age that saves are planned for */
 #define STATE_REFUSED_MS INT64_C(10000)  /* after a refused hello */
@@ -193,6 +194,7 @@ struct state {
         struct wire_claim claim;
         uint64_t generation;
         bool restoring, restored;
+        mono_t sense_at; /* when sense is to begin; NEVER: it has, or nothing is in place */
         bool prime_stopping;
         bool final_wanted;      /* the stop goes on: the last save is still to be made */
         mono_t final_failed_at; /* first failure of the last saves of this order; NEVER none */

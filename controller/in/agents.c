@@ -302,7 +302,7 @@ static void on_await(struct agents *a, struct agents_request *rq, const struct w
                 return;
         answer_older(a, s->await);
         note_acted(s, m->acted_id);
-        p = agents_park(a, PARKED_AWAIT, s, rq, m->seq, AGENTS_AWAIT_MS);
+        p = agents_park(a, PARKED_AWAIT, s, rq, m->seq, m->wait_ms ? m->wait_ms : AGENTS_AWAIT_MS);
         p->await.acted_id = m->acted_id;
         deliver(a, s);
 }

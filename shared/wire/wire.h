@@ -175,6 +175,7 @@ struct wire_await {
         char nonce[WIRE_NONCE_SIZE];
         uint64_t seq;
         uint64_t acted_id; /* only a command with a higher id is given */
+        int64_t wait_ms;   /* for how long it may be held; 0: 25 s */
 };
 
 struct wire_saved {

@@ -217,6 +217,12 @@ static void fill_command_epoch(void)
         msg.command.epoch = WIRE_NUMBER_MAX;
 }
 
+static void fill_await_wait(void)
+{
+        fill(WIRE_AWAIT);
+        msg.await.wait_ms = 120000;
+}
+
 static void fill_refused_leader(void)
 {
         fill(WIRE_REFUSED);
@@ -242,6 +248,7 @@ static const struct {
         {"ok-clock", fill_ok_clock},
         {"command-epoch", fill_command_epoch},
         {"refused-leader", fill_refused_leader},
+        {"await-wait", fill_await_wait},
 };
 
 static void encode(struct buf *b)
@@ -523,6 +530,7 @@ static void test_refused(void)
         refused(AWAIT_WITH(",\"acted_id\":1.5"), "await.acted_id: not a whole number");
         refused(AWAIT_WITH(",\"acted_id\":9007199254740992"), "await.acted_id: out of range");
         refused(AWAIT_WITH(",\"acted_id\":1e999"), "await.acted_id: out of range");
+        refused(AWAIT_WITH(",\"acted_id\":0,\"wait_ms\":300001"), "await.wait_ms: out of range");
         refused(AWAIT_WITH(",\"acted_id\":null"), "await.acted_id: not a number");
         refused(AWAIT_WITH(",\"acted_id\":1,\"acted_id\":2"), "await.acted_id: twice");
         refused(AWAIT_WITH(",\"acted_id\":1,\"task\":\"t-2\""), "await.task: twice");
