@@ -43,6 +43,10 @@ static void post_seen(struct docker *d, const char *task)
 /* "stopping" is Podman's: it has its SIGTERM, and may be making its last save. */
 bool docker_is_alive(const char *state)
 {
+#ifdef DOCKER_PLANTED_STOPPING_ENDED
+        if (strcmp(state, "stopping") == 0)
+                return false;
+#endif
         return strcmp(state, "running") == 0 || strcmp(state, "paused") == 0 ||
                strcmp(state, "restarting") == 0 || strcmp(state, "stopping") == 0;
 }
