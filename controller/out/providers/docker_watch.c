@@ -62,8 +62,9 @@ static void take_unknown(struct docker *d, const struct docker_listed *l)
                 return;
         }
         STR_CUT(e->id, l->id);
-        if (docker_kept_too_long(d, l->name)) {
-                log_warn("what a task left unsaved is removed: it is older than kept_max_age",
+        if (docker_kept_goes(d, l->name)) {
+                log_warn("what a task left unsaved is removed: it is too old, or its workspace was "
+                         "erased",
                          LOG_STR("container", l->name));
                 docker_entry_remove(e);
                 return;
