@@ -333,7 +333,7 @@ static int start_homes(struct edges *e)
 static int read_installation(struct edges *e)
 {
         AUTO_BUF text = BUF_INIT(KEYS_HEX + 1);
-        struct keys before;
+        struct keys oldest;
         char path[STATE_PATH_SIZE], id[KEYS_HEX];
         int r = file_read(path_of(e, "installation", path), &text);
 
@@ -344,8 +344,9 @@ static int read_installation(struct edges *e)
         }
         if (r < 0 && r != -ENOENT)
                 return r;
-        keys_installation(keys_before(e->c.keys, &before) ? &before : e->c.keys, id);
-        explicit_bzero(&before, sizeof(before));
+        keys_oldest(e->c.keys, &oldest);
+        keys_installation(&oldest, id);
+        explicit_bzero(&oldest, sizeof(oldest));
         (void)snprintf(e->installation, sizeof(e->installation), "%.12s", id);
         return file_write_atomic(path, e->installation, strlen(e->installation), 0600);
 }
@@ -525,11 +526,7 @@ static void keys_reload(struct edges *e)
                           LOG_STR("path", path), LOG_ERR(r));
                 return;
         }
-        memcpy(e->c.keys->newest, fresh.newest, sizeof(fresh.newest));
-        memcpy(e->c.keys->before, fresh.before, sizeof(fresh.before));
-        e->c.keys->two = fresh.two;
-        e->c.keys->turn_s = fresh.turn_s;
-        e->c.keys->retire_s = fresh.retire_s;
+        keys_reread(e->c.keys, &fresh);
         explicit_bzero(&fresh, sizeof(fresh));
 }
 

@@ -334,6 +334,21 @@ static int plan_make(const struct config *c, struct app_plan *p, char *bytes, si
         return r < 0 ? EXIT_CONFIG : 0;
 }
 
+/* Priming's, and where to wait. */
+static int ahead_env(struct start *s)
+{
+        char var[32];
+
+        if (!s->prime.record.head.n_ahead)
+                return 0;
+        for (size_t i = 0; i < s->prime.env.n; i++) {
+                if (env_put(&s->ahead_env, s->prime.env.vars[i]) < 0)
+                        return -ENOBUFS;
+        }
+        (void)snprintf(var, sizeof(var), "WS_AHEAD_FD=%d", START_AHEAD_FD);
+        return env_put(&s->ahead_env, var);
+}
+
 /* Who runs this shall know what protects them, and what does not. */
 static void landlock_tell(const struct spawn_user *student)
 {
@@ -392,6 +407,11 @@ int start_prepare(int argc, char **argv, struct start *s)
         plan_confine(&s->app, socket_dir);
         plan_confine(&s->prime, socket_dir);
         landlock_tell(&c->student);
+        r = ahead_env(s);
+        if (r < 0) {
+                log_error("environment too large", LOG_INT("bytes_max", ENV_BYTES_MAX));
+                return EXIT_CONFIG;
+        }
         r = listen_open(c, &s->listen);
         if (r < 0) {
                 log_error("cannot listen for the gate",

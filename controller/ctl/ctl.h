@@ -22,7 +22,8 @@ struct ctl {
         const char *state_dir;
         const char *address, *token_file, *ca_file;
         const char *type, *name, *tenant;
-        const char *template, *listen, *run_dir, *user, *controllers, *tls_certificate, *tls_key;
+        const char *settings, *template, *listen, *run_dir, *user, *controllers, *tls_certificate,
+                *tls_key;
         uint64_t wait_s, after, port, workers, http_port, hsts;
         const char *reason, *at, *if_match;
         const char *preset, *prices, *launches, *svg, *csv, *arrival, *arch, *policy, *weekdays,
@@ -76,6 +77,8 @@ void show_why(const struct ctl *c, const struct doc *answer);
 void show_modes(const struct ctl *c, const struct doc *answer);
 void show_status(const struct ctl *c, const struct doc *answer);
 void show_saves(const struct ctl *c, const struct doc *answer);
+/* "247 B", "1.2 MB". */
+void show_size(double bytes, char *dst, size_t size);
 void show_events(const struct ctl *c, const struct doc *answer);
 
 /* ps.c */
