@@ -15,14 +15,14 @@
 
 /*
  * The next attempt comes after an eighth of the time so far: an app that is quick is seen at once.
- * The time begins when the socket appears, where that can be watched; until then it is looked for
- * now and then. To look for a socket costs little, to ask an app costs it work.
+ * To look for a socket that is not there yet costs next to nothing, to ask an app costs it work.
+ * inotify would tell when the socket appears, and was tried: the gate then wakes while the app is
+ * about to listen, and where both cores are busy the app waits for its next turn, 8 ms and more.
  */
 #define PROBE_AGAIN_PART 8
-#define PROBE_AGAIN_US_MIN 250
-#define PROBE_ABSENT_US_MIN 1000 /* not watched, and not there yet */
-#define PROBE_ABSENT_US_MAX 10000
-#define PROBE_AGAIN_US_MAX 50000
+#define PROBE_AGAIN_MS_MIN 1
+#define PROBE_ABSENT_MS_MAX 10
+#define PROBE_AGAIN_MS_MAX 50
 #define PROBE_HEALTH_MS 2000
 #define PROBE_PRIME_MS 20000
 #define PROBE_HOST "localhost"
@@ -46,8 +46,6 @@ struct probe {
         char health_path[REDIRECT_PATH_MAX];
         char page_path[REDIRECT_PATH_MAX];
         mono_t begun;
-        mono_t appeared; /* MONO_NEVER: not yet, or it cannot be watched */
-        struct app_watch watch;
         int fd;
         struct loop_fd src;
         struct loop_timer timer;
@@ -67,7 +65,6 @@ static void hang_up(struct probe *p)
 void probe_cancel(struct probe *p)
 {
         hang_up(p);
-        app_watch_close(&p->watch);
         p->state = PROBE_IDLE;
 }
 
@@ -79,22 +76,10 @@ static void finish(struct probe *p)
         p->fn(p->ctx, p->id, waited, p->prime);
 }
 
-static int64_t pause_us(const struct probe *p)
-{
-        bool absent = p->fd < 0, seen = !mono_is_never(p->appeared);
-        int64_t min_us = absent && !seen ? PROBE_ABSENT_US_MIN : PROBE_AGAIN_US_MIN;
-        int64_t max_us = absent ? PROBE_ABSENT_US_MAX : PROBE_AGAIN_US_MAX;
-        int64_t so_far_us = loop_now(p->loop).us - (seen ? p->appeared : p->begun).us;
-
-        if (absent && !seen && app_watch_is_open(&p->watch))
-                return max_us;
-        return MIN(MAX(so_far_us / PROBE_AGAIN_PART, min_us), max_us);
-}
-
 /* This attempt came to nothing. A page that cannot be fetched does not keep the app down. */
 static void attempt_failed(struct probe *p)
 {
-        int64_t again_us = pause_us(p);
+        int64_t again_ms, max_ms = p->fd < 0 ? PROBE_ABSENT_MS_MAX : PROBE_AGAIN_MS_MAX;
 
         if (p->state == PROBE_PRIME) {
                 log_warn("the app's page could not be fetched while priming");
@@ -103,7 +88,9 @@ static void attempt_failed(struct probe *p)
         }
         hang_up(p);
         p->state = PROBE_PAUSE;
-        loop_timer_set(&p->timer, (mono_t){loop_now(p->loop).us + again_us});
+        again_ms = mono_diff_ms(p->begun, loop_now(p->loop)) / PROBE_AGAIN_PART;
+        again_ms = MIN(MAX(again_ms, PROBE_AGAIN_MS_MIN), max_ms);
+        loop_timer_set_in(&p->timer, again_ms);
 }
 
 static void on_app(void *ctx, uint32_t events);
@@ -140,15 +127,6 @@ static void on_timer(void *ctx)
                 ask(p, PROBE_HEALTH, p->health_path);
         else
                 attempt_failed(p);
-}
-
-static void on_appeared(void *ctx)
-{
-        struct probe *p = ctx;
-
-        p->appeared = loop_now(p->loop);
-        if (p->state == PROBE_PAUSE)
-                ask(p, PROBE_HEALTH, p->health_path);
 }
 
 /* The health request has an answer. */
@@ -242,9 +220,6 @@ int probe_start(struct probe *p, uint32_t id, bool prime, const char *health_pat
         p->prime = prime;
         p->redirected = false;
         p->begun = loop_now(p->loop);
-        p->appeared = MONO_NEVER;
-        /* Without it, it is looked for more often. */
-        (void)!app_watch_open(&p->watch, p->loop, p->app_socket, on_appeared, p);
         ask(p, PROBE_HEALTH, p->health_path);
         return 0;
 }
@@ -262,7 +237,6 @@ int probe_new(struct loop *loop, const char *app_socket, probe_up_fn fn, void *c
         p->ctx = ctx;
         p->fd = -1;
         p->src = LOOP_FD_NULL;
-        p->watch = APP_WATCH_NULL;
         lane_init(&p->lane);
         loop_timer_init(loop, &p->timer, on_timer, p);
         *ret_probe = p;
@@ -273,7 +247,7 @@ struct probe *probe_free(struct probe *p)
 {
         if (!p)
                 return NULL;
-        probe_cancel(p);
+        hang_up(p);
         free(p);
         return NULL;
 }

@@ -53,26 +53,25 @@ static int home_make(const struct config *c)
         return dir_own(c->home, 0700, &c->student, c->student.gid);
 }
 
-/* The socket's folder is its owner's; `other` may do there what `mode` says, nobody else may. */
+/* The socket's folder is its owner's; `other` may pass and connect, nobody else may. */
 static int socket_dir_make(const char *socket, const struct spawn_user *owner,
-                           const struct spawn_user *other, mode_t mode)
+                           const struct spawn_user *other)
 {
         char dir[PATH_MAX];
 
         (void)snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(socket, '/') - socket), socket);
         /* Files made there belong to the group of `other`. */
-        return dir_own(dir, owner->drop ? mode : 0700, owner, other->gid);
+        return dir_own(dir, owner->drop ? 02710 : 0700, owner, other->gid);
 }
 
 static int dirs_make(const struct config *c)
 {
         int r = dir_make(c->run_dir, 0755);
 
-        /* The gate also waits for the socket to appear, which asks for the right to read. */
         if (r == 0)
-                r = socket_dir_make(c->app_socket, &c->student, &c->gate, 02750);
+                r = socket_dir_make(c->app_socket, &c->student, &c->gate);
         if (r == 0)
-                r = socket_dir_make(c->notice_socket, &c->gate, &c->student, 02710);
+                r = socket_dir_make(c->notice_socket, &c->gate, &c->student);
         if (r == 0)
                 r = dir_own(c->prime_home, 0700, &c->student, c->student.gid);
         if (r == 0)

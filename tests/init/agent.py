@@ -228,7 +228,7 @@ def check_app(make):
         if a.split:
             need(int(open(work + "uid").read()) == STUDENT, "uid")
             s = os.stat(a.dir + "/run/app")
-            need((s.st_uid, s.st_gid, stat.S_IMODE(s.st_mode)) == (STUDENT, GATE, 0o2750),
+            need((s.st_uid, s.st_gid, stat.S_IMODE(s.st_mode)) == (STUDENT, GATE, 0o2710),
                  f"socket folder {s}")
         need(pid != os.getpid(), "pid")
         a.send(START, 8)
