@@ -101,6 +101,7 @@ static bool is_stored(enum core_effect_type type)
                 return true;
         case FX_LAUNCH_TASK:
         case FX_STOP_TASK:
+        case FX_REMOVE_TASK:
         case FX_ATTACH_HOME:
         case FX_REMOVE_HOME:
         case FX_WELCOME:
@@ -271,6 +272,7 @@ static int store_effect(struct store *store, const struct core_effect *fx)
         case FX_COMMAND:
                 return store_raise_counter(store, STORE_COMMAND_ID, fx->command.id);
         case FX_STOP_TASK:
+        case FX_REMOVE_TASK:
         case FX_ATTACH_HOME:
         case FX_REMOVE_HOME:
         case FX_WELCOME:

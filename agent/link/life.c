@@ -36,6 +36,7 @@ void life_tell(struct state *s, struct state_actions *fx)
         STR_CUT(a->channel.u.config.platform, s->claim.platform);
         a->channel.u.config.cookie_s =
                 (uint32_t)MIN(s->claim.cookie_ms / 1000, (int64_t)UINT32_MAX);
+        a->channel.u.config.clock_off_s = s->clock_told_s = s->clock_off_s;
         STR_CUT(a->channel.u.config.phase, wire_phase_name(s->phase));
         if (s->phase == WIRE_PHASE_STOPPING || s->phase == WIRE_PHASE_SAVING)
                 STR_CUT(a->channel.u.config.message, "saving your work");

@@ -52,6 +52,37 @@ static void a_normal_life(void)
         CHECK(w.final_committed);
 }
 
+/* The gate hears how far the controller's clock is from this machine's, and not of each second. */
+static void clocks_that_differ(void)
+{
+        static const struct {
+                int64_t off_ms;
+                int32_t told_s;
+                bool config;
+        } t[] = {
+                {29999, 0, false},
+                {3600000, 3600, true},
+                {3604000, 3600, false},
+                {3606000, 3606, true},
+                {-7200000, -7200, true},
+                {-29999, 0, true},
+                {INT64_C(1) << 52, INT32_MAX, true},
+        };
+
+        world_to(&w, WIRE_PHASE_READY);
+        for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+                world_forget(&w);
+                w.hosts[w.at].clock_ms = WORLD_UTC_MS + t[i].off_ms;
+                world_run(&w, 12000);
+                CHECK_INT(w.clock_off_s, t[i].told_s);
+                CHECK_INT(strstr(w.trace, "config ready\n") != NULL, t[i].config);
+        }
+        /* One that does not tell is not one that is right. */
+        w.hosts[w.at].clock_ms = 0;
+        world_run(&w, 12000);
+        CHECK_INT(w.clock_off_s, INT32_MAX);
+}
+
 static void on_the_way_up_only_what_lasts_is_told(void)
 {
         for (int slow = 0; slow < 2; slow++) {
@@ -687,6 +718,7 @@ static void random_lives(void)
 int main(void)
 {
         RUN(a_normal_life);
+        RUN(clocks_that_differ);
         RUN(on_the_way_up_only_what_lasts_is_told);
         RUN(a_stop_comes_before_sense_has_begun);
         RUN(unchanged_files_cost_no_upload);
