@@ -98,6 +98,14 @@ static const struct option *find_in(const struct option *table, size_t n, const 
         return NULL;
 }
 
+static bool is_option(const char *name)
+{
+        size_t i;
+
+        return strcmp(name, "config") == 0 || find_in(options, ARRAY_LEN(options), name, &i) ||
+               find_in(type_options, ARRAY_LEN(type_options), name, &i);
+}
+
 /* A global option, or a type option for every type. */
 static int set_global(struct load *l, const char *name, const char *text, const char *source)
 {
@@ -361,9 +369,11 @@ static int walk_flags(struct load *l, int argc, char **argv, enum config_action 
                 value = equals ? equals + 1 : argv[i + 1];
                 if (!equals)
                         i++;
-                if (!value)
-                        return complain(l, "%s: a value is missing", flag);
                 respell(name, sizeof(name), "", flag + 2, '-', '_', false);
+                if (!value && is_option(name))
+                        return complain(l, "%s: a value is missing", flag);
+                if (!value)
+                        return complain(l, "%s: no such option; --help lists them", flag);
                 if (strcmp(name, "config") == 0) {
                         if (file)
                                 *file = value;

@@ -42,6 +42,7 @@ struct link {
         char unreached[96]; /* why a dialling failed */
         uint64_t epoch, superseded;
         unsigned not_leader;
+        bool clock_off;
 };
 
 /* ---- carrying out ---- */
@@ -135,11 +136,31 @@ static void log_lead(struct link *k)
         k->not_leader = s->not_leader;
 }
 
+/* Once, not at each report. */
+static void log_clock(struct link *k)
+{
+        int64_t off_s = k->state.clock_off_s;
+
+        if (k->clock_off == (off_s != 0))
+                return;
+        k->clock_off = off_s != 0;
+        if (k->clock_off)
+                log_warn("this machine's clock is not the controller's: links would be refused as "
+                         "expired, or last too long, if they were judged by it",
+                         LOG_INT("behind_s", off_s),
+                         LOG_STR("meanwhile", "they are judged by the controller's"),
+                         LOG_STR("cure", "set both clocks by the same source (chrony, ntpd, "
+                                         "systemd-timesyncd)"));
+        else
+                log_info("this machine's clock is the controller's again");
+}
+
 static void log_changes(struct link *k)
 {
         const struct state *s = &k->state;
 
         log_lead(k);
+        log_clock(k);
 
         if (strcmp(k->refused, s->refused_code) != 0) {
                 STR_CUT(k->refused, s->refused_code);
@@ -301,6 +322,7 @@ static void on_answer(void *ctx, enum state_line line, const void *data, size_t 
         int r = wire_decode(data, len, &k->msg_in, reason);
 
         ev.answer.msg = &k->msg_in;
+        ev.answer.utc_ms = loop_utc(k->loop).us / US_PER_MS;
         if (r != 0) {
                 log_warn("the controller's answer cannot be read",
                          LOG_STR("reason", r > 0 ? reason : "out of memory"));

@@ -24,8 +24,8 @@
 
 #define SESSION_REPORT_TIMEOUT_MS 5000
 #define SESSION_REPORT_TIMEOUT_SEVERAL_MS 3000 /* where another controller may lead */
-/* The controller holds an await for 25 s at most, a saved for 60 s. */
-#define SESSION_AWAIT_TIMEOUT_MS 40000
+/* The controller holds a saved for 60 s at most. */
+#define SESSION_AWAIT_TIMEOUT_MS ((int)STATE_AWAIT_MS + 15000)
 #define SESSION_SAVED_TIMEOUT_MS 75000
 /* From hanging up to the word that the connection is gone; it takes milliseconds. */
 #define SESSION_STUCK_MS 5000

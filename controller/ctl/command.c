@@ -117,6 +117,11 @@ static const struct option_entry config_options[] = {
         {0},
 };
 
+static const struct option_entry kept_options[] = {
+        TEXT("remove", give_up, "NAME|WORKSPACE", "this one, or all of this workspace, may go"),
+        {0},
+};
+
 static const struct option_entry man_options[] = {
         TEXT("dir", dir, "DIR", "write all pages into this folder instead"),
         {0},

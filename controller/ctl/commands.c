@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "client.h"
@@ -17,6 +18,17 @@
 static const char cure[] =
         "is the controller running? Start it (wscontroller, or images/local/run), "
         "or name its socket with --socket or --state-dir.";
+static const char not_allowed[] =
+        "only the user who runs the controller may open it. Ask as that user (sudo), or through "
+        "the API with --address and --token-file.";
+
+/* Is there a socket, or a folder, that this user is kept out of? */
+static bool kept_out(const char *url)
+{
+        const char *path = str_starts(url, "ipc://") ? url + strlen("ipc://") : url;
+
+        return access(path, W_OK) < 0 && errno == EACCES;
+}
 
 static void text_freep(char **p)
 {
@@ -41,7 +53,7 @@ static enum ctl_exit ask_socket(const struct ctl *c, const struct doc *request, 
                 answer = doc_parse((const char *)out.data, out.len);
         if (!answer) {
                 (void)snprintf(ret_error, REMOTE_ERROR_SIZE, "no answer at %.300s: %s", c->url,
-                               cure);
+                               kept_out(c->url) ? not_allowed : cure);
                 return CTL_UNREACHABLE;
         }
         *ret_answer = answer;

@@ -35,7 +35,8 @@ struct ctl {
 #undef FIELD
         } plan; /* the fields of a plan, as text */
         bool ascii, print_prices;
-        const char *state_is, *user_is, *label, *idle_over, *sort, *columns, *check_file, *dir;
+        const char *state_is, *user_is, *label, *idle_over, *sort, *columns, *check_file, *dir,
+                *give_up;
         uint64_t interval_s;
         bool watch, changed;
         bool json, follow, wait, has_wait, hard, off, wide;
@@ -76,6 +77,8 @@ void show_why(const struct ctl *c, const struct doc *answer);
 void show_modes(const struct ctl *c, const struct doc *answer);
 void show_status(const struct ctl *c, const struct doc *answer);
 void show_saves(const struct ctl *c, const struct doc *answer);
+/* "247 B", "1.2 MB". */
+void show_size(double bytes, char *dst, size_t size);
 void show_events(const struct ctl *c, const struct doc *answer);
 
 /* ps.c */
@@ -119,5 +122,7 @@ enum ctl_exit command_timetable(const struct ctl *c);
 enum ctl_exit command_plan(const struct ctl *c);
 /* letters.c */
 enum ctl_exit command_dead_letters(const struct ctl *c);
+/* kept.c */
+enum ctl_exit command_kept(const struct ctl *c);
 /* nginx.c */
 enum ctl_exit command_nginx_config(const struct ctl *c);

@@ -320,6 +320,7 @@ enum ctl_exit command_export(const struct ctl *c)
         AUTO_DOC *request = ctl_request_new("export", c->argument);
         AUTO_DOC *answer = NULL;
         enum ctl_exit code;
+        char size[40];
         int r;
 
         if (!c->file) {
@@ -345,9 +346,10 @@ enum ctl_exit command_export(const struct ctl *c)
                 fprintf(stderr, "wsctl export: %s\n", x.error[0] ? x.error : "failed");
                 return CTL_FAILED;
         }
+        show_size((double)x.done, size, sizeof(size));
         if (!ctl_print_json(c, answer))
-                printf("%s: the save %s of %s, %" PRIu64 " entries, %.1f MB\n", c->file,
+                printf("%s: the save %s of %s, %" PRIu64 " entries, %s\n", c->file,
                        doc_str(doc_get(answer, "save"), "save"), doc_str(answer, "id"), x.entries,
-                       (double)x.done / 1e6);
+                       size);
         return CTL_OK;
 }

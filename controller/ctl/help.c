@@ -98,7 +98,8 @@ static void print_command(FILE *to, const struct command *cmd)
                 fputs("\noptions:\n", to);
         print_options(to, cmd->options);
         if (cmd->argument && strstr(cmd->argument, "WORKSPACE"))
-                fputs("\nA workspace is named by its id or the beginning of it.\n", to);
+                fputs("\nA workspace is named by its id or the beginning of it, or by its user.\n",
+                      to);
         fputs("\nFor the general options, the environment and exit codes see wsctl --help.\n", to);
 }
 

@@ -12,9 +12,11 @@
 #include "command.h"
 #include "remote.h"
 
-static int usage_error(const char *what, const char *which)
+/* `cmd` NULL: none was named yet. */
+static int usage_error(const struct command *cmd, const char *what, const char *which)
 {
-        fprintf(stderr, "wsctl: %s%s; see wsctl --help\n", what, which);
+        fprintf(stderr, "wsctl: %s%s; see wsctl %s%s--help\n", what, which, cmd ? cmd->name : "",
+                cmd ? " " : "");
         return CTL_USAGE;
 }
 
@@ -39,7 +41,7 @@ static int set_option(struct ctl *c, const struct option_entry *o, const char *v
                 return -1;
         case OPTION_NUMBER:
                 if (num_parse_u64(value, 0, o->max, (uint64_t *)(void *)field) < 0)
-                        return usage_error("not a number in range: --", o->name);
+                        return usage_error(cmd, "not a number in range: --", o->name);
                 c->has_wait |= strcmp(o->name, "wait") == 0;
                 return -1;
         }
@@ -58,13 +60,13 @@ static int take_option(struct ctl *c, int argc, char **argv, int *at, const stru
         if (!o && cmd)
                 o = option_find(cmd->options, name, len);
         if (!o)
-                return usage_error("unknown option --", name);
+                return usage_error(cmd, "unknown option --", name);
         takes = o->kind == OPTION_TEXT || o->kind == OPTION_NUMBER;
         if (!takes && value)
-                return usage_error("no value is taken by --", o->name);
+                return usage_error(cmd, "no value is taken by --", o->name);
         if (takes && !value) {
                 if (*at >= argc)
-                        return usage_error("a value is missing behind --", o->name);
+                        return usage_error(cmd, "a value is missing behind --", o->name);
                 value = argv[(*at)++];
         }
         return set_option(c, o, value, cmd);
@@ -91,13 +93,13 @@ static int parse(struct ctl *c, int argc, char **argv, const struct command **re
                                                   at < argc ? command_find(argv[at]) : NULL),
                                        CTL_OK;
                         if (!cmd)
-                                return usage_error("unknown command ", word);
+                                return usage_error(NULL, "unknown command ", word);
                 } else if (cmd->argument && !c->argument) {
                         c->argument = word;
                 } else if (cmd->argument && strchr(cmd->argument, ' ') && !c->file) {
                         c->file = word;
                 } else {
-                        return usage_error("too much on the command line: ", word);
+                        return usage_error(cmd, "too much on the command line: ", word);
                 }
         }
         if (r >= 0)
@@ -107,7 +109,7 @@ static int parse(struct ctl *c, int argc, char **argv, const struct command **re
                 return CTL_USAGE;
         }
         if (cmd->argument && cmd->argument[0] != '[' && (!c->argument || !c->argument[0]))
-                return usage_error("missing: ", cmd->argument);
+                return usage_error(cmd, "missing: ", cmd->argument);
         *ret_command = cmd;
         return -1;
 }
@@ -126,8 +128,9 @@ static int locate_state(struct ctl *c)
         else
                 n = snprintf(c->state, sizeof(c->state), "%s/.local/state/wscontroller",
                              home ? home : "");
-        return n < 0 || (size_t)n >= sizeof(c->state) ? usage_error("too long: --", "state-dir")
-                                                      : -1;
+        return n < 0 || (size_t)n >= sizeof(c->state)
+                       ? usage_error(NULL, "too long: --", "state-dir")
+                       : -1;
 }
 
 static int locate_remote(struct ctl *c, const char *address)
@@ -138,7 +141,7 @@ static int locate_remote(struct ctl *c, const char *address)
         if (r != CTL_OK)
                 return (int)r;
         if (len >= sizeof(c->remote))
-                return usage_error("too long: --", "address");
+                return usage_error(NULL, "too long: --", "address");
         STR_CUT(c->remote, address);
         while (len && c->remote[len - 1] == '/')
                 c->remote[--len] = 0;
@@ -154,7 +157,8 @@ int ctl_locate(struct ctl *c)
         int r = locate_state(c), n;
 
         if (c->address && local)
-                return usage_error("--address goes with neither --socket nor --state-dir", "");
+                return usage_error(NULL, "--address goes with neither --socket nor --state-dir",
+                                   "");
         if (r < 0 && address && address[0])
                 return locate_remote(c, address);
         if (r >= 0)
@@ -164,7 +168,8 @@ int ctl_locate(struct ctl *c)
                              socket);
         else
                 n = snprintf(c->url, sizeof(c->url), "ipc://%s/ops.sock", c->state);
-        return n < 0 || (size_t)n >= sizeof(c->url) ? usage_error("too long: --", "socket") : -1;
+        return n < 0 || (size_t)n >= sizeof(c->url) ? usage_error(NULL, "too long: --", "socket")
+                                                    : -1;
 }
 
 static bool wants_color(void)

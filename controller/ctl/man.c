@@ -190,7 +190,7 @@ static void put_command(FILE *to, const struct command *cmd)
         put_details(to, cmd->details);
         if (cmd->argument && strstr(cmd->argument, "WORKSPACE"))
                 fputs(".PP\nA workspace is named by its id or the beginning of it, with or without "
-                      "\"ws\\-\".\n",
+                      "\"ws\\-\", or by its user, where that is one workspace only.\n",
                       to);
         if (cmd->options->name) {
                 fputs(".SH OPTIONS\n", to);
@@ -273,6 +273,12 @@ enum ctl_exit command_man(const struct ctl *c)
                         put_command(stdout, cmd);
                 else
                         put_program(stdout);
+                if (isatty(STDOUT_FILENO)) {
+                        (void)fflush(stdout);
+                        fprintf(stderr,
+                                "\nwsctl man: this is roff; to read it: wsctl man %s%s| man -l -\n",
+                                cmd ? cmd->name : "", cmd ? " " : "");
+                }
                 return CTL_OK;
         }
         r = write_page(c->dir, NULL);

@@ -100,39 +100,46 @@ static enum ctl_exit all_workspaces(struct remote *r)
         return CTL_OK;
 }
 
-/* The id that a prefix stands for; with an answer of {"error"} it stays "". */
+/* As the ops socket takes it: the id or its beginning, or the person (ops.c). */
+static bool is_named(const struct doc *w, const char *name)
+{
+        const char *id = doc_str(w, "id");
+
+        return str_starts(id, name) || (str_starts(id, "ws-") && str_starts(id + 3, name)) ||
+               (strcmp(doc_str(w, "state"), "deleted") != 0 &&
+                strcmp(doc_str(w, "user_id"), name) == 0);
+}
+
+/* The id that a name stands for; with an answer of {"error"} it stays "". */
 static enum ctl_exit find_workspace(struct remote *r, char *ret_id, size_t size)
 {
-        const char *prefix = doc_str(r->request, "workspace");
+        const char *name = doc_str(r->request, "workspace");
         char message[200];
         size_t n = 0;
         enum ctl_exit code;
 
         ret_id[0] = 0;
-        if (ctl_is_workspace_id(prefix)) {
-                str_copy_cut(ret_id, size, prefix);
+        if (ctl_is_workspace_id(name)) {
+                str_copy_cut(ret_id, size, name);
                 return CTL_OK;
         }
         code = all_workspaces(r);
         if (code != CTL_OK || doc_get(r->answer, "error"))
                 return code;
         for (const struct doc *w = NULL; (w = doc_next(doc_get(r->answer, "workspaces"), w));) {
-                const char *id = doc_str(w, "id");
-
-                if (!str_starts(id, prefix) &&
-                    !(str_starts(id, "ws-") && str_starts(id + 3, prefix)))
+                if (!is_named(w, name))
                         continue;
-                str_copy_cut(ret_id, size, id);
+                str_copy_cut(ret_id, size, doc_str(w, "id"));
                 n++;
         }
         if (n == 1)
                 return CTL_OK;
         ret_id[0] = 0;
         if (n == 0)
-                (void)snprintf(message, sizeof(message), "there is no workspace %.60s", prefix);
+                (void)snprintf(message, sizeof(message), "there is no workspace %.60s", name);
         else
-                (void)snprintf(message, sizeof(message), "%zu workspaces begin with %.60s", n,
-                               prefix);
+                (void)snprintf(message, sizeof(message),
+                               "%zu workspaces begin with %.60s or are of that user", n, name);
         answer_error(r, n ? "ambiguous" : "unknown-workspace", message);
         return CTL_OK;
 }

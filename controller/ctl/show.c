@@ -218,6 +218,15 @@ static enum table_color color_of_signal(const struct doc *signal, const char *he
         return doc_num(signal, "age_s", -1) < 0 ? TABLE_DIM : TABLE_PLAIN;
 }
 
+/* The kind is of the newest: an end of activity comes behind what was a person's. */
+static const char *kind_of_signal(const struct doc *signal, const char *person_by)
+{
+        bool by = strcmp(doc_str(signal, "source"), person_by) == 0;
+
+        return by && strcmp(doc_str(signal, "kind"), "machine") == 0 ? "person, then machine"
+                                                                     : doc_str(signal, "kind");
+}
+
 void show_why(const struct ctl *c, const struct doc *answer)
 {
         static const char *const titles[] = {"SIGNAL", "KIND", "LAST SEEN", "COUNT", NULL};
@@ -234,7 +243,8 @@ void show_why(const struct ctl *c, const struct doc *answer)
                 double age = doc_num(s, "age_s", -1);
                 enum table_color color = color_of_signal(s, doc_str(answer, "held_by"));
                 table_add(t, doc_str(s, "source"), color);
-                table_add(t, doc_str(s, "kind"), color == TABLE_DIM ? color : TABLE_PLAIN);
+                table_add(t, kind_of_signal(s, doc_str(answer, "person_by")),
+                          color == TABLE_DIM ? color : TABLE_PLAIN);
                 if (age < 0)
                         table_add(t, "never", TABLE_DIM);
                 else
@@ -318,14 +328,22 @@ void show_status(const struct ctl *c, const struct doc *answer)
         show_pools(c, answer);
 }
 
-static void add_size(struct table *t, double bytes)
+void show_size(double bytes, char *dst, size_t size)
 {
         static const char *const units[] = {"B", "KB", "MB", "GB", "TB"};
         size_t i = 0;
 
         for (; bytes >= 1000 && i + 1 < ARRAY_LEN(units); i++)
                 bytes /= 1000;
-        table_printf(t, bytes < 10 && i > 0 ? "%.1f %s" : "%.0f %s", bytes, units[i]);
+        (void)snprintf(dst, size, bytes < 10 && i > 0 ? "%.1f %s" : "%.0f %s", bytes, units[i]);
+}
+
+static void add_size(struct table *t, double bytes)
+{
+        char text[40];
+
+        show_size(bytes, text, sizeof(text));
+        table_add(t, text, TABLE_PLAIN);
 }
 
 static void add_marks(struct table *t, const struct doc *s)

@@ -430,6 +430,7 @@ static int check_upgrade(struct http *h, struct lws *wsi)
 
         if (http_exchange_new(NULL, &x) < 0)
                 return -1;
+        x->began = loop_clock(h->loop);
         http_lws_head(wsi, x);
         x->upgrade = true;
         if (http_lws_protocols(wsi, &x->req)) {

@@ -176,23 +176,30 @@ static void on_done(struct pending *p, enum pending_end end)
         }
 }
 
-/* The workspace that the command names by its id or the beginning of it. NULL: answered. */
+/* By its id or the beginning of it, or by its person: a name of three letters may be both. */
+static bool is_named(const struct workspace_row *w, const char *name)
+{
+        return str_starts(w->id, name) ||
+               (str_starts(w->id, "ws-") && str_starts(w->id + 3, name)) ||
+               (w->state != WS_DELETED && strcmp(w->key.user_id, name) == 0);
+}
+
+/* The workspace that the command names. NULL: answered. */
 static const struct workspace_row *find_workspace(struct ask *a)
 {
         const struct core *core = shell_core(a->ops->shell);
-        const char *prefix = a->command.workspace;
+        const char *name = a->command.workspace;
         const struct workspace_row *w, *found = NULL;
         struct view_error e;
         size_t pos = 0, n = 0;
 
-        if (!prefix[0]) {
+        if (!name[0]) {
                 view_error_set(&e, VIEW_ERROR_BAD_FIELD, "workspace: is missing");
                 answer_error(a, &e);
                 return NULL;
         }
         while ((w = core_next_workspace(core, &pos))) {
-                if (!str_starts(w->id, prefix) &&
-                    !(str_starts(w->id, "ws-") && str_starts(w->id + 3, prefix)))
+                if (!is_named(w, name))
                         continue;
                 found = w;
                 n++;
@@ -200,10 +207,10 @@ static const struct workspace_row *find_workspace(struct ask *a)
         if (n == 1)
                 return found;
         if (n == 0)
-                view_error_set(&e, VIEW_ERROR_UNKNOWN_WORKSPACE, "there is no workspace %s",
-                               prefix);
+                view_error_set(&e, VIEW_ERROR_UNKNOWN_WORKSPACE, "there is no workspace %s", name);
         else
-                view_error_set(&e, VIEW_ERROR_AMBIGUOUS, "%zu workspaces begin with %s", n, prefix);
+                view_error_set(&e, VIEW_ERROR_AMBIGUOUS,
+                               "%zu workspaces begin with %s or are of that user", n, name);
         answer_error(a, &e);
         return NULL;
 }

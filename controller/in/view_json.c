@@ -687,6 +687,10 @@ int view_page_status(const struct view_page_status *v, struct buf *out)
                 cJSON_AddNumberToObject(o, "progress", v->permille / 1000.0);
         else
                 cJSON_AddNullToObject(o, "progress");
+        if (v->ticket[0])
+                add_str(o, "ticket", v->ticket);
+        else
+                cJSON_AddNullToObject(o, "ticket");
         return view_print(o, out);
 }
 

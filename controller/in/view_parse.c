@@ -94,7 +94,7 @@ static cJSON *parse_object(const char *text, size_t len, struct view_error *ret_
 static void say_name_rule(struct view_error *e, const char *field, const char *value, size_t max)
 {
         size_t len = strlen(value), at = 0;
-        char one[2] = "";
+        char one[4] = "";
 
         if (len == 0) {
                 view_error_set(e, VIEW_ERROR_BAD_FIELD, "%s: must not be empty", field);
@@ -112,11 +112,15 @@ static void say_name_rule(struct view_error *e, const char *field, const char *v
                 if (!name_valid(at == 0 ? c + 1 : c, 2))
                         break;
         }
-        one[0] = at < len && value[at] > ' ' && value[at] < 0x7f ? value[at] : '?';
+        (void)snprintf(one, sizeof(one), "'%c'", at < len ? value[at] : '?');
         view_error_set(e, VIEW_ERROR_BAD_FIELD,
-                       "%s: '%s' is not allowed at position %zu; allowed are A-Z a-z 0-9 . _ @ + "
+                       "%s: %s is not allowed at position %zu; allowed are A-Z a-z 0-9 . _ @ + "
                        ": - and no . or - in front",
-                       field, one, at + 1);
+                       field,
+                       value[at] == ' '                      ? "a space"
+                       : value[at] > ' ' && value[at] < 0x7f ? one
+                                                             : "what stands there",
+                       at + 1);
 }
 
 /* A name into `dst`; `fallback` NULL: it must be there. */

@@ -5,7 +5,8 @@
 #include "base/str.h"
 #include "out/notify_internal.h"
 
-/* How long before its stop a student is told. */
+/* How long before its stop a student is told; of a short limit its last third, as the editor does.
+ */
 #define WARN_MS (5 * 60 * 1000)
 
 void notify_name(const struct notify *n, struct notice *notice, const char *tail)
@@ -32,6 +33,7 @@ static bool kind_of(const struct audit_row *row, enum notice_kind *ret_kind)
                 enum notice_kind kind;
         } known[] = {{"stopped", NOTICE_SAVED_AND_STOPPED},
                      {"lost", NOTICE_TASK_LOST},
+                     {"kept", NOTICE_TASK_KEPT},
                      {"attention", NOTICE_SAVE_FAILED}};
 
         for (size_t i = 0; i < ARRAY_LEN(known); i++) {
@@ -164,6 +166,12 @@ static void warn(struct notify *n, const struct workspace_row *w, int64_t left_m
         notify_put(n, &notice);
 }
 
+static int64_t warn_ms(const struct core_idle *idle)
+{
+        return idle->stop.rule == IDLE_RULE_LIFETIME ? WARN_MS
+                                                     : MIN(WARN_MS, idle->stop.absent_ms / 3);
+}
+
 void notify_events_tick(struct notify *n)
 {
         const struct core *core = shell_core(n->shell);
@@ -179,9 +187,9 @@ void notify_events_tick(struct notify *n)
                     !core_idle(core, w->id, loop_now(n->loop), &idle) || mono_is_never(idle.due))
                         continue;
                 left = mono_diff_ms(loop_now(n->loop), idle.due);
-                if (left > 0 && left <= WARN_MS)
+                if (left > 0 && left <= warn_ms(&idle))
                         warn(n, w, left);
-                else if (left > WARN_MS)
+                else if (left > 0)
                         slots_remove(n->warned, w->id);
         }
 }

@@ -30,7 +30,8 @@ function signIn(message) {
   for (const id of ['nav', 'live', 'launch', 'menu', 'lost']) byId(id).hidden = true;
   const input = h('input', { id: 'token', type: 'password', autocomplete: 'off', required: true, spellcheck: 'false' });
   byId('main').replaceChildren(h('section', { cls: 'card sign-in' }, h('h1', null, 'Sign in'),
-    h('p', { cls: 'soft' }, 'With a token of the API: of the token file, or the one in the file ', h('code', null, 'api.token'), ' of the state folder.'),
+    h('p', { cls: 'soft' }, 'With a token of the API. The first one stands in the file ', h('code', null, 'api.token'), ' of the controller’s state folder; others are in its ', h('code', null, 'token_file'), '. ',
+      h('code', null, 'images/local/run'), ' prints a link that signs in by itself.'),
     h('form', { on: { submit: (e) => { e.preventDefault(); token.set(input.value.trim()); begin(); } } }, h('label', null, h('span', null, 'Token'), input),
       message && h('p', { cls: 'error', role: 'alert' }, message), h('button', { type: 'submit', cls: 'primary' }, 'Sign in'))));
   document.title = 'Sign in – Workspaces';
@@ -50,7 +51,7 @@ async function begin() {
   } catch (e) {
     if (e instanceof ApiError && e.status === 401) {
       token.forget();
-      return signIn('This token is not one of this controller.');
+      return signIn('This controller does not know this token. Was it copied whole, and is it of this controller?');
     }
     return signIn(`The controller cannot be reached: ${e.message}`);
   }

@@ -19,7 +19,7 @@ function tiles(o) {
   const sum = (k) => o.pools.reduce((a, p) => a + p[k], 0);
   const attentive = w.attention;
   return [
-    tile('Attention', count(attentive), attentive ? 'cannot be saved' : 'all is saved', { href: '#/workspaces?state=attention', alarm: attentive > 0, glyph: 'attention' }),
+    tile('Attention', count(attentive), attentive ? 'cannot be saved' : 'nobody is stuck', { href: '#/workspaces?state=attention', alarm: attentive > 0, glyph: 'attention' }),
     tile('Running', count(w.running), `of ${plural(o.total, 'workspace')}`, { href: '#/workspaces?state=running&sort=idle', glyph: 'ready' }),
     tile('Idle', count(o.idle), 'nobody for 5 min', { href: '#/workspaces?state=running&sort=-idle', glyph: 'idle' }),
     tile('Starting', count(w.starting), sum('waiting') ? `${count(sum('waiting'))} waiting` : 'nobody waits', { href: '#/workspaces?state=starting', glyph: 'starting' }),
@@ -28,7 +28,7 @@ function tiles(o) {
   ];
 }
 
-const POOL_COLUMNS = [{ name: 'Type' }, { name: 'Warm / target' }, { name: 'Launching', number: true }, { name: 'Claimed', number: true }, { name: 'Waiting', number: true }, { name: 'Found warm', number: true },
+const POOL_COLUMNS = [{ name: 'Type' }, { name: 'Warm / target' }, { name: 'Launching', number: true }, { name: 'In use', number: true }, { name: 'Waiting', number: true }, { name: 'Found warm', number: true },
   { name: 'Why this target' }, { name: 'Change', cls: 'acts', quiet: true }];
 
 const share = (p) => (p.hits + p.misses ? `${Math.round((100 * p.hits) / (p.hits + p.misses))} %` : '–');
@@ -38,7 +38,7 @@ const bar = (value, max, cls) => { const i = h('i'); i.style.width = `${max > 0 
 function poolRow(p) {
   const small = [p.next_change && `next change ${when(p.next_change)}`, p.outdated && `${p.outdated} of an older version`, p.lead_s && `${duration(p.lead_s)} to warm`].filter(Boolean).join(' · ');
   return tableRow(POOL_COLUMNS, [p.workspace_type, [`${count(p.warm)} of ${count(p.target)}`, bar(p.warm, p.target)], count(p.launching), count(p.claimed),
-    p.waiting ? badge('warn', count(p.waiting)) : '0', share(p), [p.reason ?? '–', h('span', { cls: 'under' }, [`by ${p.policy}`, small].filter(Boolean).join(' · '))],
+    p.waiting ? badge('warn', count(p.waiting)) : '0', share(p), [p.reason ?? '–', h('span', { cls: 'under' }, [p.policy === 'set' ? 'set by hand' : `policy ${p.policy}`, small].filter(Boolean).join(' · '))],
     may('operate') ? h('button', { type: 'button', cls: 'slim', 'data-key': `pool-${p.workspace_type}`, 'aria-label': `Set the pool of ${p.workspace_type}`, on: { click: () => setPool(p) } }, 'Set…') : null], { 'data-pool': p.workspace_type });
 }
 
@@ -48,7 +48,7 @@ function compare(now, always, show) {
 }
 
 function spent(name, p, priced) {
-  const [now, always, show] = priced ? [p.dollars, p.always_on_dollars, money] : [p.task_hours, p.always_on_task_hours, (v) => `${v.toLocaleString('en-US', { maximumFractionDigits: 1 })} h`];
+  const [now, always, show] = priced ? [p.dollars, p.always_on_dollars, money] : [p.task_hours, p.always_on_task_hours, (v) => (v < 1 ? `${Math.round(v * 60)} min` : `${v.toLocaleString('en-US', { maximumFractionDigits: 1 })} h`)];
   const less = always > now ? `${Math.round(100 * (1 - now / always))} % less than always on` : 'more than always on would: full pools for few workspaces';
   return h('div', null, h('h3', { cls: 'soft' }, name), h('p', { cls: 'big' }, show(now)), compare(now, always, show), h('p', { cls: 'soft small' }, `${less} · counted since ${when(p.since)}`));
 }

@@ -4,7 +4,7 @@ export function duration(s) {
   if (s === null || s === undefined) return '–';
   if (s < 60) return `${Math.round(s)} s`;
   if (s < 3600) return `${Math.floor(s / 60)} min`;
-  if (s < 172800) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
+  if (s < 172800) return `${Math.floor(s / 3600)} h${s % 3600 < 60 ? '' : ` ${Math.floor((s % 3600) / 60)} min`}`;
   return `${Math.floor(s / 86400)} days`;
 }
 
@@ -41,12 +41,24 @@ export const person = (w) => (w.name === 'default' ? w.user_id : `${w.user_id} /
 
 const EVENTS = { requested: 'launch asked for', 'stop-requested': 'stop asked for', launched: 'container asked for', warm: 'container is warm', claimed: 'container given', ready: 'ready', stopping: 'stop began', saved: 'saved', stopped: 'stopped',
   attention: 'needs attention', unsaved: 'changes not saved for long', 'unsaved-ended': 'changes saved again', 'fell-back': 'an older save was restored', lost: 'container lost',
-  gone: 'container gone', declined: 'stop declined: somebody is there', 'stop-cancelled': 'stop cancelled: somebody came back', resuming: 'going on', resumed: 'went on', recovered: 'recovered',
+  gone: 'container gone', declined: 'stop declined: somebody is there', 'stop-cancelled': 'stop cancelled: somebody came back', resuming: 'going on', resumed: 'went on', recovered: 'recovered', kept: 'kept, not saved',
   restored: 'taken back to a save', abandoned: 'given up by an operator', deleted: 'deleted', failed: 'failed', 'agent-silent': 'agent is silent', 'agent-back': 'agent is back' };
 export const eventName = (what) => EVENTS[what] ?? what.replaceAll('-', ' ');
 
 const SIGNALS = { person: 'a person', weak: 'weak evidence of a person', hint: 'a hint', machine: 'a machine', job: 'a job' };
 export const kindName = (kind) => SIGNALS[kind] ?? kind ?? '–';
+const SOURCES = { claim: 'the start itself', keep: '“Keep working” was pressed', input: 'keys and clicks in the page', active: 'the editor’s activity tracker', scroll: 'scrolling, the window’s focus', typed: 'keys for a terminal',
+  request: 'requests of the page', event: 'the page’s event log', terminal: 'a terminal outside the page', 'app-terminal': 'output of a terminal', file: 'changed files', connection: 'an open page',
+  undecoded: 'a connection that cannot be read', job: 'a running job', api: 'the platform said so' };
+export const sourceName = (source) => SOURCES[source];
+
+// The history's milliseconds in seconds, and what they are counted from.
+const SINCE = { warm: (t) => `${t} after it was asked for`, claimed: (t) => `it was warm for ${t}` };
+export function eventDetail(e) {
+  const seconds = (ms) => (ms < 9950 ? `${(ms / 1000).toFixed(1)} s` : duration(ms / 1000));
+  const after = SINCE[e.what] && /^after (\d+) ms$/.exec(e.detail);
+  return after ? SINCE[e.what](seconds(Number(after[1]))) : e.detail.replace(/\b(\d+) ms\b/g, (all, ms) => seconds(Number(ms)));
+}
 
 export const MODES = {
   maintenance: { name: 'Maintenance', on: 'Nothing is stopped for idleness.', off: 'Idle workspaces are saved and stopped.', act: 'Stop nothing for idleness until it ends. People can launch and stop.' },

@@ -3,7 +3,7 @@ import { get, may } from './api.js';
 import { badge, draw, h, s, table, tableRow } from './dom.js';
 import { buttons, restore } from './actions.js';
 import { stateCell } from './list.js';
-import { bytes, count, duration, eventName, kindName, person, plural, when } from './words.js';
+import { bytes, count, duration, eventDetail, eventName, kindName, person, plural, sourceName, when } from './words.js';
 
 // What the history's words make of its state.
 const STATE_OF = { claimed: 'starting', ready: 'ready', stopping: 'saving', 'stop-cancelled': 'ready', declined: 'ready', resumed: 'ready', resuming: 'starting', stopped: 'stopped', attention: 'attention',
@@ -29,25 +29,28 @@ function timeline(events) {
   return [s('svg', { cls: 'strip', viewBox: '0 0 1000 28', preserveAspectRatio: 'none', 'aria-hidden': 'true' }, list.map((p) => s('rect', { cls: p.state, x: x(p.from), width: Math.max(2, x(p.to) - x(p.from)), height: 28 }, s('title', null, p.state)))),
     h('p', { cls: 'head soft small' }, h('span', null, when(new Date(from).toISOString())), h('span', null, 'now')),
     h('ol', { cls: 'events' }, list.slice(-6).reverse().map((p) => h('li', null, h('time', { datetime: new Date(p.from).toISOString() }, when(new Date(p.from).toISOString(), true)),
-      h('p', null, badge(p.state), ' ', h('span', { cls: 'soft small' }, `${p.to === now ? 'for' : 'was for'} ${duration((p.to - p.from) / 1000)}`)))))];
+      h('p', null, badge(p.state), ' ', h('span', { cls: 'soft small' }, `for ${duration((p.to - p.from) / 1000)}`)))))];
 }
+
+// The kind is of the newest: an end of activity comes behind what was a person's.
+const kindOf = (g, y) => (g.source === y.person_by && g.kind === 'machine' ? 'a person, then a machine' : kindName(g.kind));
 
 const EVIDENCE = [{ name: 'Source' }, { name: 'Counts as' }, { name: 'Last', number: true }, { name: 'Times', number: true }];
 
 function why(y) {
   const limits = y.limits ? Object.entries(y.limits).filter(([k, v]) => k.endsWith('_s') && v !== null).map(([k, v]) => `${k.slice(0, -2).replaceAll('_', ' ')} ${duration(v)}`).join(' · ') : null;
   return [h('p', null, y.rule),
-    y.stops_at && h('p', null, h('strong', null, `Stops at ${when(y.stops_at)} if nothing comes`), ` (limit: ${y.stop_rule})`),
+    y.stops_at && h('p', null, h('strong', null, `Stops at ${when(y.stops_at)} if nobody comes`), ` (limit: ${y.stop_rule})`),
     limits && h('p', { cls: 'soft small' }, `Limits: ${limits}`),
     y.hints.map((t) => h('p', { cls: 'soft small' }, t)),
-    y.signals.length > 0 && table('Evidence', EVIDENCE, y.signals.map((g) => tableRow(EVIDENCE, [g.source, kindName(g.kind), g.age_s === null ? 'never' : `${duration(g.age_s)} ago`, count(g.count)])))];
+    y.signals.length > 0 && table('Evidence', EVIDENCE, y.signals.map((g) => tableRow(EVIDENCE, [[g.source, sourceName(g.source) && h('span', { cls: 'under' }, sourceName(g.source))], kindOf(g, y), g.age_s === null ? 'never' : `${duration(g.age_s)} ago`, count(g.count)])))];
 }
 
 function facts(w) {
   const rows = [['Person', w.user_id], ['Type', w.workspace_type], ['Name', w.name], w.tenant !== 'default' && ['Tenant', w.tenant], ...Object.entries(w.labels).map(([k, v]) => [k, String(v)]),
     ['Idle', duration(w.idle_s)], ['Unsaved', w.unsaved_s === 0 ? 'everything is saved' : duration(w.unsaved_s)], w.save && ['Last save', `${w.save.generation}-${w.save.seq}, ${when(w.save.at)}`],
     w.job && ['Job', `${w.job.name}, may hold it for ${duration(w.job.holds_s)}`], w.claim_to_ready_s !== null && ['Started in', `${w.claim_to_ready_s.toFixed(1)} s`],
-    w.task && ['Container', w.task], ['Lives', count(w.generation)], ['Made', when(w.created_at)], w.erase_at && ['Erased at', when(w.erase_at)], w.agent_error && ['Agent says', w.agent_error]];
+    w.task && ['Container', w.task], ['Starts', count(w.generation)], ['Created', when(w.created_at)], w.erase_at && ['Erased at', when(w.erase_at)], w.agent_error && ['Agent says', w.agent_error]];
   return h('dl', { cls: 'facts' }, rows.filter(Boolean).map(([k, v]) => [h('dt', null, k), h('dd', null, v)]));
 }
 
@@ -58,7 +61,7 @@ function saves(w, list) {
   if (!list.saves.length) return h('p', { cls: 'soft' }, 'Nothing is saved yet.');
   const back = may('operate') && w.state === 'stopped';
   return [table('Saves', SAVES, list.saves.map((x) => tableRow(SAVES, [x.save, when(x.at), count(x.entries), bytes(x.bytes), bytes(x.new_bytes),
-    [x.head && badge('ready', 'next start'), x.previous && badge('stopped', 'the one before'), x.pinned && badge('bad', 'damaged, kept'), x.aside && badge('warn', 'aside')].filter(Boolean),
+    [x.head && badge('ready', 'next start'), x.previous && badge('stopped', 'the one before'), x.pinned && badge('warn', 'pinned'), x.aside && badge('warn', 'aside')].filter(Boolean),
     back && !x.head ? h('button', { type: 'button', cls: 'slim', 'data-key': `save-${x.save}`, 'aria-label': `Go back to the save ${x.save}`, on: { click: () => restore(w, x, when(x.at)) } }, 'Go back…') : null]))),
   may('operate') && !back && w.state !== 'deleted' && h('p', { cls: 'soft small' }, 'Going back to an older save is possible while it is stopped.')];
 }
@@ -66,7 +69,7 @@ function saves(w, list) {
 // `of`: whose it is, where that is not plain from the page.
 export const eventItem = (e, of) => h('li', { 'data-seq': e.seq }, h('time', { datetime: e.at }, when(e.at, true)),
   h('div', null, h('p', null, h('strong', null, eventName(e.what)), of && e.workspace && [' ', h('a', { href: `#/workspaces/${e.workspace}`, title: e.workspace, 'data-key': `event-${e.seq}` }, of)],
-    e.actor && e.actor !== 'core' && h('span', { cls: 'soft' }, ` by ${e.actor}`)), e.detail && h('p', { cls: 'detail small' }, e.detail)));
+    e.actor && e.actor !== 'core' && h('span', { cls: 'soft' }, ` by ${e.actor}`)), e.detail && h('p', { cls: 'detail small' }, eventDetail(e))));
 
 const section = (title, node) => h('section', { cls: 'card' }, h('header', null, h('h2', null, title)), node);
 

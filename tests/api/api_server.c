@@ -63,6 +63,16 @@ static int start(struct server *s, struct http_config *config, const char *url)
         return r < 0 ? r : loop_fd_add(s->loop, &s->input, 0, EPOLLIN, on_input, s);
 }
 
+/* How long a stream took to begin, for tests/api/streams. */
+static void on_observed(void *ctx, const char *path, int status, bool waited, int64_t us)
+{
+        (void)ctx;
+        (void)waited;
+        if (strncmp(path, "/v1/events/", 11) == 0)
+                log_info("observed", LOG_STR("path", path), LOG_INT("status", status),
+                         LOG_INT("us", us));
+}
+
 int main(int argc, char **argv)
 {
         static struct keys keys;
@@ -72,6 +82,7 @@ int main(int argc, char **argv)
                 .public_scheme = "http",
                 .keys = &keys,
                 .ticket_ms = 600000,
+                .observed = on_observed,
         };
         struct server s = {.input = LOOP_FD_NULL};
         char url[300];

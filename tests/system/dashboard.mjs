@@ -202,7 +202,7 @@ async function byKeyboard(world) {
   await p.page.waitForSelector('#token');
   await keyboard.type('not a token at all');
   await keyboard.press('Enter');
-  await p.shows('that the token is wrong', async () => (await p.page.locator('main [role=alert]').innerText()).includes('not one of'));
+  await p.shows('that the token is wrong', async () => (await p.page.locator('main [role=alert]').innerText()).includes('does not know this token'));
   await keyboard.type(TOKENS.operate);
   await keyboard.press('Enter');
   await p.live();

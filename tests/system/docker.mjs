@@ -93,6 +93,11 @@ export const contained = (Base) => class extends Base {
     return c;
   }
 
+  agentLog(task) {
+    const r = spawnSync('docker', ['logs', this.container(task).id], { encoding: 'utf8', env: { ...process.env, DOCKER_HOST: `unix://${this.socket}` } });
+    return r.stdout + r.stderr;
+  }
+
   pids = new Map();
 
   taskPid(task) {

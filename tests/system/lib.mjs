@@ -272,6 +272,23 @@ disconnected = ${this.disconnected}
     return path.join(this.state, 'tasks', task);
   }
 
+  // What the task's agent has said.
+  agentLog(task) {
+    return fs.readFileSync(path.join(this.taskDir(task), 'agent.log'), 'utf8');
+  }
+
+  // The warm tasks of a type have loaded their app ahead of a claim, as its profile wants.
+  async loadedAhead(type) {
+    const tasks = (await this.tasks()).filter((t) => t.state === 'warm' && (!type || t.workspace_type === type));
+    check(tasks.length > 0, 'no task is warm');
+    await until('the app is loaded ahead', 300, () => tasks.every((t) => this.agentLog(t.id).includes('msg="app has loaded ahead"')));
+  }
+
+  // Whether the student's app is what was loaded ahead.
+  startedAhead(task) {
+    return /msg="app started" pid=\d+ prime=0 ahead=1/.test(this.agentLog(task));
+  }
+
   // Throws when it is dead: its number may be another process's by now, which must not be killed.
   taskPid(task) {
     const [pid, start] = fs.readFileSync(path.join(this.taskDir(task), 'pid'), 'utf8').trim().split(' ');

@@ -36,6 +36,11 @@ export class SupersetWorld extends World {
     fs.mkdirSync(path.join(this.dir, 'wrong'), { recursive: true });
     write('wrong/profile.json', read('profile.json'));
     write('wrong/presence.json', rules);
+    const plain = read('profile.json');
+    delete plain.app.ahead;
+    fs.mkdirSync(path.join(this.dir, 'plain'), { recursive: true });
+    write('plain/profile.json', plain);
+    write('plain/presence.json', read('presence.json'));
     this.writeConfigOf(`
 [type superset]
 ${this.ownLines()}
@@ -43,6 +48,12 @@ pool = ${this.pool}
 launch_timeout = 10m
 idle = ${this.idle}
 disconnected = ${this.disconnected}
+
+[type plain]
+${this.typeLines(path.join(this.dir, 'plain/profile.json'), this.superset)}
+pool = 0
+launch_timeout = 10m
+idle = 30m
 
 [type wrong]
 ${this.ruledLines(path.join(this.dir, 'wrong'))}
@@ -52,9 +63,10 @@ idle = 30m
 `);
   }
 
-  // The same world, with people who are given planted rules: a page's own refresh is a person there.
-  wrong() {
-    return { launch: (user) => this.launch(user, 'wrong') };
+  // The same world, for people of another type: with `wrong`, whose planted rules take a page's own refresh for a person, or
+  // `plain`, of which nothing is loaded ahead.
+  of(type) {
+    return { launch: (user) => this.launch(user, type) };
   }
 
   async launch(user, type = 'superset') {

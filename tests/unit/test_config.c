@@ -247,6 +247,8 @@ static void test_errors(void)
         expect_error("[type a]\nbind = /app:/etc\n", "SRC:DST");
         CHECK_INT(load(&c, no_env, ARGS("--pool")), -EINVAL);
         CHECK(strstr(error, "--pool: a value is missing"));
+        CHECK_INT(load(&c, no_env, ARGS("--bogus")), -EINVAL);
+        CHECK(strstr(error, "--bogus: no such option"));
         CHECK_INT(load(&c, no_env, ARGS("stray")), -EINVAL);
         CHECK(strstr(error, "\"stray\": not an option"));
         CHECK_INT(load(&c, no_env, ARGS("--config", "/nonexistent")), -EINVAL);

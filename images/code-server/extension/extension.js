@@ -125,7 +125,8 @@ class Notice {
 
   tick() {
     const left = this.left();
-    this.item.text = `$(watch) Stops in ${clock(left)}`;
+    // What is shown at the end stays in the page: nobody is left here to change it.
+    this.item.text = left > 0 ? `$(watch) Stops in ${clock(left)} · Keep working` : '$(watch) Stopping · reload the page to come back';
     this.item.accessibilityInformation = { label: `This workspace stops in ${inWords(left)}. Press to keep working.`, role: 'button' };
   }
 
