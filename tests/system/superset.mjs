@@ -43,8 +43,9 @@ async function shows(world, id, name, act) {
 }
 
 // Left alone from here on, nobody is seen: the age grows with the clock. `act` is the page's own doing.
-async function nobody(world, id, name, seconds) {
-  await sleep(4000); // what the act before has set off has been sent
+async function nobody(world, id, name, seconds, settle = 6) {
+  // What the act before has set off has been sent, also by a page that a busy machine loads slowly.
+  await until(`${name}: nobody for a moment`, 60, async () => (await person(world, id)).age >= settle);
   const from = now();
   await sleep(seconds * 1000);
   const p = await person(world, id);
@@ -85,7 +86,7 @@ async function works(world, s) {
   });
   await shoot(page, 'chart');
   await acts('opens SQL Lab', async () => { await go(page, '/sqllab/'); await page.locator('.ace_editor').first().waitFor({ state: 'visible' }); });
-  await nobody(world, id, 'an untouched SQL Lab', 15);
+  await nobody(world, id, 'an untouched SQL Lab', 15, 15); // it saves its new tab some seconds after it stands
   await acts('types SQL', async () => {
     await page.locator('.ace_editor').first().click();
     await page.keyboard.press('Control+a');
