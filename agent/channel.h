@@ -67,6 +67,7 @@ struct channel_msg {
                         char cookie[64];     /* "; SameSite=Lax; Secure" and the like */
                         char platform[192];  /* where a student gets a new link; "" not known */
                         uint32_t cookie_s;   /* how long a cookie is good */
+                        int32_t clock_off_s; /* the controller's clock is so far ahead of ours */
                 } config;
                 struct {
                         uint32_t id;    /* repeated in app_up */

@@ -1,4 +1,5 @@
 #include "edges.h"
+#include "edges_rescue.h"
 #include "edges_stored.h"
 
 #include <errno.h>
@@ -41,6 +42,7 @@ struct edges {
         struct edges_config c;
         char http_address[CONFIG_TEXT_SIZE];
         char tasks_dir[STATE_PATH_SIZE];
+        char kept_dir[STATE_PATH_SIZE];
         char homes_dir[STATE_PATH_SIZE];
         char ops_url[STATE_PATH_SIZE + 8];
         struct process_type types[CORE_TYPES_MAX];
@@ -65,6 +67,7 @@ struct edges {
         struct process *process; /* or NULL: one provider it is */
         struct docker *docker;   /* or NULL */
         struct homes *homes;
+        struct rescues *rescues;
         struct http *http;
         struct ops *ops;
 };
@@ -282,6 +285,9 @@ static int start_process(struct edges *e)
         const char *all = config_text(c, CONFIG_CONTROLLERS);
         struct process_config config = {
                 .dir = path_of(e, "tasks", e->tasks_dir),
+                .kept = path_of(e, "kept", e->kept_dir),
+                .kept_ms_max = config_num(c, CONFIG_KEPT_MAX_AGE),
+                .kept_max = (uint32_t)config_num(c, CONFIG_KEPT_MAX),
                 .agent = config_text(c, CONFIG_AGENT),
                 .controller_url = all[0] ? all : edges_agents_url(c),
                 .uid_base = (uint32_t)config_num(c, CONFIG_UID_BASE),
@@ -327,7 +333,7 @@ static int start_homes(struct edges *e)
 static int read_installation(struct edges *e)
 {
         AUTO_BUF text = BUF_INIT(KEYS_HEX + 1);
-        struct keys before;
+        struct keys oldest;
         char path[STATE_PATH_SIZE], id[KEYS_HEX];
         int r = file_read(path_of(e, "installation", path), &text);
 
@@ -338,8 +344,9 @@ static int read_installation(struct edges *e)
         }
         if (r < 0 && r != -ENOENT)
                 return r;
-        keys_installation(keys_before(e->c.keys, &before) ? &before : e->c.keys, id);
-        explicit_bzero(&before, sizeof(before));
+        keys_oldest(e->c.keys, &oldest);
+        keys_installation(&oldest, id);
+        explicit_bzero(&oldest, sizeof(oldest));
         (void)snprintf(e->installation, sizeof(e->installation), "%.12s", id);
         return file_write_atomic(path, e->installation, strlen(e->installation), 0600);
 }
@@ -354,6 +361,7 @@ static int start_docker(struct edges *e)
                 .controller_url = all[0] ? all : edges_agents_url(c),
                 .keys = e->c.keys,
                 .installation = e->installation,
+                .kept_ms_max = config_num(c, CONFIG_KEPT_MAX_AGE),
                 .stop_grace_ms = config_num(c, CONFIG_DOCKER_STOP_GRACE),
                 .own_machines = strcmp(config_text(c, CONFIG_DOCKER_OWN_MACHINES), "on") == 0,
                 .n_types = c->n_types,
@@ -384,6 +392,11 @@ static int start_provider(struct edges *e)
                 return -EINVAL;
         return strcmp(config_text(e->c.config, CONFIG_PROVIDER), "docker") == 0 ? start_docker(e)
                                                                                 : start_process(e);
+}
+
+static int start_rescues(struct edges *e)
+{
+        return rescues_new(e->loop, e->storage, e->process, e->docker, &e->rescues);
 }
 
 /* ---- what it tells of itself ---- */
@@ -473,15 +486,11 @@ static int start_all(struct edges *e)
         static const struct {
                 const char *name;
                 int (*start)(struct edges *e);
-        } parts[] = {{"metrics", start_metrics},
-                     {"notifications", start_notify},
-                     {"storage", start_storage},
-                     {"agents", start_agents},
-                     {"provider", start_provider},
-                     {"homes", start_homes},
-                     {"day", start_day},
-                     {"http", start_http},
-                     {"ops", start_ops}};
+        } parts[] = {{"metrics", start_metrics},   {"notifications", start_notify},
+                     {"storage", start_storage},   {"agents", start_agents},
+                     {"provider", start_provider}, {"homes", start_homes},
+                     {"rescues", start_rescues},   {"day", start_day},
+                     {"http", start_http},         {"ops", start_ops}};
 
         for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
                 int r = parts[i].start(e);
@@ -517,11 +526,7 @@ static void keys_reload(struct edges *e)
                           LOG_STR("path", path), LOG_ERR(r));
                 return;
         }
-        memcpy(e->c.keys->newest, fresh.newest, sizeof(fresh.newest));
-        memcpy(e->c.keys->before, fresh.before, sizeof(fresh.before));
-        e->c.keys->two = fresh.two;
-        e->c.keys->turn_s = fresh.turn_s;
-        e->c.keys->retire_s = fresh.retire_s;
+        keys_reread(e->c.keys, &fresh);
         explicit_bzero(&fresh, sizeof(fresh));
 }
 
@@ -596,6 +601,7 @@ struct edges *edges_free(struct edges *e)
         homes_free(e->homes);
         process_free(e->process);
         docker_free(e->docker);
+        rescues_free(e->rescues);
         agents_free(e->agents);
         storage_proc_free(e->storage_proc);
         storage_free(e->storage);

@@ -12,6 +12,8 @@
 #define KEYS_TEXT_SIZE 1024
 
 #define FILE_TWO (2 * SHA256_LEN + 2 * 8)
+#define FILE_OLDER (SHA256_LEN + 8)
+#define FILE_MAX (FILE_TWO + KEYS_OLDER_MAX * FILE_OLDER)
 
 static uint64_t take_u64(const uint8_t *at)
 {
@@ -28,18 +30,30 @@ static void put_u64(uint8_t *at, uint64_t v)
                 at[i] = (uint8_t)v;
 }
 
+static void take_two(const uint8_t *data, size_t len, struct keys *k)
+{
+        memcpy(k->before, data + SHA256_LEN, SHA256_LEN);
+        k->turn_s = take_u64(data + 2 * SHA256_LEN);
+        k->retire_s = take_u64(data + 2 * SHA256_LEN + 8);
+        k->n_older = (unsigned)((len - FILE_TWO) / FILE_OLDER);
+        for (unsigned i = 0; i < k->n_older; i++) {
+                const uint8_t *at = data + FILE_TWO + i * FILE_OLDER;
+
+                memcpy(k->older[i].key, at, SHA256_LEN);
+                k->older[i].turn_s = take_u64(at + SHA256_LEN);
+        }
+}
+
 static int decode(const uint8_t *data, size_t len, struct keys *ret_keys)
 {
-        struct keys k = {.two = len == FILE_TWO};
+        struct keys k = {.two = len >= FILE_TWO};
 
-        if (len != SHA256_LEN && len != FILE_TWO)
+        if (len != SHA256_LEN &&
+            (len < FILE_TWO || len > FILE_MAX || (len - FILE_TWO) % FILE_OLDER != 0))
                 return -EBADMSG;
         memcpy(k.newest, data, SHA256_LEN);
-        if (k.two) {
-                memcpy(k.before, data + SHA256_LEN, SHA256_LEN);
-                k.turn_s = take_u64(data + 2 * SHA256_LEN);
-                k.retire_s = take_u64(data + 2 * SHA256_LEN + 8);
-        }
+        if (k.two)
+                take_two(data, len, &k);
         (void)keys_turn(&k, 0);
         *ret_keys = k;
         explicit_bzero(&k, sizeof(k));
@@ -49,7 +63,7 @@ static int decode(const uint8_t *data, size_t len, struct keys *ret_keys)
 int keys_load(const char *path, struct keys *ret_keys)
 {
         uint8_t fresh[SHA256_LEN];
-        AUTO_BUF content = BUF_INIT(FILE_TWO + 16);
+        AUTO_BUF content = BUF_INIT(FILE_MAX + 16);
         int r = file_read(path, &content);
 
         if (r == -ENOENT) {
@@ -67,6 +81,17 @@ int keys_load(const char *path, struct keys *ret_keys)
         r = decode(content.data, content.len, ret_keys);
         explicit_bzero(content.data, content.len);
         return r;
+}
+
+void keys_reread(struct keys *k, const struct keys *fresh)
+{
+        memcpy(k->newest, fresh->newest, sizeof(k->newest));
+        memcpy(k->before, fresh->before, sizeof(k->before));
+        k->two = fresh->two;
+        k->turn_s = fresh->turn_s;
+        k->retire_s = fresh->retire_s;
+        k->n_older = fresh->n_older;
+        memcpy(k->older, fresh->older, sizeof(k->older));
 }
 
 bool keys_turn(struct keys *k, uint64_t now_s)
@@ -100,23 +125,72 @@ bool keys_other(const struct keys *k, struct keys *ret)
         return !k->retired && keys_before(k, ret);
 }
 
-int keys_change(const char *path, uint64_t now_s, uint64_t settle_s, uint64_t grace_s)
+bool keys_of_task(const struct keys *k, uint64_t launched_s, unsigned i, struct keys *ret)
 {
-        uint8_t data[FILE_TWO];
+        if (i >= k->n_older || launched_s >= k->older[i].turn_s)
+                return false;
+        *ret = (struct keys){0};
+        memcpy(ret->master, k->older[i].key, SHA256_LEN);
+        return true;
+}
+
+void keys_oldest(const struct keys *k, struct keys *ret)
+{
+        const uint8_t *key = k->n_older ? k->older[k->n_older - 1].key
+                             : k->two   ? k->before
+                                        : k->newest;
+
+        *ret = (struct keys){0};
+        memcpy(ret->master, key, SHA256_LEN);
+}
+
+/* The file's content after a change; its length, or -ENOSPC. `room` holds FILE_MAX. */
+static int encode_changed(const struct keys *k, uint64_t turn_s, uint64_t grace_s,
+                          uint64_t forget_before_s, uint8_t *room, uint64_t *ret_oldest_s)
+{
+        struct keys_older all[KEYS_OLDER_MAX + 1];
+        unsigned n = 0, kept = 0;
+
+        random_bytes(room, SHA256_LEN);
+        memcpy(room + SHA256_LEN, k->newest, SHA256_LEN);
+        put_u64(room + 2 * SHA256_LEN, turn_s);
+        put_u64(room + 2 * SHA256_LEN + 8, turn_s + grace_s);
+        if (k->two) {
+                memcpy(all[n].key, k->before, SHA256_LEN);
+                all[n++].turn_s = k->turn_s;
+        }
+        for (unsigned i = 0; i < k->n_older; i++)
+                all[n++] = k->older[i];
+        for (; kept < n && all[kept].turn_s > forget_before_s; kept++) {
+                uint8_t *at = room + FILE_TWO + kept * FILE_OLDER;
+
+                if (kept == KEYS_OLDER_MAX) {
+                        *ret_oldest_s = all[kept].turn_s;
+                        kept = n + 1;
+                        break;
+                }
+                memcpy(at, all[kept].key, SHA256_LEN);
+                put_u64(at + SHA256_LEN, all[kept].turn_s);
+        }
+        explicit_bzero(all, sizeof(all));
+        return kept > n ? -ENOSPC : (int)(FILE_TWO + kept * FILE_OLDER);
+}
+
+int keys_change(const char *path, uint64_t now_s, uint64_t settle_s, uint64_t grace_s,
+                uint64_t forget_s, uint64_t *ret_oldest_s)
+{
+        uint64_t forget_before_s = forget_s > now_s ? 0 : now_s - forget_s;
+        uint8_t data[FILE_MAX];
         struct keys k;
         int r = access(path, F_OK) < 0 ? -errno : keys_load(path, &k);
 
         if (r < 0)
                 return r;
-        if (k.two && now_s < k.retire_s) {
-                explicit_bzero(&k, sizeof(k));
-                return -EBUSY;
-        }
-        random_bytes(data, SHA256_LEN);
-        memcpy(data + SHA256_LEN, k.newest, SHA256_LEN);
-        put_u64(data + 2 * SHA256_LEN, now_s + settle_s);
-        put_u64(data + 2 * SHA256_LEN + 8, now_s + settle_s + grace_s);
-        r = file_write_atomic(path, data, sizeof(data), 0600);
+        r = k.two && now_s < k.retire_s ? -EBUSY
+                                        : encode_changed(&k, now_s + settle_s, grace_s,
+                                                         forget_before_s, data, ret_oldest_s);
+        if (r > 0)
+                r = file_write_atomic(path, data, (size_t)r, 0600);
         explicit_bzero(data, sizeof(data));
         explicit_bzero(&k, sizeof(k));
         return r;

@@ -21,6 +21,8 @@
 
 enum exit_code { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_CONFIG = 2, EXIT_SUPERSEDED = 3 };
 
+#define END_S 15 /* for taking things apart */
+
 struct app {
         struct config *config;
         struct state_dir state;
@@ -170,6 +172,31 @@ static int start_edges(struct app *a)
                            &a->edges);
 }
 
+/*
+ * Everything is decided and stored when the loop has ended; what is left is to let go of things.
+ * nng 1.5 may wait for ever there for a connection that is closed in the middle of a message (its
+ * issue 1813), which nobody shall wait for.
+ */
+static volatile sig_atomic_t end_code;
+
+static void on_slow_end(int signo)
+{
+        static const char text[] = "wscontroller: connections could not be closed; leaving them\n";
+
+        (void)signo;
+        (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+        _exit(end_code);
+}
+
+static void limit_end(int code)
+{
+        struct sigaction slow = {.sa_handler = on_slow_end};
+
+        end_code = code;
+        (void)sigaction(SIGALRM, &slow, NULL);
+        (void)alarm(END_S);
+}
+
 static int run(struct app *a)
 {
         int r = state_dir_open(config_text(a->config, CONFIG_STATE_DIR), is_shared(a), &a->state);
@@ -182,11 +209,13 @@ static int run(struct app *a)
                 leader_start(a->leader);
                 r = edges_run(a->edges);
         }
+        r = r < 0 ? EXIT_FAILED : r;
+        limit_end(r);
         edges_free(a->edges);
         leader_free(a->leader);
         loop_free(a->loop);
         state_dir_close(&a->state);
-        return r < 0 ? EXIT_FAILED : r;
+        return r;
 }
 
 static int run_action(struct app *a, enum config_action action)

@@ -17,6 +17,7 @@
 #define COMMIT_RETRY_MS 1000
 #define HANDLERS_MAX 64
 #define WATCHERS_MAX 8
+#define EARLY_MAX 2
 #define CHANGES_MAX 256
 #define AUDIT_KEEP_DAYS 90 /* until shell_keep_history */
 #define PRUNE_EVERY_MS (60 * 60 * 1000)
@@ -30,6 +31,11 @@ struct handler {
 
 struct watcher {
         change_fn fn;
+        void *ctx;
+};
+
+struct early {
+        early_fn fn;
         void *ctx;
 };
 
@@ -50,6 +56,8 @@ struct shell {
         struct core *core;
         struct store *store;
         struct loop_timer deadline, retry, prune;
+        struct loop_timer answer; /* set: the commit waits for answers to be written */
+        bool answered;            /* it has waited */
         bool writable;
         bool committing; /* the store has `batch` and will tell */
         bool acting;     /* a handler runs */
@@ -70,6 +78,8 @@ struct shell {
         size_t n_handlers;
         struct watcher watchers[WATCHERS_MAX];
         size_t n_watchers;
+        struct early early[EARLY_MAX];
+        size_t n_early;
         struct change changes[CHANGES_MAX]; /* of this turn, told after the commit */
         size_t n_changes;
         struct change told[CHANGES_MAX]; /* of the batch */
@@ -91,6 +101,7 @@ static bool is_stored(enum core_effect_type type)
                 return true;
         case FX_LAUNCH_TASK:
         case FX_STOP_TASK:
+        case FX_REMOVE_TASK:
         case FX_ATTACH_HOME:
         case FX_REMOVE_HOME:
         case FX_WELCOME:
@@ -261,6 +272,7 @@ static int store_effect(struct store *store, const struct core_effect *fx)
         case FX_COMMAND:
                 return store_raise_counter(store, STORE_COMMAND_ID, fx->command.id);
         case FX_STOP_TASK:
+        case FX_REMOVE_TASK:
         case FX_ATTACH_HOME:
         case FX_REMOVE_HOME:
         case FX_WELCOME:
@@ -453,6 +465,25 @@ static void next_batch(struct shell *s)
         commit_result(s, commit(s));
 }
 
+static void tell_early(struct shell *s)
+{
+        bool told = false;
+
+        if (s->n_changes == 0 || !shell_writable(s) || !may_act(s))
+                return;
+        for (size_t i = 0; i < s->n_early; i++)
+                told |= s->early[i].fn(s->early[i].ctx);
+        if (told && !s->answered && mono_is_never(s->answer.due))
+                loop_timer_set_in(&s->answer, SHELL_ANSWER_MS);
+}
+
+static void on_answered(void *ctx)
+{
+        struct shell *s = ctx;
+
+        s->answered = true;
+}
+
 static void on_after(void *ctx)
 {
         struct shell *s = ctx;
@@ -461,8 +492,11 @@ static void on_after(void *ctx)
         assert(!s->acting);
         if (s->running.n && !s->broken)
                 carry_on(s);
-        if (s->writable && (s->queue.n || s->n_changes))
+        tell_early(s);
+        if (s->writable && (s->queue.n || s->n_changes) && mono_is_never(s->answer.due)) {
+                s->answered = false;
                 next_batch(s);
+        }
         loop_timer_set(&s->deadline, shell_writable(s) ? core_next_deadline(s->core) : MONO_NEVER);
 }
 
@@ -518,6 +552,7 @@ int shell_new(struct loop *l, struct core *core, struct store *store, struct she
         loop_timer_init(l, &s->deadline, on_deadline, s);
         loop_timer_init(l, &s->retry, on_retry, s);
         loop_timer_init(l, &s->prune, on_prune, s);
+        loop_timer_init(l, &s->answer, on_answered, s);
         loop_after(l, on_after, s);
         *ret_shell = s;
         return 0;
@@ -530,6 +565,7 @@ struct shell *shell_free(struct shell *s)
         loop_timer_cancel(&s->deadline);
         loop_timer_cancel(&s->retry);
         loop_timer_cancel(&s->prune);
+        loop_timer_cancel(&s->answer);
         loop_after(s->loop, NULL, NULL);
         free(s->queue.v);
         free(s->batch.v);
@@ -724,6 +760,12 @@ void shell_watch(struct shell *s, change_fn fn, void *ctx)
 {
         assert(s->n_watchers < WATCHERS_MAX);
         s->watchers[s->n_watchers++] = (struct watcher){.fn = fn, .ctx = ctx};
+}
+
+void shell_tell_early(struct shell *s, early_fn fn, void *ctx)
+{
+        assert(s->n_early < EARLY_MAX);
+        s->early[s->n_early++] = (struct early){.fn = fn, .ctx = ctx};
 }
 
 const struct audit_row *shell_audit_after(const struct shell *s, uint64_t after_seq)

@@ -23,6 +23,8 @@ struct store;
 typedef void (*effect_fn)(void *ctx, const struct core_effect *fx);
 /* Some workspace or task row was stored, removed or reported on; `workspace` may be "". */
 typedef void (*change_fn)(void *ctx, const char *workspace, const char *task);
+/* See shell_tell_early. */
+typedef bool (*early_fn)(void *ctx);
 
 NODISCARD int shell_new(struct loop *l, struct core *core, struct store *store,
                         struct shell **ret_shell);
@@ -71,6 +73,16 @@ const struct core *shell_core(const struct shell *s);
 /* Several handlers per effect are called in order of registration. */
 void shell_handle(struct shell *s, enum core_effect_type type, effect_fn fn, void *ctx);
 void shell_watch(struct shell *s, change_fn fn, void *ctx);
+/*
+ * At the end of a turn that changed rows, before they are committed: `fn` may tell who waits what
+ * the core holds now, as any reader sees it, if a restart finds it again by itself. That is so of
+ * "ready": which task a workspace was given was committed before its agent heard of it, and the
+ * agent of a task that is not known to be ready says so again. Everything else waits for its
+ * commit. True: an answer is on its way; the commit waits SHELL_ANSWER_MS, so that it is written
+ * first.
+ */
+#define SHELL_ANSWER_MS 1
+void shell_tell_early(struct shell *s, early_fn fn, void *ctx);
 
 /*
  * Sees everything and changes nothing; for metrics. One at a time; `o` is copied. `stepped` runs

@@ -78,6 +78,16 @@ int admit_clean(struct http_span target, struct buf *out)
         return r;
 }
 
+int admit_lead(struct http_span target, struct buf *out)
+{
+        struct http_span ticket;
+        struct access a;
+
+        if (!find_ticket(target, &ticket) || access_read(ticket.at, ticket.len, &a) < 0)
+                return buf_append_str(out, "/");
+        return buf_printf(out, "/?" ADMIT_NAME "=%.*s", (int)ticket.len, ticket.at);
+}
+
 /* --- tickets and cookies --- */
 
 /* 0 with the number of the key that fits, ACCESS_FORGED, ACCESS_EXPIRED. */

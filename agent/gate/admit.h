@@ -54,5 +54,7 @@ void admit_judge(const struct http_head *h, const struct admit_rules *rules,
 /* The target without its tickets: a path of this host, whatever the target was. 0, -ENOBUFS,
  * -ENOMEM. */
 NODISCARD int admit_clean(struct http_span target, struct buf *out);
+/* The first page, with the target's ticket when it is formed like one. As admit_clean. */
+NODISCARD int admit_lead(struct http_span target, struct buf *out);
 /* The value of Set-Cookie for a new cookie. */
 void admit_cookie(const struct admit_rules *rules, char ret_value[static ADMIT_COOKIE_SIZE]);

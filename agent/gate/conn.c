@@ -222,8 +222,9 @@ static int answer_here(struct conn *c)
         /* A body that nobody reads ends the connection; so does a handshake not granted. */
         c->keep_alive = c->request.keep_alive && c->request.body == HTTP_BODY_NONE &&
                         !c->request.upgrade && !c->up.eof;
-        if (v->way == DOOR_ADMIT) {
-                int r = admit_clean(c->request.target, &to);
+        if (v->way == DOOR_ADMIT || v->way == DOOR_LEAD) {
+                int r = v->way == DOOR_LEAD ? admit_lead(c->request.target, &to)
+                                            : admit_clean(c->request.target, &to);
 
                 if (r == 0)
                         r = buf_terminate(&to);
@@ -242,6 +243,9 @@ static int answer_here(struct conn *c)
                 return begin_answer(c, page_write_done(&c->down.own, form_of(c)));
         case DOOR_WAIT:
                 return conn_answer_wait(c, 503);
+        case DOOR_LEAD:
+                return begin_answer(c, page_write_redirect(&c->down.own, (const char *)to.data,
+                                                           NULL, form_of(c)));
         case DOOR_ADMIT:
                 return admit(c, &to);
         case DOOR_DENY:
@@ -252,6 +256,12 @@ static int answer_here(struct conn *c)
         }
         c->gate->refused++;
         return conn_refuse(c, v->status, v->reason);
+}
+
+/* By the controller's clock, which links and cookies have their time from. */
+static uint64_t now_s(const struct gate *g)
+{
+        return (uint64_t)MAX(loop_utc(g->loop).us / US_PER_S + g->clock_off_s, 0);
 }
 
 static int step_head(struct conn *c)
@@ -269,7 +279,7 @@ static int step_head(struct conn *c)
                 return conn_refuse(c, c->request.refuse_status, c->request.refuse_reason);
         }
         c->seen_request = true;
-        c->gate->rules.admit.now_s = (uint64_t)(loop_utc(c->gate->loop).us / US_PER_S);
+        c->gate->rules.admit.now_s = now_s(c->gate);
         c->verdict = c->notice ? door_judge_notice(&c->request, &c->gate->rules)
                                : door_judge(&c->request, &c->gate->rules);
         if (c->verdict.way != DOOR_PASS)

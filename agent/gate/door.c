@@ -123,6 +123,13 @@ static void judge_own(const struct http_head *h, const struct door_rules *rules,
                 refuse(v, 404, "the gate has no such page");
 }
 
+/* The button of the controller's pages (PROTOCOL.md): the workspace has started meanwhile. */
+static bool is_resume(const struct http_head *h, struct http_span path)
+{
+        return http_span_is(path, OWN_PREFIX "resume") &&
+               (is_read(h) || http_span_is(h->method, "POST"));
+}
+
 static struct door_verdict verdict_begin(const struct http_head *h)
 {
         return (struct door_verdict){
@@ -169,6 +176,8 @@ struct door_verdict door_judge(const struct http_head *h, const struct door_rule
                 judge_own(h, rules, path, &v);
         else if (rules->configured && !key_fits(h, rules))
                 refuse(&v, 403, "the workspace's key is missing or wrong");
+        else if (rules->configured && is_resume(h, path))
+                v.way = DOOR_LEAD;
         else if (rules->configured &&
                  judge_access(h, rules, http_span_starts(path, OWN_PREFIX), &v))
                 return v;

@@ -31,6 +31,7 @@ enum door_way {
         DOOR_STATUS, /* GET /_workspace/status */
         DOOR_KEEP,   /* POST /_workspace/keep: a person wants to go on */
         DOOR_WAIT,   /* the app is not there: the status page, 503 */
+        DOOR_LEAD,   /* "Resume" of what runs already: to the workspace with the link it has, 303 */
         DOOR_ADMIT,  /* a link: the cookie, and to the address without the ticket, 303 */
         DOOR_DENY,   /* no access: the page that says why, 403 */
         DOOR_REFUSE, /* status and reason */

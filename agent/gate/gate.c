@@ -116,6 +116,7 @@ static void take_access(struct gate *g, struct channel_msg *m)
         STR_CUT(g->platform, m->u.config.platform);
         a->generation = m->u.config.generation;
         a->cookie_s = m->u.config.cookie_s;
+        g->clock_off_s = m->u.config.clock_off_s;
         a->used = g->used;
 }
 

@@ -25,7 +25,8 @@ struct gate {
         uint64_t generation;
         char phase[24];
         char message[160];
-        char platform[192]; /* where a new link is to be had; "" not known */
+        int32_t clock_off_s; /* the controller's clock is so far ahead of this machine's */
+        char platform[192];  /* where a new link is to be had; "" not known */
         struct used *used;
         char notices[CHANNEL_NOTICES_MAX][160];
         bool app_silent; /* the app refused a connection since it was last reached */

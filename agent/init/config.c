@@ -218,6 +218,11 @@ int config_read(int argc, char **argv, struct config *c)
         const char *grace = role_env("WS_TERM_GRACE", "30s");
         int r = options_read(argc, argv, &worker, &profile, &listen);
 
+        if (r == 0 && !profile[0]) {
+                log_error("no profile: give the file that says what to run, as --profile FILE or "
+                          "WS_PROFILE");
+                return EXIT_CONFIG;
+        }
         if (r || (r = paths_take(c)) || (r = path_take(c->profile, "--profile", profile)))
                 return r;
         if (worker ? (r = path_take(c->worker, "--worker", worker))

@@ -12,7 +12,6 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -22,6 +21,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mono.h"
+#include "init/app.h"
 #include "init/control_io.h"
 #include "init/job.h"
 #include "init/proc.h"
@@ -33,8 +33,6 @@
 
 #define EXIT_OS 71
 #define ORDERS_PER_TURN 32
-/* Priming is work ahead of time: it must not slow the claim that made room for it. */
-#define PRIME_NICE 15
 /* Saves while somebody works, and the rest of a restore. */
 #define BACKGROUND_NICE 10
 #define PROGRESS_MS 1000
@@ -61,6 +59,7 @@ static struct {
 
         struct app_sup app;
         pid_t app_pid;
+        struct app_ahead app_ahead;
         uint32_t order_id; /* of the order being carried out */
         uint32_t stop_id;
         uint32_t killed; /* how many needed SIGKILL */
@@ -79,7 +78,7 @@ static struct {
         int exit_code; /* -1: go on */
 } init;
 
-static struct job *const jobs[] = {&init.save, &init.restore, &init.rest};
+static struct job *const jobs[] = {&init.save, &init.restore, &init.rest, &init.ahead};
 
 static enum control_app_state app_state(void)
 {
@@ -96,6 +95,12 @@ static enum control_app_state app_state(void)
                 break;
         }
         return CONTROL_APP_STOPPING;
+}
+
+/* This run makes one save of what an earlier one has left, and ends. */
+static bool rescuing(void)
+{
+        return init.start.rescue >= 0;
 }
 
 static bool terminating(void)
@@ -172,25 +177,6 @@ static void role_ended(struct role *r, int code)
                  LOG_INT("restart_ms", mono_diff_ms(init.now, r->sup.due)));
 }
 
-static int app_spawn(void)
-{
-        const struct app_plan *p = init.app.prime ? &init.start.prime : &init.start.app;
-        const struct spawn spawn = {.argv = p->record.argv,
-                                    .env = p->env.vars,
-                                    .path = p->record.path,
-                                    .cwd = p->workspace,
-                                    .user = init.start.config.student,
-                                    .death_signal = death_signal(SIGTERM),
-                                    .home = p->home,
-                                    .record = &p->record,
-                                    .confine = &p->confine,
-                                    .nice = init.app.prime ? PRIME_NICE : 0};
-
-        /* What an app that was killed left behind; a new one would not bind. */
-        (void)unlink(init.start.config.app_socket);
-        return spawn_start(&spawn, &init.app_pid);
-}
-
 /*
  * How many processes of the student there are, each having been sent `sigs`. One of them is the
  * rest of a restore: it writes files too, and must have ended before the last save.
@@ -224,19 +210,20 @@ static void app_exited(int code);
 
 static void app_act_spawn(void)
 {
-        int r = app_spawn();
+        int r = app_start(&init.app_ahead, &init.start, init.app.prime, &init.app_pid);
 
         if (!init.app.prime) {
                 init.saved = init.final_ok = false;
                 init.worked = true;
-                job_dismiss(&init.ahead); /* there was nothing to restore */
+                job_dismiss(&init.ahead, init.now); /* there was nothing to restore */
         }
         if (r < 0) {
                 log_error("app not started", LOG_ERR(r));
                 app_exited(EXIT_OS);
                 return;
         }
-        log_info("app started", LOG_INT("pid", init.app_pid), LOG_INT("prime", init.app.prime));
+        log_info("app started", LOG_INT("pid", init.app_pid), LOG_INT("prime", init.app.prime),
+                 LOG_INT("ahead", r));
         tell_simple(CONTROL_STATE, init.order_id);
 }
 
@@ -419,10 +406,16 @@ static void order_ahead(void)
 {
         int r = 0;
 
-        if (!terminating() && !init.ahead.pid && !init.restore.pid && !init.worked)
+        if (terminating() || init.restore.pid || init.worked)
+                return;
+        if (!init.ahead.pid)
                 r = job_run(&init.ahead, "restore", -1, 0, 0);
         if (r < 0)
                 log_warn("a restore is not started ahead", LOG_ERR(r));
+        r = init.app.phase == APP_NONE ? app_ahead_start(&init.app_ahead, &init.start, init.now)
+                                       : 0;
+        if (r < 0)
+                log_warn("the app is not started ahead", LOG_ERR(r));
 }
 
 /* Whether the one that waits has it now. */
@@ -568,6 +561,7 @@ static void terminate(int sig)
         if (init.restore.pid)
                 (void)kill(init.restore.pid, SIGKILL);
         jobs_make_way();
+        app_ahead_dismiss(&init.app_ahead);
         app_sup_hurry(&init.app, app_ms, init.now);
         init.stop_id = 0;
         (void)app_event(APP_EV_STOP, 0);
@@ -583,6 +577,8 @@ static void reaped(pid_t pid, int code)
         }
         if (pid == init.app_pid)
                 app_exited(code);
+        else if (pid == init.app_ahead.pid)
+                app_ahead_end(&init.app_ahead, code);
         else if (pid == init.save.pid)
                 job_done(&init.save, CONTROL_SAVE_DONE, code);
         else if (pid == init.restore.pid)
@@ -639,7 +635,7 @@ static void term_tick(void)
                 .held = init.held >= 0,
                 .kept = init.kept >= 0,
                 .worked = init.worked,
-                .saved = init.saved,
+                .saved = init.saved || (rescuing() && init.final_ok), /* nobody acknowledges it */
                 .final_ok = init.final_ok,
         };
         int r;
@@ -661,7 +657,7 @@ static void term_tick(void)
 static void tick(void)
 {
         for (size_t i = 0; i < ROLES; i++) {
-                if (mono_due(role_sup_deadline(&init.roles[i].sup), init.now))
+                if (!rescuing() && mono_due(role_sup_deadline(&init.roles[i].sup), init.now))
                         role_start(&init.roles[i]);
         }
         app_tick();
@@ -679,7 +675,7 @@ static int wait_ms(void)
         due = mono_min(due, term_sup_deadline(&init.term));
         for (size_t i = 0; i < ARRAY_LEN(jobs); i++)
                 due = mono_min(due, job_deadline(jobs[i]));
-        for (size_t i = 0; i < ROLES; i++)
+        for (size_t i = 0; i < ROLES && !rescuing(); i++)
                 due = mono_min(due, role_sup_deadline(&init.roles[i].sup));
         if (mono_is_never(due))
                 return -1;
@@ -696,6 +692,7 @@ static int loop(void)
                         {.fd = init.save.pid ? init.save.result : -1, .events = POLLIN},
                         {.fd = init.restore.pid ? init.restore.result : -1, .events = POLLIN},
                         {.fd = init.rest.pid ? init.rest.result : -1, .events = POLLIN},
+                        {.fd = app_ahead_fd(&init.app_ahead), .events = POLLIN},
                 };
 
                 /* It cannot fail but by EINTR; whatever it says, looking at all does no harm. */
@@ -706,6 +703,7 @@ static int loop(void)
                         if (jobs[i]->pid)
                                 job_read(jobs[i], init.now);
                 }
+                app_ahead_read(&init.app_ahead, init.now);
                 children_reap();
                 orders_read();
                 tick();
@@ -753,18 +751,9 @@ static void roles_init(void)
 
 static int os_prepare(void)
 {
-        int r;
+        int r = start_process();
 
-        /* Nothing that we were started with reaches a child. ENOSYS before 5.9. */
-        (void)syscall(SYS_close_range, 3, ~0U, 0);
-        /* Nobody of our own user reads our memory: it holds the credential for link. */
-        if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-                return -errno;
-        if (getpid() != 1 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
-                return -errno;
-        if (chdir("/") < 0) /* keeps no mount busy */
-                return -errno;
-        if ((r = signals_open(&init.signals)) < 0 || (r = proc_open()) < 0 ||
+        if (r < 0 || (r = signals_open(&init.signals)) < 0 || (r = proc_open()) < 0 ||
             (r = control_io_open(&init.control)) < 0 || (r = pair_open(init.gate_link)) < 0)
                 return r;
         return pair_open(init.sense_link);
@@ -776,7 +765,7 @@ int init_main(int argc, char **argv)
         int r = os_prepare();
 
         /* Here and not as initialisers, which would put this large object into the file. */
-        init.held = init.kept = init.exit_code = -1;
+        init.held = init.kept = init.exit_code = init.app_ahead.fd = -1;
         if (r < 0) {
                 log_error(r == -ESRCH ? "/proc shows another PID namespace: mount it anew"
                                       : "cannot prepare",
@@ -791,6 +780,11 @@ int init_main(int argc, char **argv)
         app_sup_init(&init.app, app->stop_grace_ms, app->kill_grace_ms);
         roles_init();
         log_info("started", LOG_STR("profile", app->name), LOG_INT("pid1", getpid() == 1));
+        if (rescuing()) { /* as if SIGTERM had come, and link were dead */
+                init.held = fcntl(init.start.rescue, F_DUPFD_CLOEXEC, 3);
+                init.worked = true;
+                terminate(0);
+        }
         tick();
         r = loop();
         log_info("ended", LOG_INT("code", r));

@@ -77,16 +77,10 @@ bool job_waits(const struct job *j)
         return j->pid && j->request >= 0;
 }
 
-bool job_runs(const struct job *j)
+void job_dismiss(struct job *j, mono_t now)
 {
-        return j->pid && j->request < 0;
-}
-
-void job_dismiss(struct job *j)
-{
-        if (!job_waits(j))
-                return;
-        (void)kill(j->pid, SIGKILL);
+        if (job_waits(j))
+                j->limit = mono_add_ms(now, JOB_DISMISS_MS);
 }
 
 int job_give(struct job *j, const void *blob, size_t len, mono_t now)
@@ -95,7 +89,7 @@ int job_give(struct job *j, const void *blob, size_t len, mono_t now)
         ssize_t n = write(j->request, blob, len);
 
         if (n != (ssize_t)len) {
-                job_dismiss(j);
+                (void)kill(j->pid, SIGKILL);
                 return n < 0 ? -errno : -ENOBUFS;
         }
         j->request = fd_close(j->request);
@@ -147,14 +141,15 @@ void job_read(struct job *j, mono_t now)
 
 mono_t job_deadline(const struct job *j)
 {
-        return job_runs(j) ? j->limit : MONO_NEVER;
+        return j->pid ? j->limit : MONO_NEVER;
 }
 
 void job_tick(struct job *j, mono_t now)
 {
-        if (!job_runs(j) || !mono_due(j->limit, now))
+        if (!j->pid || !mono_due(j->limit, now))
                 return;
-        log_error("hung; killed", LOG_INT("pid", j->pid));
+        if (!job_waits(j))
+                log_error("hung; killed", LOG_INT("pid", j->pid));
         (void)kill(j->pid, SIGKILL);
         j->limit = MONO_NEVER;
 }

@@ -42,7 +42,8 @@ static const char help[] =
         "  WS_LOG_LEVEL    debug, info, warn, error [info]\n"
         "  WS_TASK_ID, WS_TASK_SECRET, WS_CONTROLLER\n"
         "                  for link alone; other WS_* variables go to all roles\n"
-        "  WS_SECRET_FROM  stdin: WS_TASK_SECRET is the first line of standard input\n"
+        "  WS_SECRET_FROM  stdin: WS_TASK_SECRET is the first line of standard input; or that is\n"
+        "                  `rescue REQUEST`: make this one save (STORAGE.md), run nothing, end\n"
         "Exit codes of init: 0 saved or nothing to save, 75 last save failed, 64 usage,\n"
         "71 system, 78 configuration. Of run: the command's, 128+signal, 126 not executable,\n"
         "127 not found.\n";

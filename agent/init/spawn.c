@@ -193,25 +193,56 @@ static _Noreturn void child_fail(const char *msg, const char *file, int r)
         _exit(r == -ENOENT || r == -ENOTDIR ? EXIT_NOT_FOUND : EXIT_CANNOT_EXEC);
 }
 
-int spawn_start(const struct spawn *s, pid_t *ret_pid)
+/* As fork: in the child, set up, 0. */
+static pid_t child_fork(const struct spawn *s)
 {
         pid_t parent = getpid();
         pid_t pid = fork();
         int r;
 
-        if (pid < 0)
-                return -errno;
-        if (pid > 0) {
-                *ret_pid = pid;
-                return 0;
-        }
+        if (pid != 0)
+                return pid < 0 ? -errno : pid;
         signals_reset();
         r = child_setup(s, parent);
         if (r < 0) {
                 log_error("child not set up", LOG_STR("file", s->argv[0]), LOG_ERR(r));
                 _exit(EXIT_CANNOT_EXEC);
         }
-        child_fail("exec failed", s->argv[0], exec_search(s));
+        return 0;
+}
+
+int spawn_start(const struct spawn *s, pid_t *ret_pid)
+{
+        pid_t pid = child_fork(s);
+
+        if (pid < 0)
+                return pid;
+        if (pid == 0)
+                child_fail("exec failed", s->argv[0], exec_search(s));
+        *ret_pid = pid;
+        return 0;
+}
+
+static int give(const struct spawn *s, int fd)
+{
+        int r = fd_write_all(fd, s->cwd, strlen(s->cwd) + 1);
+
+        for (char *const *var = s->env; *var && r == 0; var++)
+                r = fd_write_all(fd, *var, strlen(*var) + 1);
+        return r == 0 ? fd_write_all(fd, "", 1) : r;
+}
+
+int spawn_give(const struct spawn *s, int fd)
+{
+        pid_t pid = child_fork(s);
+        int r;
+
+        if (pid != 0)
+                return pid < 0 ? pid : 0;
+        r = give(s, fd);
+        if (r < 0)
+                log_error("the environment was not handed over", LOG_ERR(r));
+        _exit(r < 0 ? EXIT_CANNOT_EXEC : 0);
 }
 
 /* A background process that sets the foreground group is stopped by SIGTTOU; so block it first. */

@@ -42,6 +42,14 @@ struct spawn {
 /* 0 or -errno of fork. An exec that fails ends the child with 126 or 127. */
 NODISCARD int spawn_start(const struct spawn *s, pid_t *ret_pid);
 /*
+ * In place of a start, where the app runs already and waits at the other end of `fd`: a child does
+ * what a start does before it executes (user, folder, default files, confinement) and then writes
+ * the folder and each variable of the environment, each ended by a NUL, and an empty one. It is
+ * reaped like any other. A reader that meets the end of the stream before the empty one was given
+ * nothing. 0 or -errno of fork.
+ */
+NODISCARD int spawn_give(const struct spawn *s, int fd);
+/*
  * The plain form: our own user, folder, environment and descriptors, signals reset, own process
  * group, in the foreground of a terminal on standard input.
  */

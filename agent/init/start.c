@@ -9,8 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,6 +20,7 @@
 #include "base/log.h"
 #include "base/mono.h"
 #include "base/str.h"
+#include "init/job.h"
 #include "init/reap.h"
 #include "roles.h"
 
@@ -27,7 +30,8 @@
 #define PATH_DEFAULT "/usr/local/bin:/usr/bin:/bin"
 #define LISTEN_BACKLOG 256
 #define SECRET_LIMIT_MS 30000
-#define SECRET_SIZE 256
+#define SECRET_SIZE (6144 + 64) /* or a request for a save (STORAGE.md) */
+#define RESCUE_WORD "rescue "
 #define SCOPES_SINCE 6 /* of Landlock: signals stay inside */
 
 /* Enrolment: for link alone. */
@@ -178,15 +182,22 @@ static void credential_wipe(void)
         }
 }
 
+/* "rescue REQUEST": this run is for one save of what an earlier one has left. 0 or -errno. */
+static int rescue_take(struct start *s, const char *request)
+{
+        s->rescue = job_request(request, strlen(request));
+        return MIN(s->rescue, 0);
+}
+
 /*
  * WS_SECRET_FROM=stdin: the secret comes as a line on standard input, so that it stands in no
  * environment that a container engine shows. 0, or an exit code.
  */
-static int secret_read(struct env *e)
+static int secret_read(struct start *s)
 {
         mono_t limit = mono_add_ms(mono_read(), SECRET_LIMIT_MS);
         const char *from = getenv("WS_SECRET_FROM");
-        char text[SECRET_SIZE] = "";
+        static char text[SECRET_SIZE];
         ssize_t n = 1;
         size_t len = 0;
         int r;
@@ -206,7 +217,8 @@ static int secret_read(struct env *e)
         r = strcmp(from, "stdin") == 0 && text[n] == '\n' && n > 0 ? 0 : -EINVAL;
         text[n] = 0;
         if (r == 0)
-                r = env_set(e, "WS_TASK_SECRET", text);
+                r = str_starts(text, RESCUE_WORD) ? rescue_take(s, text + strlen(RESCUE_WORD))
+                                                  : env_set(&s->link_env, "WS_TASK_SECRET", text);
         explicit_bzero(text, sizeof(text));
         if (r < 0)
                 log_error("WS_SECRET_FROM: no secret came; it must be stdin, where whoever starts "
@@ -217,7 +229,7 @@ static int secret_read(struct env *e)
 
 static int role_envs(struct start *s)
 {
-        int r = secret_read(&s->link_env);
+        int r = secret_read(s);
 
         if (r)
                 return r;
@@ -322,6 +334,21 @@ static int plan_make(const struct config *c, struct app_plan *p, char *bytes, si
         return r < 0 ? EXIT_CONFIG : 0;
 }
 
+/* Priming's, and where to wait. */
+static int ahead_env(struct start *s)
+{
+        char var[32];
+
+        if (!s->prime.record.head.n_ahead)
+                return 0;
+        for (size_t i = 0; i < s->prime.env.n; i++) {
+                if (env_put(&s->ahead_env, s->prime.env.vars[i]) < 0)
+                        return -ENOBUFS;
+        }
+        (void)snprintf(var, sizeof(var), "WS_AHEAD_FD=%d", START_AHEAD_FD);
+        return env_put(&s->ahead_env, var);
+}
+
 /* Who runs this shall know what protects them, and what does not. */
 static void landlock_tell(const struct spawn_user *student)
 {
@@ -336,6 +363,18 @@ static void landlock_tell(const struct spawn_user *student)
                  LOG_INT("landlock", version), LOG_INT("shared_user", !student->drop));
 }
 
+int start_process(void)
+{
+        /* Nothing that we were started with reaches a child. ENOSYS before 5.9. */
+        (void)syscall(SYS_close_range, 3, ~0U, 0);
+        /* Nobody of our own user reads our memory: it holds the credential for link. */
+        if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+                return -errno;
+        if (getpid() != 1 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+                return -errno;
+        return chdir("/") < 0 ? -errno : 0; /* keeps no mount busy */
+}
+
 int start_prepare(int argc, char **argv, struct start *s)
 {
         static char app_bytes[RECORD_SIZE_MAX + 1], prime_bytes[RECORD_SIZE_MAX + 1];
@@ -343,6 +382,7 @@ int start_prepare(int argc, char **argv, struct start *s)
         struct config *c = &s->config;
         int r = config_read(argc, argv, c);
 
+        s->rescue = -1;
         if (r)
                 return r;
         log_init("init", c->log_level);
@@ -362,6 +402,11 @@ int start_prepare(int argc, char **argv, struct start *s)
         plan_confine(&s->app, socket_dir);
         plan_confine(&s->prime, socket_dir);
         landlock_tell(&c->student);
+        r = ahead_env(s);
+        if (r < 0) {
+                log_error("environment too large", LOG_INT("bytes_max", ENV_BYTES_MAX));
+                return EXIT_CONFIG;
+        }
         r = listen_open(c, &s->listen);
         if (r < 0) {
                 log_error("cannot listen for the gate",

@@ -18,14 +18,20 @@ struct app_plan {
         struct confine confine;
 };
 
+#define START_AHEAD_FD 3 /* in the app that is started ahead, named by WS_AHEAD_FD */
+
 struct start {
         struct config config;
         struct env link_env; /* the only one with the credential */
         struct env role_env;
+        struct env ahead_env; /* of the app that is started ahead; empty where none is wanted */
         struct app_plan app, prime;
         int listen; /* the gate's socket, bound and listening */
         int used;   /* memfd of ROLE_USED_BYTES: which links were used */
+        int rescue; /* the request for the one save that this run is for, or -1 */
 };
 
+/* What a process of the operating system needs; before everything else. 0 or -errno. */
+NODISCARD int start_process(void);
 /* Fill `s` (static memory, large). 0, or an exit code after saying what is wrong. */
 NODISCARD int start_prepare(int argc, char **argv, struct start *s);

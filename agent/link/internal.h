@@ -40,6 +40,7 @@ void life_tell(struct state *s, struct state_actions *fx);
 void life_tell_notices(struct state *s, struct state_actions *fx);
 /* The essentials are there: the app can start, and from here on there is something to save. */
 void life_files_in_place(struct state *s, struct state_actions *fx);
+void life_deadline(struct state *s, struct state_actions *fx);
 
 /* ---- restore.c ---- */
 /* The request that the controller gave. */

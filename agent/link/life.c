@@ -6,6 +6,14 @@
 #include "link/internal.h"
 #include "wire/blob.h"
 
+/*
+ * A step on the way up is told when it lasts so long. One report is under way at a time, and that
+ * of a step of a few milliseconds would hold up the one that says "ready".
+ */
+#define STEP_TOLD_MS INT64_C(50)
+/* Watching begins so long after the files are there: the app comes up first. */
+#define SENSE_WAIT_MS INT64_C(1000)
+
 /* ---- telling the gate ---- */
 
 void life_tell(struct state *s, struct state_actions *fx)
@@ -28,6 +36,7 @@ void life_tell(struct state *s, struct state_actions *fx)
         STR_CUT(a->channel.u.config.platform, s->claim.platform);
         a->channel.u.config.cookie_s =
                 (uint32_t)MIN(s->claim.cookie_ms / 1000, (int64_t)UINT32_MAX);
+        a->channel.u.config.clock_off_s = s->clock_told_s = s->clock_off_s;
         STR_CUT(a->channel.u.config.phase, wire_phase_name(s->phase));
         if (s->phase == WIRE_PHASE_STOPPING || s->phase == WIRE_PHASE_SAVING)
                 STR_CUT(a->channel.u.config.message, "saving your work");
@@ -69,14 +78,23 @@ static void tell_sense(struct state *s, struct state_actions *fx)
         a->channel.type = CHANNEL_SENSE_BEGIN;
         STR_CUT(a->channel.u.begin.workspace, s->config.workspace);
         STR_CUT(a->channel.u.begin.home, s->config.home);
+        s->sense_at = MONO_NEVER;
         /* Until the watches stand nobody sees a change. */
         backup_change(s);
+}
+
+static void report_step(struct state *s)
+{
+        s->report_at = mono_min(s->report_at, mono_add_ms(s->now, STEP_TOLD_MS));
 }
 
 void life_enter(struct state *s, enum wire_phase phase, struct state_actions *fx)
 {
         s->phase = phase;
-        s->report_at = s->now;
+        if (phase == WIRE_PHASE_RESTORING || phase == WIRE_PHASE_APP_STARTING)
+                report_step(s);
+        else
+                s->report_at = s->now;
         life_tell(s, fx);
 }
 
@@ -106,6 +124,8 @@ static void start_app(struct state *s, struct state_actions *fx)
 
 static void start_stop(struct state *s, struct state_actions *fx)
 {
+        if (!mono_is_never(s->sense_at))
+                tell_sense(s, fx);
         backup_new_final(s);
         s->stop_wanted = s->resume_wanted = false;
         life_enter(s, WIRE_PHASE_STOPPING, fx);
@@ -118,11 +138,18 @@ void life_files_in_place(struct state *s, struct state_actions *fx)
         s->restored = true;
         s->save_started = s->save_at = s->now;
         backup_hold(s, fx);
-        tell_sense(s, fx);
+        backup_change(s);
+        s->sense_at = mono_add_ms(s->now, SENSE_WAIT_MS);
         if (s->stop_wanted)
                 start_stop(s, fx);
         else
                 start_app(s, fx);
+}
+
+void life_deadline(struct state *s, struct state_actions *fx)
+{
+        if (mono_due(s->sense_at, s->now))
+                tell_sense(s, fx);
 }
 
 static void begin_claim(struct state *s, struct state_actions *fx)
@@ -310,7 +337,7 @@ static void on_terminating(struct state *s, struct state_actions *fx)
 {
         s->terminating = true;
         s->final_wanted = s->resume_wanted = s->stop_wanted = false;
-        s->restore_at = MONO_NEVER;
+        s->restore_at = s->sense_at = MONO_NEVER;
         if (s->phase == WIRE_PHASE_SAVED || !s->synced)
                 return;
         life_enter(s, WIRE_PHASE_STOPPING, fx);
@@ -551,7 +578,11 @@ static void claim(struct state *s, const struct wire_command *cmd, struct state_
 void life_command(struct state *s, const struct wire_command *cmd, struct state_actions *fx)
 {
         s->acted_id = MAX(s->acted_id, cmd->id);
-        s->report_at = s->now;
+        /* That a claim was taken on is said by the next await, at once. */
+        if (cmd->verb == WIRE_VERB_CLAIM)
+                report_step(s);
+        else
+                s->report_at = s->now;
         /* Of another life: taken on, or it would be given for ever, and without effect. */
         if (cmd->verb != WIRE_VERB_CLAIM && cmd->generation != s->generation)
                 return;

@@ -42,6 +42,7 @@ struct link {
         char unreached[96]; /* why a dialling failed */
         uint64_t epoch, superseded;
         unsigned not_leader;
+        bool clock_off;
 };
 
 /* ---- carrying out ---- */
@@ -135,11 +136,31 @@ static void log_lead(struct link *k)
         k->not_leader = s->not_leader;
 }
 
+/* Once, not at each report. */
+static void log_clock(struct link *k)
+{
+        int64_t off_s = k->state.clock_off_s;
+
+        if (k->clock_off == (off_s != 0))
+                return;
+        k->clock_off = off_s != 0;
+        if (k->clock_off)
+                log_warn("this machine's clock is not the controller's: links would be refused as "
+                         "expired, or last too long, if they were judged by it",
+                         LOG_INT("behind_s", off_s),
+                         LOG_STR("meanwhile", "they are judged by the controller's"),
+                         LOG_STR("cure", "set both clocks by the same source (chrony, ntpd, "
+                                         "systemd-timesyncd)"));
+        else
+                log_info("this machine's clock is the controller's again");
+}
+
 static void log_changes(struct link *k)
 {
         const struct state *s = &k->state;
 
         log_lead(k);
+        log_clock(k);
 
         if (strcmp(k->refused, s->refused_code) != 0) {
                 STR_CUT(k->refused, s->refused_code);
@@ -301,6 +322,7 @@ static void on_answer(void *ctx, enum state_line line, const void *data, size_t 
         int r = wire_decode(data, len, &k->msg_in, reason);
 
         ev.answer.msg = &k->msg_in;
+        ev.answer.utc_ms = loop_utc(k->loop).us / US_PER_MS;
         if (r != 0) {
                 log_warn("the controller's answer cannot be read",
                          LOG_STR("reason", r > 0 ? reason : "out of memory"));
@@ -314,6 +336,15 @@ static void on_answer(void *ctx, enum state_line line, const void *data, size_t 
 static void on_failed(void *ctx, enum state_line line)
 {
         take(ctx, &(struct state_event){.type = STATE_NO_ANSWER, .answer.line = line});
+}
+
+static void on_stuck(void *ctx)
+{
+        struct link *k = ctx;
+
+        log_error("the connection to the controller cannot be ended: starting anew",
+                  LOG_INT("ms", SESSION_STUCK_MS));
+        loop_exit(k->loop, -ETIMEDOUT);
 }
 
 /* ---- start ---- */
@@ -395,6 +426,7 @@ static int open_session(struct link *k)
                 .disconnected = on_disconnected,
                 .answer = on_answer,
                 .failed = on_failed,
+                .stuck = on_stuck,
                 .ctx = k,
         };
         int r = session_new(k->loop, &config, &k->session);
@@ -434,31 +466,18 @@ static int start(struct link *k)
         return r < 0 ? r : open_session(k);
 }
 
-static void finish(struct link *k)
-{
-        k->session = session_free(k->session);
-        control_link_close(&k->control);
-        loop_fd_del(&k->gate);
-        loop_fd_del(&k->sense);
-        loop_free(k->loop);
-        explicit_bzero(k->state.config.secret, sizeof(k->state.config.secret));
-        free(k);
-}
-
 int role_link_main(int argc, char **argv)
 {
-        struct link *k = calloc(1, sizeof(*k));
+        static struct link k; /* kept to the end of the process, as its session is */
         int r;
 
         (void)argc, (void)argv;
-        if (!k)
-                return 1;
         /* Not to outlive init where it is not PID 1. */
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        r = start(k);
+        r = start(&k);
         if (r == 0)
-                r = loop_run(k->loop);
-        finish(k);
+                r = loop_run(k.loop);
+        explicit_bzero(k.state.config.secret, sizeof(k.state.config.secret));
         if (r < 0)
                 log_error("link ends", LOG_ERR(r));
         return r == 0 ? 0 : 1;

@@ -11,27 +11,33 @@
 
 enum line_state {
         LINE_IDLE,
-        LINE_SENDING,
-        LINE_RECEIVING,
+        LINE_HELD,     /* the question waits for another line's to be written */
+        LINE_ASKING,   /* the answer is waited for */
         LINE_DRAINING, /* cancelled; its end is still to come */
 };
+
+#define HELD_MS 10
 
 struct line {
         struct session *session;
         enum line_state state;
         nng_ctx ctx;
-        nng_aio *aio;
-        bool open;
+        /*
+         * The question goes out at once or not at all, and nobody is woken to hear that it did: of
+         * an idle agent's wake-ups that is every fifth.
+         */
+        nng_aio *question;
+        nng_aio *aio; /* for the answer */
         bool done; /* under the lock: the aio has ended */
         int timeout_ms;
         struct loop_timer timer;
+        mono_t give_up; /* while held */
 };
 
 struct session {
         struct loop *loop;
         struct session_config config;
         nng_socket socket;
-        bool socket_open;
         struct line lines[STATE_LINE_MAX];
         bool connected;
         nng_dialer dialer;
@@ -46,6 +52,7 @@ struct session {
         int dial_result;
 
         uint32_t seen_removed;
+        struct loop_timer hung_up; /* runs from hanging up until the connection is gone */
 };
 
 /*
@@ -156,24 +163,52 @@ static void after_dial(struct session *s, int result, bool up)
 
 /* ---- lines ---- */
 
-static void drain(struct session *s)
+static void free_message(nng_aio *aio)
 {
-        for (int i = 0; i < STATE_LINE_MAX; i++) {
-                if (s->lines[i].state == LINE_IDLE)
-                        continue;
-                s->lines[i].state = LINE_DRAINING;
-                loop_timer_cancel(&s->lines[i].timer);
-                nng_aio_cancel(s->lines[i].aio);
-        }
-}
-
-static void free_message(struct line *line)
-{
-        nng_msg *msg = nng_aio_get_msg(line->aio);
+        nng_msg *msg = nng_aio_get_msg(aio);
 
         if (msg)
                 nng_msg_free(msg);
-        nng_aio_set_msg(line->aio, NULL);
+        nng_aio_set_msg(aio, NULL);
+}
+
+static void drain(struct session *s)
+{
+        for (int i = 0; i < STATE_LINE_MAX; i++) {
+                struct line *line = &s->lines[i];
+
+                loop_timer_cancel(&line->timer);
+                if (line->state == LINE_HELD) {
+                        free_message(line->question);
+                        line->state = LINE_IDLE;
+                } else if (line->state == LINE_ASKING) {
+                        line->state = LINE_DRAINING;
+                        nng_aio_cancel(line->aio);
+                }
+        }
+}
+
+/* Sends what is in `question`, or holds it. */
+static void ask(struct line *line)
+{
+        nng_ctx_send(line->ctx, line->question);
+        nng_aio_wait(line->question); /* it has ended */
+        if (nng_aio_result(line->question) != 0) {
+                line->state = LINE_HELD;
+                loop_timer_set_in(&line->timer, HELD_MS);
+                return;
+        }
+        line->state = LINE_ASKING;
+        loop_timer_set_in(&line->timer, line->timeout_ms);
+        nng_ctx_recv(line->ctx, line->aio);
+}
+
+static void no_answer(struct session *s, struct line *line, const char *reason)
+{
+        line->state = LINE_IDLE;
+        log_debug("no answer", LOG_STR("reason", reason));
+        if (s->connected)
+                s->config.failed(s->config.ctx, (enum state_line)(line - s->lines));
 }
 
 /* Every timeout is the loop's: one that nng keeps wakes a thread when it begins and one when it
@@ -182,7 +217,14 @@ static void on_timeout(void *ctx)
 {
         struct line *line = ctx;
 
-        nng_aio_cancel(line->aio);
+        if (line->state != LINE_HELD) {
+                nng_aio_cancel(line->aio);
+        } else if (!mono_due(line->give_up, loop_now(line->session->loop))) {
+                ask(line);
+        } else {
+                free_message(line->question);
+                no_answer(line->session, line, "the question could not be sent");
+        }
 }
 
 static void line_answered(struct session *s, struct line *line)
@@ -200,35 +242,23 @@ static void line_done(struct session *s, struct line *line)
 {
         int result = (int)nng_aio_result(line->aio);
 
-        loop_timer_cancel(&line->timer);
+        if (line->state != LINE_HELD)
+                loop_timer_cancel(&line->timer);
         switch (line->state) {
         case LINE_IDLE:
+        case LINE_HELD:
                 return;
         case LINE_DRAINING:
-                /* A message that was not sent is still ours, and so is an answer nobody wants. */
-                free_message(line);
+                free_message(line->aio); /* an answer that nobody wants */
                 line->state = LINE_IDLE;
                 return;
-        case LINE_SENDING:
-                if (result != 0) {
-                        free_message(line);
-                        break;
-                }
-                line->state = LINE_RECEIVING;
-                nng_aio_set_msg(line->aio, NULL);
-                loop_timer_set_in(&line->timer, line->timeout_ms);
-                nng_ctx_recv(line->ctx, line->aio);
-                return;
-        case LINE_RECEIVING:
-                if (result != 0)
-                        break;
-                line_answered(s, line);
+        case LINE_ASKING:
+                if (result == 0)
+                        line_answered(s, line);
+                else
+                        no_answer(s, line, nng_strerror(result));
                 return;
         }
-        line->state = LINE_IDLE;
-        log_debug("no answer", LOG_STR("reason", nng_strerror(result)));
-        if (s->connected)
-                s->config.failed(s->config.ctx, (enum state_line)(line - s->lines));
 }
 
 /* ---- the loop's side ---- */
@@ -238,6 +268,7 @@ static void set_connected(struct session *s, bool connected)
         if (s->connected == connected)
                 return;
         s->connected = connected;
+        loop_timer_cancel(&s->hung_up);
         if (connected) {
                 s->config.connected(s->config.ctx);
                 return;
@@ -279,6 +310,13 @@ static void on_wake(void *ctx)
                 set_connected(s, true);
 }
 
+static void on_still_there(void *ctx)
+{
+        struct session *s = ctx;
+
+        s->config.stuck(s->config.ctx);
+}
+
 static int open_line(struct session *s, enum state_line which, int timeout_ms)
 {
         struct line *line = &s->lines[which];
@@ -289,10 +327,13 @@ static int open_line(struct session *s, enum state_line which, int timeout_ms)
         loop_timer_init(s->loop, &line->timer, on_timeout, line);
         r = nng_aio_alloc(&line->aio, on_aio, line);
         if (r == 0)
+                r = nng_aio_alloc(&line->question, NULL, NULL);
+        if (r == 0)
+                nng_aio_set_timeout(line->question, NNG_DURATION_ZERO);
+        if (r == 0)
                 r = nng_ctx_open(&line->ctx, s->socket);
         if (r != 0)
                 return r;
-        line->open = true;
         /* nng would send an unanswered request again by itself after a minute. */
         return nng_ctx_set_ms(line->ctx, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
 }
@@ -303,7 +344,6 @@ static int open_all(struct session *s)
 
         if (r != 0)
                 return r;
-        s->socket_open = true;
         r = nng_socket_set_size(s->socket, NNG_OPT_RECVMAXSZ, WIRE_FRAME_MAX);
         if (r == 0)
                 r = nng_pipe_notify(s->socket, NNG_PIPE_EV_ADD_POST, on_pipe, s);
@@ -337,37 +377,10 @@ int session_new(struct loop *l, const struct session_config *config, struct sess
         s->loop = l;
         s->config = *config;
         pthread_mutex_init(&s->lock, NULL);
-        if (open_all(s) != 0) {
-                session_free(s);
-                return -ENOMEM;
-        }
-        loop_on_wake(l, on_wake, s);
+        loop_timer_init(l, &s->hung_up, on_still_there, s);
         *ret_session = s;
-        return 0;
-}
-
-struct session *session_free(struct session *s)
-{
-        if (!s)
-                return NULL;
-        loop_on_wake(s->loop, NULL, NULL);
-        /* Ends the dialling thread as well. */
-        if (s->socket_open)
-                nng_close(s->socket);
-        if (s->dial_thread)
-                pthread_join(s->thread, NULL);
-        for (int i = 0; i < STATE_LINE_MAX; i++) {
-                if (!s->lines[i].aio)
-                        continue;
-                loop_timer_cancel(&s->lines[i].timer);
-                nng_aio_stop(s->lines[i].aio);
-                if (s->lines[i].state != LINE_IDLE)
-                        free_message(&s->lines[i]);
-                nng_aio_free(s->lines[i].aio);
-        }
-        pthread_mutex_destroy(&s->lock);
-        free(s);
-        return NULL;
+        loop_on_wake(l, on_wake, s);
+        return open_all(s) == 0 ? 0 : -ENOMEM;
 }
 
 int session_send(struct session *s, enum state_line which, const void *data, size_t len)
@@ -387,10 +400,9 @@ int session_send(struct session *s, enum state_line which, const void *data, siz
                 nng_msg_free(msg);
                 return -ENOMEM;
         }
-        line->state = LINE_SENDING;
-        nng_aio_set_msg(line->aio, msg);
-        loop_timer_set_in(&line->timer, SESSION_REPORT_TIMEOUT_MS);
-        nng_ctx_send(line->ctx, line->aio);
+        nng_aio_set_msg(line->question, msg);
+        line->give_up = mono_add_ms(loop_now(s->loop), SESSION_REPORT_TIMEOUT_MS);
+        ask(line);
         return 0;
 }
 
@@ -400,4 +412,6 @@ void session_hang_up(struct session *s)
          * thread comes back with an error. */
         if (s->connected || s->dial_thread)
                 close_dialer(s);
+        if (s->connected)
+                loop_timer_set_in(&s->hung_up, SESSION_STUCK_MS);
 }

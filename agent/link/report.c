@@ -95,7 +95,7 @@ void report_build(const struct state *s, uint64_t seq, struct wire_report *ret_r
 
 void report_await(const struct state *s, uint64_t seq, struct wire_await *ret_await)
 {
-        struct wire_await m = {.seq = seq, .acted_id = s->seen_id};
+        struct wire_await m = {.seq = seq, .acted_id = s->seen_id, .wait_ms = STATE_AWAIT_MS};
 
         STR_CUT(m.task, s->config.task);
         STR_CUT(m.nonce, s->config.nonce);

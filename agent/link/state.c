@@ -2,6 +2,7 @@
 #include "link/state.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -15,6 +16,8 @@
 #define NOT_LEADER_MAX 8
 /* An await that is answered at once with nothing would otherwise spin. */
 #define AWAIT_GAP_MS INT64_C(1000)
+/* The gate is told when the difference between the clocks has changed by so much. */
+#define CLOCK_MOVED_S 5
 
 void state_init(struct state *s, const struct state_config *config, mono_t now)
 {
@@ -30,7 +33,7 @@ void state_init(struct state *s, const struct state_config *config, mono_t now)
         s->hello_at = s->report_at = s->await_at = now;
         s->route = config->route;
         s->dial_at = now;
-        s->restore_at = s->rest_at = s->final_failed_at = s->backup_at = MONO_NEVER;
+        s->restore_at = s->rest_at = s->final_failed_at = s->backup_at = s->sense_at = MONO_NEVER;
         s->restore_request_at = s->reported_at = now;
         s->save_at = s->save_started = now;
         saves_init(&s->saves);
@@ -237,6 +240,24 @@ static void on_not_leader(struct state *s, const struct wire_refused *m, struct 
 
 /* ---- answers ---- */
 
+/*
+ * Links are signed with a time of the controller's clock: where this machine's is another, the gate
+ * judges by that one. What is on its way for a moment makes a difference, too, but no large one.
+ */
+static void clock_take(struct state *s, int64_t controller_ms, struct state_actions *fx)
+{
+        int64_t off_ms = controller_ms - s->utc_ms, moved_s;
+
+        if (controller_ms == 0 || s->utc_ms == 0)
+                return;
+        if (llabs(off_ms) < STATE_CLOCK_MS)
+                off_ms = 0;
+        s->clock_off_s = (int32_t)MAX(MIN(off_ms / 1000, INT32_MAX), INT32_MIN);
+        moved_s = (int64_t)s->clock_off_s - s->clock_told_s;
+        if (llabs(moved_s) >= CLOCK_MOVED_S || (off_ms == 0 && moved_s != 0))
+                life_tell(s, fx);
+}
+
 static void on_welcome(struct state *s, const struct wire_welcome *m, struct state_actions *fx)
 {
         if (!epoch_take(s, m->epoch)) {
@@ -260,6 +281,7 @@ static void on_welcome(struct state *s, const struct wire_welcome *m, struct sta
                 backup_grant(s, m->claim.saves, m->claim.n_saves, fx);
                 life_keys(s, &m->claim, fx);
         }
+        clock_take(s, m->utc_ms, fx);
         life_sync(s, fx);
         life_begin(s, fx);
 }
@@ -313,6 +335,7 @@ static void on_ok(struct state *s, const struct wire_ok *m, struct state_actions
         s->route.window_ms = m->reconnect_ms;
         if (s->epoch_here == s->epoch)
                 s->epoch_at = s->now;
+        clock_take(s, m->utc_ms, fx);
         evidence_ok(s, m, fx);
         backup_grant(s, m->saves, m->n_saves, fx);
 }
@@ -421,6 +444,7 @@ void state_step(struct state *s, const struct state_event *ev, mono_t now, struc
                 on_dial_failed(s);
                 break;
         case STATE_ANSWER:
+                s->utc_ms = ev->answer.utc_ms;
                 on_answer(s, ev->answer.line, ev->answer.msg, fx);
                 break;
         case STATE_NO_ANSWER:
@@ -436,6 +460,7 @@ void state_step(struct state *s, const struct state_event *ev, mono_t now, struc
                 break;
         }
         dial_deadline(s, fx);
+        life_deadline(s, fx);
         restore_deadline(s, fx);
         backup_deadline(s, fx);
         if (s->notices_new)
@@ -459,7 +484,8 @@ static mono_t line_due(const struct state *s, enum state_line line)
 
 mono_t state_deadline(const struct state *s)
 {
-        mono_t due = mono_min(dial_due(s), mono_min(restore_due(s), backup_due(s)));
+        mono_t due = mono_min(mono_min(dial_due(s), s->sense_at),
+                              mono_min(restore_due(s), backup_due(s)));
 
         for (int line = 0; line < STATE_LINE_MAX; line++)
                 due = mono_min(due, line_due(s, (enum state_line)line));

@@ -32,11 +32,13 @@
 #include "wire/wire.h"
 
 #define STATE_HEARTBEAT_MS INT64_C(5000) /* until the controller says otherwise */
+#define STATE_AWAIT_MS INT64_C(120000)   /* how long the controller may hold an await */
 #define STATE_CHECK_MS INT64_C(300000)   /* a save at least so often, changes or not */
 #define STATE_UNSAVED_MS INT64_C(60000)  /* the age that saves are planned for */
 #define STATE_REFUSED_MS INT64_C(10000)  /* after a refused hello */
 #define STATE_DIAL_MS INT64_C(3000)      /* to reach one controller, before the next is tried */
 #define STATE_PROGRESS_MS INT64_C(1000)  /* between reports that only progress is for */
+#define STATE_CLOCK_MS INT64_C(30000)    /* clocks nearer than that are as good as the same */
 #define STATE_EPOCH_MS INT64_C(600000)   /* of a highest epoch that nobody speaks any more */
 
 struct state_config {
@@ -79,6 +81,7 @@ struct state_event {
                 struct {
                         enum state_line line;
                         const struct wire_msg *msg;
+                        int64_t utc_ms; /* this machine's clock; 0 not known */
                 } answer;
                 struct {
                         const struct control_msg *msg;
@@ -150,6 +153,7 @@ struct evidence {
 struct state {
         struct state_config config;
         mono_t now;
+        int64_t utc_ms; /* of the answer that is being taken */
         uint64_t random;
 
         /* the connection: none and dialled at dial_at, dialling, or connected */
@@ -171,6 +175,8 @@ struct state {
         mono_t epoch_at;     /* when it was last spoken for */
         uint64_t epoch_here; /* of this session's welcome */
         uint64_t superseded; /* messages of lower epochs, ever */
+        /* The controller's clock is so many seconds ahead of this machine's; 0 while it is near. */
+        int32_t clock_off_s, clock_told_s; /* as last heard; as the gate was told */
         char addr[WIRE_ADDR_SIZE];
         char refused_code[WIRE_CODE_SIZE]; /* of the last hello; "" when it was welcome */
         char refused_reason[WIRE_TEXT_SIZE];
@@ -188,6 +194,7 @@ struct state {
         struct wire_claim claim;
         uint64_t generation;
         bool restoring, restored;
+        mono_t sense_at; /* when sense is to begin; NEVER: it has, or nothing is in place */
         bool prime_stopping;
         bool final_wanted;      /* the stop goes on: the last save is still to be made */
         mono_t final_failed_at; /* first failure of the last saves of this order; NEVER none */

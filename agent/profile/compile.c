@@ -74,6 +74,8 @@ static int strings_append(struct buf *b, const struct profile *p)
 
         for (size_t i = 0; i < p->argv.n && r == 0; i++)
                 r = string_append(b, p->argv.items[i]);
+        for (size_t i = 0; i < p->ahead.n && r == 0; i++)
+                r = string_append(b, p->ahead.items[i]);
         for (size_t i = 0; i < p->env.n && r == 0; i++) {
                 r = buf_printf(b, "%s=", p->env.items[i].key);
                 if (r == 0)
@@ -95,6 +97,7 @@ static int compile(const struct profile *p, struct buf *b)
         struct record_head head = {
                 .magic = RECORD_MAGIC,
                 .n_argv = (uint32_t)p->argv.n,
+                .n_ahead = (uint32_t)p->ahead.n,
                 .n_env = (uint32_t)p->env.n,
                 .n_files = (uint32_t)p->defaults.n,
                 .n_write = (uint32_t)p->write.n,
@@ -128,6 +131,7 @@ static void profile_print(const struct profile *p)
 {
         printf("%-14s %s\n", "profile", p->name);
         list_print("app", &p->argv);
+        list_print("ahead", &p->ahead);
         printf("%-14s %s, prime %s\n", "health", p->health_path,
                p->prime_path[0] ? p->prime_path : "nothing");
         list_print("write also", &p->write);

@@ -58,6 +58,7 @@ static const struct row rows[] = {
         {"", "stop_grace", KIND_DURATION, AT(stop_grace_ms), false, HOUR_MS},
         {"", "kill_grace", KIND_DURATION, AT(kill_grace_ms), false, HOUR_MS},
         {"app", "argv", KIND_STRINGS, AT(argv), true, RECORD_ARGV_MAX},
+        {"app", "ahead", KIND_STRINGS, AT(ahead), false, RECORD_ARGV_MAX},
         {"app", "env", KIND_ENV, AT(env), false, RECORD_ENV_MAX},
         {"app", "path", KIND_TEXT, AT(path), false, 0},
         {"app", "defaults", KIND_FILES, AT(defaults), false, RECORD_FILES_MAX},

@@ -79,6 +79,7 @@ struct profile *profile_free(struct profile *p)
         if (!p)
                 return NULL;
         list_free(&p->argv);
+        list_free(&p->ahead);
         pairs_free(&p->env);
         pairs_free(&p->defaults);
         list_free(&p->write);

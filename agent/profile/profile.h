@@ -45,6 +45,11 @@ struct rules_file;
 struct profile {
         char name[65];
         struct profile_list argv; /* of the app; at least one; ${...} not yet expanded */
+        /*
+         * app.ahead: a program that becomes the app (wsagent(8), STARTED AHEAD); its ${...} stand
+         * for a scratch home; empty: none
+         */
+        struct profile_list ahead;
         struct profile_pairs env; /* of the app; ${...} not yet expanded */
         char *path;               /* PATH of the app */
         struct profile_pairs

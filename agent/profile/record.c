@@ -24,6 +24,11 @@ static int strings_find(char *pos, char *end, struct record *r)
                 if (!r->argv[i])
                         return -EBADMSG;
         }
+        for (uint32_t i = 0; i < r->head.n_ahead; i++) {
+                r->ahead[i] = next_string(&pos, end);
+                if (!r->ahead[i])
+                        return -EBADMSG;
+        }
         for (uint32_t i = 0; i < r->head.n_env; i++) {
                 r->env[i] = next_string(&pos, end);
                 if (!r->env[i] || !strchr(r->env[i], '='))
@@ -52,9 +57,9 @@ int record_open(void *bytes, size_t size, struct record *ret_record)
                 return -EBADMSG;
         memcpy(&r.head, bytes, sizeof(r.head));
         if (r.head.magic != RECORD_MAGIC || r.head.size != size || r.head.n_argv < 1 ||
-            r.head.n_argv > RECORD_ARGV_MAX || r.head.n_env > RECORD_ENV_MAX ||
-            r.head.n_files > RECORD_FILES_MAX || r.head.n_write > RECORD_WRITE_MAX ||
-            !memchr(r.head.name, 0, sizeof(r.head.name)))
+            r.head.n_argv > RECORD_ARGV_MAX || r.head.n_ahead > RECORD_ARGV_MAX ||
+            r.head.n_env > RECORD_ENV_MAX || r.head.n_files > RECORD_FILES_MAX ||
+            r.head.n_write > RECORD_WRITE_MAX || !memchr(r.head.name, 0, sizeof(r.head.name)))
                 return -EBADMSG;
         err = strings_find((char *)bytes + sizeof(r.head), (char *)bytes + size, &r);
         if (err < 0)

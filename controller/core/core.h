@@ -224,6 +224,11 @@ struct core_event {
                 } task_ended;
                 struct {
                         char task[CORE_ID_SIZE];
+                        char workspace[CORE_ID_SIZE];
+                        char where[CORE_REASON_SIZE]; /* and why, for people */
+                } task_kept;
+                struct {
+                        char task[CORE_ID_SIZE];
                         int64_t left_ms; /* it will be ended in so long */
                         char reason[CORE_REASON_SIZE];
                 } task_notice;
@@ -317,6 +322,10 @@ struct core_effect {
                         char reason[CORE_REASON_SIZE];
                 } stop_task;
                 struct {
+                        char task[CORE_ID_SIZE];
+                        uint64_t epoch;
+                } remove_task;
+                struct {
                         char task[CORE_ID_SIZE]; /* ATTACH_HOME */
                         char workspace[CORE_ID_SIZE];
                         uint64_t generation; /* REMOVE_HOME: up to here; a later one's stays */
@@ -367,6 +376,8 @@ struct core_effect {
                         uint64_t generation;
                         uint64_t after_seq;
                         bool has_saves; /* there must be older ones, else it is the wrong storage */
+                        char task[CORE_ID_SIZE];   /* whose home may hold what no save has; or "" */
+                        char type[CORE_TYPE_SIZE]; /* its */
                 } salvage;
                 struct {
                         char workspace[CORE_ID_SIZE];

@@ -167,9 +167,12 @@ static void resume_task(struct core *c, struct task *t)
 
 static void resume_unseen(struct core *c, struct task *t)
 {
-        static const char gone[] = "it was gone when the controller came back";
+        char gone[CORE_REASON_SIZE] = "it was gone when the controller came back";
+        bool certain = c->certain || t->end_sure;
 
-        if (t->row.state == TASK_LAUNCHING && !c->certain)
+        if (t->end_sure && t->doubt[0]) /* the provider has said how */
+                STR_CUT(gone, t->doubt);
+        if (t->row.state == TASK_LAUNCHING && !certain)
                 t->ask_at = c->now; /* it may be on its way: the same is asked again */
         else if (t->row.state == TASK_LAUNCHING)
                 task_enter(c, t, TASK_GONE, "it was not launched before the restart");
@@ -177,7 +180,7 @@ static void resume_unseen(struct core *c, struct task *t)
                 task_enter(c, t, TASK_GONE, gone);
         else if (t->row.state == TASK_LOST && !workspace_of(c, t))
                 task_enter(c, t, TASK_GONE, t->row.reason);
-        else if (c->certain)
+        else if (certain)
                 provider_gone(c, t, gone);
         else
                 provider_end_said(c, t, gone, true);
@@ -505,6 +508,7 @@ static void (*const handlers[])(struct core *c, const struct core_event *ev) = {
         [EV_REQ_SHUTDOWN] = requests_shutdown,
         [EV_TASK_LAUNCHED] = provider_launched,
         [EV_TASK_ENDED] = provider_ended,
+        [EV_TASK_KEPT] = provider_kept,
         [EV_HOME_ATTACHED] = home_attached,
         [EV_HOME_REMOVED] = home_removed,
         [EV_TASK_NOTICE] = provider_noticed,

@@ -393,6 +393,9 @@ void task_audit(struct core *c, const struct task *t, const char *what, const ch
 void provider_launched(struct core *c, const struct core_event *ev);
 void provider_ended(struct core *c, const struct core_event *ev);
 void provider_noticed(struct core *c, const struct core_event *ev);
+void provider_kept(struct core *c, const struct core_event *ev);
+/* What is left of it may go; "" is fine. */
+void provider_remove(struct core *c, const char *task);
 /* It says that it has ended, and may be late or wrong. `unlisted`: its list lacks it. */
 void provider_end_said(struct core *c, struct task *t, const char *reason, bool unlisted);
 /* It has ended, and the provider is certain of it. */

@@ -148,13 +148,46 @@ void provider_end_said(struct core *c, struct task *t, const char *reason, bool 
         task_arm(c, t);
 }
 
+void provider_remove(struct core *c, const char *task)
+{
+        struct core_effect *fx;
+
+        if (!task[0])
+                return;
+        fx = fx_add(c, FX_REMOVE_TASK);
+        STR_CUT(fx->remove_task.task, task);
+        fx->remove_task.epoch = c->epoch;
+}
+
+/*
+ * An ended task without a row. Either that was dropped with everything in order, and the order to
+ * remove what is left has been lost; or a workspace still names it, whose recovery decides.
+ */
+static void unknown_ended(struct core *c, const char *task)
+{
+        c->ignored++;
+        if (!c->booted)
+                return;
+        for (uint32_t i = 0; i < c->config.workspaces_max; i++) {
+                if (c->workspaces[i].row.id[0] && strcmp(c->workspaces[i].row.task, task) == 0)
+                        return;
+        }
+        provider_remove(c, task);
+}
+
+void provider_kept(struct core *c, const struct core_event *ev)
+{
+        fx_audit(c, ev->task_kept.workspace, ev->task_kept.task, "core", "kept",
+                 ev->task_kept.where);
+}
+
 void provider_ended(struct core *c, const struct core_event *ev)
 {
         struct task *t = task_find(c, ev->task_ended.task);
         char why[CORE_REASON_SIZE];
 
         if (!t) {
-                c->ignored++;
+                unknown_ended(c, ev->task_ended.task);
                 return;
         }
         if (ev->task_ended.exit_status >= 0)
@@ -162,10 +195,15 @@ void provider_ended(struct core *c, const struct core_event *ev)
                                ev->task_ended.exit_status, ev->task_ended.reason);
         else
                 (void)snprintf(why, sizeof(why), "it ended: %.100s", ev->task_ended.reason);
-        if (ev->task_ended.certain)
+        if (ev->task_ended.certain && !c->open) { /* the inventory says what becomes of it */
+                t->seen = false;
+                t->end_sure = true;
+                STR_CUT(t->doubt, why);
+        } else if (ev->task_ended.certain) {
                 provider_gone(c, t, why);
-        else
+        } else {
                 provider_end_said(c, t, why, false);
+        }
 }
 
 void provider_gone(struct core *c, struct task *t, const char *reason)

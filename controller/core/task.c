@@ -135,6 +135,7 @@ static void drop_gone(struct core *c, struct task *t)
 
         STR_CUT(fx->id.id, t->row.id);
         task_audit(c, t, "gone", t->row.reason);
+        provider_remove(c, t->row.id);
         task_drop(c, t);
 }
 

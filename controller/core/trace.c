@@ -245,6 +245,12 @@ static void add_ended(struct text *x, const struct core_event *ev)
 
 static void add_notice(struct text *x, const struct core_event *ev)
 {
+        if (ev->type == EV_TASK_KEPT) {
+                add(x, " %s", ev->task_kept.task);
+                add_str(x, "ws", ev->task_kept.workspace);
+                add_str(x, "where", ev->task_kept.where);
+                return;
+        }
         add(x, " %s left=%lld", ev->task_notice.task, (long long)ev->task_notice.left_ms);
         add_str(x, "reason", ev->task_notice.reason);
 }
@@ -347,6 +353,7 @@ static void add_event(struct text *x, const struct core_event *ev)
                 add_ended(x, ev);
                 break;
         case EV_TASK_NOTICE:
+        case EV_TASK_KEPT:
                 add_notice(x, ev);
                 break;
         case EV_HOME_ATTACHED:
@@ -393,6 +400,10 @@ static void add_command(struct text *x, const struct core_effect *fx)
 
 static void add_stop(struct text *x, const struct core_effect *fx)
 {
+        if (fx->type == FX_REMOVE_TASK) {
+                add(x, " %s", fx->remove_task.task);
+                return;
+        }
         add(x, " %s", fx->stop_task.task);
         add_flag(x, "at-once", fx->stop_task.at_once);
         add_str(x, "reason", fx->stop_task.reason);
@@ -479,6 +490,7 @@ static void add_effect(struct text *x, const struct core_effect *fx)
                 add(x, " %s type=%s", fx->launch_task.task, fx->launch_task.type);
                 break;
         case FX_STOP_TASK:
+        case FX_REMOVE_TASK:
                 add_stop(x, fx);
                 break;
         case FX_WELCOME:
@@ -504,6 +516,7 @@ static void add_effect(struct text *x, const struct core_effect *fx)
                     (unsigned long long)fx->salvage.generation,
                     (unsigned long long)fx->salvage.after_seq);
                 add_flag(x, "has-saves", fx->salvage.has_saves);
+                add_str(x, "task", fx->salvage.task);
                 break;
         case FX_PIN:
                 add_pin(x, fx);

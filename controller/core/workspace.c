@@ -25,6 +25,13 @@ static void ask_salvage(struct core *c, struct workspace *w)
         STR_CUT(fx->salvage.workspace, w->row.id);
         fx->salvage.generation = w->row.generation;
         fx->salvage.has_saves = w->row.head.seq != 0;
+        /* What a home folder has is safe where it is. */
+#ifndef CORE_PLANTED_NO_RESCUE
+        if (!home_used(c, w)) {
+                STR_CUT(fx->salvage.task, w->row.task);
+                STR_CUT(fx->salvage.type, w->row.key.type);
+        }
+#endif
         if (w->row.head.generation == w->row.generation)
                 fx->salvage.after_seq = w->row.head.seq;
         w->ask_at = mono_add_ms(c->now, SALVAGE_AGAIN_MS);
@@ -404,6 +411,8 @@ void workspace_salvaged(struct core *c, struct workspace *w, const struct core_e
         audit_workspace(c, w, "recovered", detail);
         if (t && t->row.state == TASK_LOST)
                 task_enter(c, t, TASK_GONE, t->row.reason);
+        else if (!t)
+                provider_remove(c, w->row.task);
         workspace_enter(c, w, WS_STOPPED, w->row.reason);
 }
 

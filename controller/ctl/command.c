@@ -117,6 +117,11 @@ static const struct option_entry config_options[] = {
         {0},
 };
 
+static const struct option_entry kept_options[] = {
+        TEXT("remove", give_up, "NAME|WORKSPACE", "this one, or all of this workspace, may go"),
+        {0},
+};
+
 static const struct option_entry man_options[] = {
         TEXT("dir", dir, "DIR", "write all pages into this folder instead"),
         {0},
@@ -139,6 +144,8 @@ static const struct option_entry nginx_options[] = {
         NUMBER("http-port", http_port, 65535, "N", "a port for http, which leads to https"),
         NUMBER("hsts", hsts, UINT64_C(63072000), "SECONDS",
                "browsers come by https only, for so long (Strict-Transport-Security)"),
+        TEXT("settings", settings, "FILE",
+             "do not ask a controller: what it printed with --json is in FILE"),
         TEXT("template", template, "FILE", "another template than the built-in one"),
         {0},
 };

@@ -22,7 +22,8 @@ struct ctl {
         const char *state_dir;
         const char *address, *token_file, *ca_file;
         const char *type, *name, *tenant;
-        const char *template, *listen, *run_dir, *user, *controllers, *tls_certificate, *tls_key;
+        const char *settings, *template, *listen, *run_dir, *user, *controllers, *tls_certificate,
+                *tls_key;
         uint64_t wait_s, after, port, workers, http_port, hsts;
         const char *reason, *at, *if_match;
         const char *preset, *prices, *launches, *svg, *csv, *arrival, *arch, *policy, *weekdays,
@@ -34,7 +35,8 @@ struct ctl {
 #undef FIELD
         } plan; /* the fields of a plan, as text */
         bool ascii, print_prices;
-        const char *state_is, *user_is, *label, *idle_over, *sort, *columns, *check_file, *dir;
+        const char *state_is, *user_is, *label, *idle_over, *sort, *columns, *check_file, *dir,
+                *give_up;
         uint64_t interval_s;
         bool watch, changed;
         bool json, follow, wait, has_wait, hard, off, wide;
@@ -120,5 +122,7 @@ enum ctl_exit command_timetable(const struct ctl *c);
 enum ctl_exit command_plan(const struct ctl *c);
 /* letters.c */
 enum ctl_exit command_dead_letters(const struct ctl *c);
+/* kept.c */
+enum ctl_exit command_kept(const struct ctl *c);
 /* nginx.c */
 enum ctl_exit command_nginx_config(const struct ctl *c);

@@ -14,6 +14,7 @@
 #include "gateway_files.h"
 
 #define TEMPLATE_MAX (256u * 1024)
+#define SETTINGS_MAX (64u * 1024)
 
 struct value {
         const char *name;
@@ -365,17 +366,49 @@ static void print_filled(const char *text)
         }
 }
 
+/* What a controller has said once, instead of asking it: there may be none on this machine. */
+static enum ctl_exit read_settings(const char *path, struct doc **ret_gateway)
+{
+        AUTO_BUF text = BUF_INIT(SETTINGS_MAX);
+        AUTO_DOC *gateway = NULL;
+        int r = file_read(path, &text);
+
+        if (r < 0) {
+                fprintf(stderr, "wsctl nginx-config: %s: %s\n", path, strerror(-r));
+                return CTL_FAILED;
+        }
+        gateway = doc_parse((const char *)text.data, text.len);
+        explicit_bzero(text.data, text.len);
+        if (!doc_str(gateway, "gateway_key")[0] || !doc_str(gateway, "host_suffix")[0]) {
+                fprintf(stderr,
+                        "wsctl nginx-config: %s is not what `wsctl nginx-config --json` prints on "
+                        "the machine of the controller: write it again\n",
+                        path);
+                return CTL_FAILED;
+        }
+        *ret_gateway = STEAL(gateway, NULL);
+        return CTL_OK;
+}
+
+static enum ctl_exit get_settings(const struct ctl *c, struct doc **ret_gateway)
+{
+        AUTO_DOC *request = ctl_request_new("gateway", NULL);
+
+        return c->settings ? read_settings(c->settings, ret_gateway)
+                           : ctl_ask(c, request, 0, ret_gateway);
+}
+
 enum ctl_exit command_nginx_config(const struct ctl *c)
 {
         AUTO_BUF template = BUF_INIT(TEMPLATE_MAX);
-        AUTO_DOC *request = ctl_request_new("gateway", NULL);
         AUTO_DOC *gateway = NULL;
-        enum ctl_exit exit_code;
+        enum ctl_exit exit_code = get_settings(c, &gateway);
         int r;
 
-        exit_code = ctl_ask(c, request, 0, &gateway);
         if (exit_code != CTL_OK)
                 return exit_code;
+        if (ctl_print_json(c, gateway))
+                return fflush(stdout) == 0 ? CTL_OK : CTL_FAILED;
         if (c->template)
                 r = file_read(c->template, &template);
         else

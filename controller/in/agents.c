@@ -231,6 +231,7 @@ static void on_report(struct agents *a, struct agents_request *rq, const struct 
         a->out.ok.stop_in_ms = 0;
         a->out.ok.stop_rule[0] = 0;
         a->out.ok.reconnect_ms = a->reconnect_ms;
+        a->out.ok.utc_ms = loop_utc(a->loop).us / US_PER_MS;
         if (m->seq <= s->last_seq) {
                 /* nng delivers what waited in a stalled connection, also after newer ones. */
                 a->counters.stale++;
@@ -301,7 +302,7 @@ static void on_await(struct agents *a, struct agents_request *rq, const struct w
                 return;
         answer_older(a, s->await);
         note_acted(s, m->acted_id);
-        p = agents_park(a, PARKED_AWAIT, s, rq, m->seq, AGENTS_AWAIT_MS);
+        p = agents_park(a, PARKED_AWAIT, s, rq, m->seq, m->wait_ms ? m->wait_ms : AGENTS_AWAIT_MS);
         p->await.acted_id = m->acted_id;
         deliver(a, s);
 }

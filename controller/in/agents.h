@@ -18,7 +18,7 @@
 
 #define AGENTS_SESSIONS_MAX 20000
 #define AGENTS_HELLOS_MAX 1000
-#define AGENTS_AWAIT_MS 25000  /* an await is answered `none` after this */
+#define AGENTS_AWAIT_MS 25000  /* an await is answered `none` after this, or what it says */
 #define AGENTS_SAVED_MS 60000  /* a saved is answered `pending` after this */
 #define AGENTS_HELLO_MS 10000  /* a hello that the core did not answer is refused after this */
 #define AGENTS_LISTEN_MS 10000 /* how long agents_new waits for a taken address */

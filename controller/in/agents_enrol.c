@@ -197,19 +197,20 @@ static bool secret_is(const struct keys *k, const struct wire_hello *m)
         return good;
 }
 
-/* A task keeps the secret that it was launched with, however long ago the key was changed. */
+/* A task keeps the secret that it was launched with, however often the key was changed since. */
 static bool secret_good(struct agents *a, const struct wire_hello *m)
 {
         const struct keys *k = a->config.keys;
         const struct task_row *row = core_task(shell_core(a->shell), m->task);
-        struct keys before;
+        uint64_t launched_s = row ? (uint64_t)(row->launched_at.us / US_PER_S) : UINT64_MAX;
+        struct keys other;
         bool good = secret_is(k, m);
 
-        if (good || !keys_before(k, &before))
-                return good;
-        if (!k->retired || (row && row->launched_at.us / US_PER_S < (int64_t)k->turn_s))
-                good = secret_is(&before, m);
-        explicit_bzero(&before, sizeof(before));
+        if (!good && keys_before(k, &other) && (!k->retired || launched_s < k->turn_s))
+                good = secret_is(&other, m);
+        for (unsigned i = 0; !good && keys_of_task(k, launched_s, i, &other); i++)
+                good = secret_is(&other, m);
+        explicit_bzero(&other, sizeof(other));
         return good;
 }
 
@@ -313,6 +314,7 @@ void agents_on_welcome(void *ctx, const struct core_effect *fx)
                 fx->welcome.heartbeat_ms > 0 ? fx->welcome.heartbeat_ms : a->config.heartbeat_ms;
         a->out.welcome.claim.workspace[0] = 0;
         a->out.welcome.epoch = a->epoch;
+        a->out.welcome.utc_ms = loop_utc(a->loop).us / US_PER_MS;
         a->out.welcome.reconnect_ms = a->reconnect_ms = fx->welcome.reconnect_ms;
         agents_set_claim(s, fx->welcome.workspace, fx->welcome.generation);
         if (s->generation > 0) {

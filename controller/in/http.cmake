@@ -23,7 +23,7 @@ ws_embed(OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/page_files.c PREFIX gateway_ FILES $
         ${pages_dir}/page.js)
 
 ws_layer(controller_http
-        SOURCES http_lws.c http_lws_head.c http_site.c http_tokens.c http_replay.c http_stream.c http_api.c http_fleet.c http_saves.c http_actions.c http_page.c http_gateway.c pages.c
+        SOURCES http_lws.c http_lws_head.c http_site.c http_tokens.c http_replay.c http_stream.c http_api.c http_fleet.c http_saves.c http_actions.c http_page.c http_gateway.c http_visitor.c pages.c
                 ${CMAKE_CURRENT_BINARY_DIR}/web_files.c ${CMAKE_CURRENT_BINARY_DIR}/page_files.c
         USES controller_headers controller_view controller_day controller_pending controller_timetable_api
                 controller_timetable controller_shell controller_core

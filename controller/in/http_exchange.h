@@ -55,7 +55,7 @@ struct http_request {
         char prefer[160];
         char if_match[80];
         char accept[512];
-        char cookie[256];
+        char cookie[HTTP_URI_MAX];
         char site[24]; /* Sec-Fetch-Site */
         char mode[24]; /* Sec-Fetch-Mode */
         char user[8];  /* Sec-Fetch-User */
@@ -112,6 +112,7 @@ struct http_exchange {
         unsigned roles;             /* of that token (enum http_role) */
         bool action;                /* errors in the shape that a caller of /v1/actions expects */
         bool was_ready;             /* the workspace, when it was asked to be resumed */
+        bool by_link;               /* who resumes came by a link: it stays that one */
         bool page; /* a browser's form, not a program: answer with redirects and pages */
         /* a stream of events (http_stream.c) */
         bool upgrade;           /* the client asks for a WebSocket */

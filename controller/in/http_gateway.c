@@ -1,7 +1,7 @@
 /*
  * What nginx asks for a workspace's host name: where to (resolve), and what to show when there is
- * nowhere to go (page). Both carry the gateway's key; the browser's own headers never arrive here
- * but for those that the configuration passes on.
+ * nowhere to go (page). Both carry the gateway's key; of the browser's own headers those arrive
+ * that the configuration passes on.
  */
 #include "in/http_exchange.h"
 
@@ -11,108 +11,14 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "in/http_visitor.h"
 #include "in/pages.h"
 
 #define MB UINT64_C(1000000)
 
-static const char access_name[] = "ws_access";
-#define ACCESS_QUERY "ws_access="
-
 /* How long the gateway uses a route without asking, and at most while nobody can be asked. */
 #define ROUTE_FRESH_S 2
 #define ROUTE_AWAY_S 86400
-
-/* The value of a cookie. true when it is there and fits. */
-static bool cookie_value(const char *cookies, const char *name, char *ret_value, size_t size)
-{
-        size_t n = strlen(name);
-
-        for (const char *p = cookies; *p;) {
-                size_t len;
-                p += strspn(p, "; ");
-                len = strcspn(p, ";");
-                if (len > n && strncmp(p, name, n) == 0 && p[n] == '=' && len - n - 1 < size) {
-                        memcpy(ret_value, p + n + 1, len - n - 1);
-                        ret_value[len - n - 1] = 0;
-                        return true;
-                }
-                p += len;
-        }
-        return false;
-}
-
-/* The first ws_access of an address's query. true when it is there and fits. */
-static bool link_value(const char *uri, char *ret_value, size_t size)
-{
-        const size_t n = sizeof(access_name) - 1;
-
-        for (const char *p = strchr(uri, '?'); p; p = strchr(p, '&')) {
-                size_t len;
-
-                p++;
-                len = strcspn(p, "&");
-                if (len > n && strncmp(p, access_name, n) == 0 && p[n] == '=' &&
-                    len - n - 1 < size) {
-                        memcpy(ret_value, p + n + 1, len - n - 1);
-                        ret_value[len - n - 1] = 0;
-                        return true;
-                }
-        }
-        return false;
-}
-
-/* The ticket that the visitor came by, or "". */
-static void link_ticket(const struct http_exchange *x, char ret_ticket[static ACCESS_SIZE])
-{
-        struct access a;
-
-        if (!link_value(x->req.original_uri, ret_ticket, ACCESS_SIZE) ||
-            access_read(ret_ticket, strlen(ret_ticket), &a) < 0)
-                ret_ticket[0] = 0;
-}
-
-/* Made by us (or by a gate for us) for one of the generations from `first` to `last`, and good? */
-static bool access_good(const struct http_exchange *x, const char *text, enum access_kind kind,
-                        uint64_t first, uint64_t last)
-{
-        uint64_t now = (uint64_t)(loop_utc(x->site->loop).us / US_PER_S);
-        struct access a;
-        char key[KEYS_HEX];
-        struct keys other;
-        bool good;
-
-        if (access_read(text, strlen(text), &a) < 0 || a.generation < first || a.generation > last)
-                return false;
-        keys_access(x->site->config.keys, x->req.workspace, a.generation, key);
-        good = access_check(text, strlen(text), kind, key, now) == 0;
-        if (!good && keys_other(x->site->config.keys, &other)) {
-                keys_access(&other, x->req.workspace, a.generation, key);
-                good = access_check(text, strlen(text), kind, key, now) == 0;
-                explicit_bzero(&other, sizeof(other));
-        }
-        explicit_bzero(key, sizeof(key));
-        return good;
-}
-
-/*
- * Who is shown the pages of a workspace that does not run, and may resume it: a browser that was in
- * its last life (or in the one before, while it starts), and who has a link to this one. A cookie
- * opens nothing of a later life: that takes the ticket that resuming gives. The gate is not asked
- * whether a link was used: used or not, it leads to the gate in the end.
- */
-static bool visitor_known(const struct http_exchange *x, const struct workspace_row *w)
-{
-        char text[ACCESS_SIZE];
-
-        if (!w)
-                return false;
-        if (cookie_value(x->req.cookie, access_name, text, sizeof(text)) &&
-            access_good(x, text, ACCESS_COOKIE, w->generation > 0 ? w->generation - 1 : 0,
-                        view_access_generation(w)))
-                return true;
-        return link_value(x->req.original_uri, text, sizeof(text)) &&
-               access_good(x, text, ACCESS_TICKET, w->generation, view_access_generation(w));
-}
 
 /* The workspace that was asked for; NULL when the name is not one or it is unknown. */
 static const struct workspace_row *asked_row(const struct http_exchange *x)
@@ -120,17 +26,6 @@ static const struct workspace_row *asked_row(const struct http_exchange *x)
         if (!workspace_id_valid(x->req.workspace))
                 return NULL;
         return core_workspace(shell_core(x->site->shell), x->req.workspace);
-}
-
-/* A link that is for the life after this one: who asks while the last save runs gets such. */
-static bool link_to_later(const struct http_exchange *x, const struct workspace_row *w)
-{
-        char ticket[ACCESS_SIZE];
-        struct access a;
-
-        link_ticket(x, ticket);
-        return ticket[0] && access_read(ticket, strlen(ticket), &a) == 0 &&
-               a.generation > w->generation;
 }
 
 /*
@@ -142,7 +37,7 @@ static bool has_route(const struct http_exchange *x, const struct workspace_row 
 {
         struct view v = http_view(x);
 
-        return view_ready(&v, w) || (w->state == WS_SAVING && !link_to_later(x, w));
+        return view_ready(&v, w) || (w->state == WS_SAVING && !visitor_later(x, w));
 }
 
 /*
@@ -314,7 +209,7 @@ static void answer_html(struct http_exchange *x, enum page_id page, const struct
 
         describe(x, page, w, &s);
         v.base = s.base;
-        link_ticket(x, ticket);
+        visitor_ticket(x, ticket);
         v.detail = s.detail;
         v.life = w ? w->generation : 0;
         v.place = s.place;
@@ -357,9 +252,12 @@ static void answer_page(struct http_exchange *x, enum page_id page, const struct
 static void answer_status(struct http_exchange *x, enum page_id page, const struct workspace_row *w)
 {
         struct view_page_status v;
+        char ticket[ACCESS_SIZE] = "";
         struct saying s;
 
         describe(x, page, w, &s);
+        if (page_waits(page))
+                visitor_renew(x, w, ticket);
         v = (struct view_page_status){
                 .phase = page_phase(page),
                 .state = w ? ws_state_name(w->state) : "",
@@ -369,6 +267,7 @@ static void answer_status(struct http_exchange *x, enum page_id page, const stru
                 .place = s.place,
                 .step = s.step,
                 .permille = s.permille,
+                .ticket = ticket,
         };
         x->res.retry_after_s = 1;
         http_answer_json(x, 200, view_page_status(&v, &x->res.body));
@@ -417,20 +316,24 @@ static bool of_this_life(const struct http_request *q, const struct workspace_ro
 
 /*
  * Where a browser goes that has resumed: the new life needs a ticket of its own. Who is in already
- * gets none, nor one whose form resumed nothing; the link that they came by stays theirs.
+ * gets none, nor one whose form resumed nothing; the link that they came by stays theirs, and is
+ * still one link, however often they press.
  */
 static void resumed_at(struct http_exchange *x, const struct workspace_row *w, bool resumed)
 {
         const char *base = x->site->config.paths ? "/w/" : "";
-        char ticket[ACCESS_SIZE] = "";
+        char ticket[ACCESS_SIZE];
+        struct access a;
 
-        if (w && resumed && !x->was_ready)
-                view_ticket(&x->site->links, loop_utc(x->site->loop), w, ticket);
-        else
-                link_ticket(x, ticket);
+        visitor_ticket(x, ticket);
+        if (w && resumed && !x->was_ready) {
+                if (!x->by_link || access_read(ticket, strlen(ticket), &a) < 0)
+                        access_new_id(a.id);
+                view_ticket_of(&x->site->links, loop_utc(x->site->loop), w, a.id, ticket);
+        }
         (void)snprintf(x->res.location, sizeof(x->res.location), "%s%s/%s%s%s", base,
                        base[0] ? x->req.workspace : "", ticket[0] ? "?" : "",
-                       ticket[0] ? ACCESS_QUERY : "", ticket);
+                       ticket[0] ? VISITOR_QUERY : "", ticket);
 }
 
 static void answer_resumed(struct http_exchange *x, bool resumed)
@@ -477,7 +380,8 @@ static void on_resumed(struct pending *p, enum pending_end end)
         }
 }
 
-static void resume(struct http_exchange *x, const struct workspace_row *w)
+/* Who only looks wakes nothing: the link may have been used in the life that it was for. */
+static void resume(struct http_exchange *x, const struct workspace_row *w, enum visitor visitor)
 {
         struct view v;
 
@@ -500,13 +404,14 @@ static void resume(struct http_exchange *x, const struct workspace_row *w)
                 return;
         }
         x->page = strcasestr(x->req.accept, "text/html") != NULL;
-        if (!of_this_life(&x->req, w)) {
+        if (visitor == VISITOR_LOOKS || !of_this_life(&x->req, w)) {
                 answer_resumed(x, false);
                 return;
         }
         /* Who is not in already does not get in by pressing the button. */
         v = http_view(x);
         x->was_ready = view_ready(&v, w);
+        x->by_link = visitor == VISITOR_LINK;
         x->pending.kind = PENDING_LAUNCH;
         x->pending.actor = "student";
         STR_CUT(x->pending.workspace, w->id);
@@ -520,18 +425,11 @@ static bool path_is(const char *uri, const char *path)
         return strncmp(uri, path, n) == 0 && (uri[n] == 0 || uri[n] == '?');
 }
 
-/* Did the browser bring an access at all, if not a valid one? */
-static bool brought_access(const struct http_exchange *x)
-{
-        char value[ACCESS_SIZE];
-
-        return (cookie_value(x->req.cookie, access_name, value, sizeof(value)) && value[0]) ||
-               strstr(x->req.original_uri, ACCESS_QUERY);
-}
-
 void http_gateway_page(struct http_exchange *x, const char *id)
 {
         const struct workspace_row *w = asked_row(x);
+        enum visitor visitor;
+        enum page_id page;
         struct view_error e;
 
         (void)id;
@@ -543,14 +441,17 @@ void http_gateway_page(struct http_exchange *x, const char *id)
                 answer_page(x, PAGE_UNKNOWN, NULL);
                 return;
         }
-        if (!visitor_known(x, w)) {
-                answer_page(x, brought_access(x) ? PAGE_NO_ACCESS : PAGE_NOT_YOURS, NULL);
+        visitor = visitor_of(x, w);
+        page = page_of(x, w);
+        /* There is nothing to see for who may not press its button. */
+        if (visitor == VISITOR_NONE || (visitor == VISITOR_LOOKS && page == PAGE_STOPPED)) {
+                answer_page(x, visitor_brought(x) ? PAGE_NO_ACCESS : PAGE_NOT_YOURS, NULL);
                 return;
         }
         if (path_is(x->req.original_uri, "/_workspace/status"))
-                answer_status(x, page_of(x, w), w);
+                answer_status(x, page, w);
         else if (path_is(x->req.original_uri, "/_workspace/resume"))
-                resume(x, w);
+                resume(x, w, visitor);
         else
-                answer_page(x, page_of(x, w), w);
+                answer_page(x, page, w);
 }

@@ -573,13 +573,22 @@ static bool is_json(const char *content_type)
                (content_type[n] == 0 || content_type[n] == ';' || content_type[n] == ' ');
 }
 
+/* As it was, but for the link of a launch, which is good for some minutes only. */
+static int replay_body(struct http_exchange *x, const struct http_replay_answer *a)
+{
+        struct view v = http_view(x);
+        int r = view_link_anew(&v, a->body, a->body_len, &x->res.body);
+
+        return r > 0 ? buf_append(&x->res.body, a->body, a->body_len) : r;
+}
+
 static void replay(struct http_exchange *x, const struct http_replay_answer *a)
 {
         x->replayed = true;
         x->res.content_type = a->content_type;
         x->res.retry_after_s = a->retry_after_s;
         STR_CUT(x->res.location, a->location);
-        if (a->body_len && buf_append(&x->res.body, a->body, a->body_len) < 0)
+        if (a->body_len && replay_body(x, a) < 0)
                 site_refuse(x, VIEW_ERROR_INTERNAL, "the answer could not be made");
         else
                 http_answer(x, a->status);

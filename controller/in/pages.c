@@ -51,6 +51,11 @@ const char *page_text(enum page_id id)
         return pages[id].text;
 }
 
+bool page_waits(enum page_id id)
+{
+        return pages[id].kind == PAGE_WAITS;
+}
+
 int page_escape(const char *text, struct buf *out)
 {
         static const struct {

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -22,6 +23,8 @@ int page_status(enum page_id id);
 /* Seconds for Retry-After; 0: none. */
 uint32_t page_retry_s(enum page_id id);
 const char *page_text(enum page_id id);
+/* It opens the workspace by itself, soon. */
+bool page_waits(enum page_id id);
 
 #define PAGE_NONCE_SIZE 33
 #define PAGE_STEPS 3 /* a place, the files, the application */

@@ -140,6 +140,28 @@ static void on_change(void *ctx, const char *workspace, const char *task)
         look_at_all(ctx);
 }
 
+/*
+ * Ready, and not stored yet. A launch is asked for and answered between two commits; that of its
+ * claim has to come first, and this one nobody has to wait for (shell.h).
+ */
+static bool on_early(void *ctx)
+{
+        struct pending_set *s = ctx;
+        struct pending *p = s->list.next_;
+        bool told = false;
+
+        while (p != &s->list) {
+                bool ready = (p->kind == PENDING_LAUNCH || p->kind == PENDING_RESTART) &&
+                             p->replied && p->status == REPLY_OK && goal_reached(p);
+
+                if (ready)
+                        finish(p, PENDING_REACHED);
+                told |= ready;
+                p = ready ? s->list.next_ : p->next_;
+        }
+        return told;
+}
+
 static void on_reply(void *ctx, const struct core_effect *fx)
 {
         struct pending_set *s = ctx;
@@ -175,6 +197,7 @@ int pending_set_new(struct loop *l, struct shell *sh, uint8_t edge, uint32_t max
         loop_timer_init(l, &s->timer, on_timer, s);
         shell_handle(sh, FX_REPLY, on_reply, s);
         shell_watch(sh, on_change, s);
+        shell_tell_early(sh, on_early, s);
         *ret_set = s;
         return 0;
 }

@@ -186,6 +186,14 @@ uint64_t view_access_generation(const struct workspace_row *w);
 /* "<generation>.<expires>.<id>.<mac>" (crypto/access.h). */
 void view_ticket(const struct view_links *links, utc_t now, const struct workspace_row *w,
                  char ret_text[static ACCESS_SIZE]);
+/* The same link as that of this id, 32 hex digits, for as long again. */
+void view_ticket_of(const struct view_links *links, utc_t now, const struct workspace_row *w,
+                    const char *id, char ret_text[static ACCESS_SIZE]);
+/*
+ * An answer of view_launched or view_action_launched that was given before, with a link made now in
+ * place of its own. 1: it has none, or its workspace has no way in any more.
+ */
+NODISCARD int view_link_anew(const struct view *v, const void *text, size_t len, struct buf *out);
 /* "http://ws-….localhost:8080/?ws_access=…", a link that is good once and for ticket_ms. */
 NODISCARD int view_access_url(const struct view *v, const struct workspace_row *w, struct buf *out);
 
@@ -252,12 +260,13 @@ NODISCARD int view_gateway(const char *controller, const struct view_links *link
 struct view_page_status {
         const char *phase, *state, *message, *detail;
         uint64_t generation;
-        uint32_t place; /* in the queue; 0: null */
-        unsigned step;  /* of a start, from 1; 0: null */
-        int permille;   /* of what is under way, as "progress" from 0 to 1; < 0: null */
+        uint32_t place;     /* in the queue; 0: null */
+        unsigned step;      /* of a start, from 1; 0: null */
+        int permille;       /* of what is under way, as "progress" from 0 to 1; < 0: null */
+        const char *ticket; /* in place of the one that the page has; "": null */
 };
 
-/* {"phase","state","message","detail","generation","place","step","progress"} */
+/* {"phase","state","message","detail","generation","place","step","progress","ticket"} */
 NODISCARD int view_page_status(const struct view_page_status *v, struct buf *out);
 
 /* One row of the history, as in that list. */

@@ -529,7 +529,7 @@ static void add_confidence(cJSON *o, const struct workspace_row *w, const struct
                 add_hint(hints,
                          "mend what the reason names: a file or .workspaceignore, room in the "
                          "storage, storage_max_bytes. It tries again each save_retry; "
-                         "`wsctl abandon` gives up what is in no save");
+                         "`wsctl abandon` ends it; what is in no save is then rescued or kept");
         add_str(o, "confidence", confidence);
         add_count(o, "unknown", unknown);
         if (strcmp(confidence, "low") == 0)
@@ -693,6 +693,10 @@ int view_page_status(const struct view_page_status *v, struct buf *out)
                 cJSON_AddNumberToObject(o, "progress", v->permille / 1000.0);
         else
                 cJSON_AddNullToObject(o, "progress");
+        if (v->ticket[0])
+                add_str(o, "ticket", v->ticket);
+        else
+                cJSON_AddNullToObject(o, "ticket");
         return view_print(o, out);
 }
 

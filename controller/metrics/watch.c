@@ -206,6 +206,8 @@ static void on_audit(struct metrics_watch *w, const struct core_event *ev,
                 on_failed(w, row);
         else if (strcmp(what, "lost") == 0)
                 count_task(w, row, METRIC_TASKS_LOST, 0);
+        else if (strcmp(what, "kept") == 0)
+                metrics_add(w->m, METRIC_TASKS_KEPT, 0, 0, 1);
         else if (strcmp(what, "gone") == 0)
                 on_gone(w, ev, row);
         else if (strcmp(what, "stopped") == 0)

@@ -33,6 +33,7 @@ static bool kind_of(const struct audit_row *row, enum notice_kind *ret_kind)
                 enum notice_kind kind;
         } known[] = {{"stopped", NOTICE_SAVED_AND_STOPPED},
                      {"lost", NOTICE_TASK_LOST},
+                     {"kept", NOTICE_TASK_KEPT},
                      {"attention", NOTICE_SAVE_FAILED}};
 
         for (size_t i = 0; i < ARRAY_LEN(known); i++) {

@@ -47,6 +47,7 @@ struct job {
 };
 
 struct storage {
+        struct storage_salvages salvages; /* functions NULL: nobody watches */
         struct loop *loop;
         struct shell *shell;
         const struct keys *keys;
@@ -221,6 +222,8 @@ static void post_salvaged(struct storage *s, const struct job *j)
         ev.salvaged.result = j->result;
         ev.salvaged.found = j->found.save;
         shell_post(s->shell, &ev);
+        if (s->salvages.after)
+                s->salvages.after(s->salvages.ctx, &j->fx);
 }
 
 static void post_erased(struct storage *s, const struct job *j)
@@ -359,9 +362,8 @@ static const char *effect_workspace(const struct core_effect *fx)
         return fx->type == FX_SWEEP ? fx->sweep.workspace : fx->erase.workspace;
 }
 
-static void on_effect(void *ctx, const struct core_effect *fx)
+static void carry_out(struct storage *s, const struct core_effect *fx)
 {
-        struct storage *s = ctx;
         struct job j = {.fx = *fx};
 
         STR_CUT(j.workspace, effect_workspace(fx));
@@ -369,6 +371,25 @@ static void on_effect(void *ctx, const struct core_effect *fx)
                 j.result = -EAGAIN;
                 job_report(s, &j);
         }
+}
+
+static void on_effect(void *ctx, const struct core_effect *fx)
+{
+        struct storage *s = ctx;
+
+        if (fx->type != FX_SALVAGE || !s->salvages.before ||
+            !s->salvages.before(s->salvages.ctx, fx))
+                carry_out(s, fx);
+}
+
+void storage_watch_salvages(struct storage *s, const struct storage_salvages *watch)
+{
+        s->salvages = *watch;
+}
+
+void storage_salvage(struct storage *s, const struct core_effect *fx)
+{
+        carry_out(s, fx);
 }
 
 static int ask(struct storage *s, const char *workspace, struct job *j)

@@ -66,6 +66,18 @@ NODISCARD int storage_save_request(void *storage, const char *workspace, uint64_
 NODISCARD int storage_export_grant(struct storage *s, const char *workspace, uint64_t generation,
                                    int64_t ttl_s, char ret_url[static BLOB_GRANT_URL_SIZE]);
 
+/*
+ * Each SALVAGE is shown to `before` first; true: it is not carried out now, but when the core asks
+ * again or storage_salvage is called. `after` is called with each answer to one.
+ */
+struct storage_salvages {
+        bool (*before)(void *ctx, const struct core_effect *fx);
+        void (*after)(void *ctx, const struct core_effect *fx);
+        void *ctx;
+};
+void storage_watch_salvages(struct storage *s, const struct storage_salvages *watch);
+void storage_salvage(struct storage *s, const struct core_effect *fx);
+
 /* ---- what is there ---- */
 
 /*

@@ -41,7 +41,7 @@ export const person = (w) => (w.name === 'default' ? w.user_id : `${w.user_id} /
 
 const EVENTS = { requested: 'launch asked for', 'stop-requested': 'stop asked for', launched: 'container asked for', warm: 'container is warm', claimed: 'container given', ready: 'ready', stopping: 'stop began', saved: 'saved', stopped: 'stopped',
   attention: 'needs attention', unsaved: 'changes not saved for long', 'unsaved-ended': 'changes saved again', 'fell-back': 'an older save was restored', lost: 'container lost',
-  gone: 'container gone', declined: 'stop declined: somebody is there', 'stop-cancelled': 'stop cancelled: somebody came back', resuming: 'going on', resumed: 'went on', recovered: 'recovered',
+  gone: 'container gone', declined: 'stop declined: somebody is there', 'stop-cancelled': 'stop cancelled: somebody came back', resuming: 'going on', resumed: 'went on', recovered: 'recovered', kept: 'kept, not saved',
   restored: 'taken back to a save', abandoned: 'given up by an operator', deleted: 'deleted', failed: 'failed', 'agent-silent': 'agent is silent', 'agent-back': 'agent is back' };
 export const eventName = (what) => EVENTS[what] ?? what.replaceAll('-', ' ');
 

@@ -175,6 +175,7 @@ struct wire_await {
         char nonce[WIRE_NONCE_SIZE];
         uint64_t seq;
         uint64_t acted_id; /* only a command with a higher id is given */
+        int64_t wait_ms;   /* for how long it may be held; 0: 25 s */
 };
 
 struct wire_saved {
@@ -201,6 +202,7 @@ struct wire_welcome {
         struct wire_claim claim;
         uint64_t epoch;       /* of the controller's lead; 0 not told */
         int64_t reconnect_ms; /* when the connection is lost: come back within so long */
+        int64_t utc_ms;       /* the controller's clock; 0 not told */
 };
 
 struct wire_refused {
@@ -222,6 +224,7 @@ struct wire_ok {
         uint32_t n_saves;
         struct wire_save saves[WIRE_SAVES_MAX];
         int64_t reconnect_ms; /* as in welcome */
+        int64_t utc_ms;       /* as in welcome */
 };
 
 struct wire_command {

@@ -46,7 +46,11 @@ struct shell {
                 change_fn fn;
                 void *ctx;
         } watchers[HANDLERS_MAX];
-        size_t n_handlers, n_watchers;
+        struct {
+                early_fn fn;
+                void *ctx;
+        } early[HANDLERS_MAX];
+        size_t n_handlers, n_watchers, n_early;
         struct audit_row audit[EVENTS_MAX];
         uint64_t n_audit;
         struct loop_timer timer;
@@ -271,6 +275,14 @@ void shell_watch(struct shell *s, change_fn fn, void *ctx)
                 return;
         s->watchers[s->n_watchers].fn = fn;
         s->watchers[s->n_watchers++].ctx = ctx;
+}
+
+void shell_tell_early(struct shell *s, early_fn fn, void *ctx)
+{
+        if (s->n_early == HANDLERS_MAX)
+                return;
+        s->early[s->n_early].fn = fn;
+        s->early[s->n_early++].ctx = ctx;
 }
 
 const struct audit_row *shell_audit_after(const struct shell *s, uint64_t after_seq)
@@ -521,6 +533,8 @@ static void after(void *ctx)
         struct shell *s = ctx;
         size_t n = s->n_out;
 
+        for (size_t j = 0; s->changed && j < s->n_early; j++)
+                (void)s->early[j].fn(s->early[j].ctx);
         if (!s->replies)
                 return;
         s->n_out = 0;

@@ -25,6 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 inside(r.path, bytes, size);
                 for (char **s = r.argv; *s; s++)
                         inside(*s, bytes, size);
+                for (char **s = r.ahead; *s; s++)
+                        inside(*s, bytes, size);
                 for (char **s = r.env; *s; s++)
                         inside(*s, bytes, size);
                 for (uint32_t i = 0; i < r.head.n_files; i++) {

@@ -17,7 +17,7 @@ import time
 DEADLINE = 20.0
 
 # agent/channel.h; tests/unit/test_gate_door.c holds these numbers against the C struct.
-MSG_SIZE = 848
+MSG_SIZE = 856
 CONFIG, PROBE, APP_DOWN, NOTICE, HELLO, APP_UP, TRAFFIC, EVIDENCE = 1, 2, 3, 4, 32, 33, 34, 35
 NOTES_MAX = 24
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
@@ -118,11 +118,11 @@ class Gate:
 
     def config(self, phase="ready", generation=1, key=KEY, host=HOST, message="", key_old="",
                access=ACCESS, access_old="", cookie="; SameSite=Lax", platform="", cookie_s=600,
-               wait=True):
-        self.send(CONFIG, struct.pack("=Q32s65s96s24s160s65s65s65s64s192sI", generation, b"ws-a",
+               clock_off_s=0, wait=True):
+        self.send(CONFIG, struct.pack("=Q32s65s96s24s160s65s65s65s64s192sIi", generation, b"ws-a",
                                       *(t.encode() for t in (key, host, phase, message, key_old,
                                                              access, access_old, cookie, platform)),
-                                      cookie_s))
+                                      cookie_s, clock_off_s))
         if not wait:
             return
         # The channel is read in order with what follows, but a client's bytes are not: wait until

@@ -7,7 +7,7 @@ import time
 import unittest
 
 from case import GateCase
-from gate import Reader, access, request, ACCESS, COOKIES, HOST, KEY, UPGRADE
+from gate import DEADLINE, Reader, access, request, ACCESS, COOKIES, HOST, KEY, UPGRADE
 
 CLOSE = "Connection: close\r\n"
 HTML = "Accept: text/html\r\n"
@@ -21,6 +21,14 @@ def ident(n):
 def ticket(n=1, **kw):
     kw.setdefault("expires", int(time.time()) + 600)
     return access("ticket", ident=ident(n), **kw)
+
+
+def until(test):
+    """The channel is read before what comes behind it, but not before the bytes of a client."""
+    end = time.monotonic() + DEADLINE
+    while not test():
+        if time.monotonic() > end:
+            raise AssertionError("the gate has not heard")
 
 
 class Answer:
@@ -219,6 +227,24 @@ class AccessTest(GateCase):
                        "; ".join([junk] * 20 + [good])):
             self.assertEqual(self.ask(cookie=cookie).status, 200, cookie)
 
+    def test_clock(self):
+        """Where this machine's clock is not the controller's, links and cookies are judged by the controller's."""
+        for n, off in enumerate((-7200, 7200)):
+            now = int(time.time()) + off  # what the controller's clock says
+            fresh, old = ("/?ws_access=" + ticket(10 * n + m, expires=now + left) for m, left in ((1, 600), (2, -60)))
+            # By this machine's clock: the one would be over, the other not.
+            cookie, before, after = ((now + 600, 403, 200), (now - 60, 200, 403))[n]
+            cookie = "ws_access=" + access("cookie", expires=cookie)
+            self.assertEqual(self.ask("/x", cookie=cookie).status, before)
+            self.gate.config(clock_off_s=off, wait=False)
+            until(lambda: self.ask("/x", cookie=cookie).status == after)
+            self.denied("link-expired", old)
+            a = self.ask(fresh)
+            self.assertEqual(a.status, 303)
+            self.assertLess(abs(int(a.cookie.split(".")[1]) - now - 600), 60)
+            self.gate.config(wait=False)
+            until(lambda: self.ask("/x", cookie=cookie).status == before)
+
     def test_no_key(self):
         self.gate.config(access="", wait=False)
         while self.ask(cookie=COOKIES).status != 403:
@@ -235,6 +261,17 @@ class AccessTest(GateCase):
         self.assertIn('<a href="https://lms.example/?a=1&#38;b">Back to your platform</a>', page)
         self.gate.config(cookie="; x\r\nEvil: 1")
         self.assertTrue(self.ask("/?ws_access=" + ticket(2)).one("Set-Cookie").endswith("; HttpOnly"))
+
+    def test_resume(self):
+        """The button of a page that is older than this life leads to the workspace; who is not in gets no further."""
+        link = "ws_access=" + ticket()
+        for path, to in (("?life=3", "/"), ("?life=3&" + link, "/?" + link), ("", "/"), ("?ws_access=x%0d", "/")):
+            for method in "POST", "GET":
+                a = self.ask("/_workspace/resume" + path, method, "Content-Length: 0\r\n" + HTML)
+                self.assertEqual((a.status, a.one("Location"), a.all("Set-Cookie")), (303, to, []))
+        # The link is not used up by it, and opens the workspace where it leads.
+        self.assertEqual(self.ask("/?" + link).status, 303)
+        self.denied("no-access", "/")
 
     def test_another_place(self):
         """The way on is a path of this host, whatever the link says."""

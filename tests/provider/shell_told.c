@@ -36,6 +36,13 @@ void shell_post(struct shell *s, struct core_event *ev)
                 t->ended++;
                 t->status = ev->task_ended.exit_status;
                 STR_CUT(t->reason, ev->task_ended.reason);
+                if (!s->holds)
+                        remove_task(t->task);
+        } else if (ev->type == EV_TASK_KEPT) {
+                t = told(ev->task_kept.task);
+                t->kept++;
+                STR_CUT(t->workspace, ev->task_kept.workspace);
+                STR_CUT(t->reason, ev->task_kept.where);
         } else if (ev->type == EV_TASK_SEEN) {
                 told(ev->task_seen.task)->seen++;
         } else if (ev->type == EV_INVENTORY_DONE) {
@@ -49,8 +56,8 @@ void shell_post(struct shell *s, struct core_event *ev)
 
 void shell_handle(struct shell *s, enum core_effect_type type, effect_fn fn, void *ctx)
 {
-        CHECK(type == FX_LAUNCH_TASK || type == FX_STOP_TASK);
-        *(type == FX_LAUNCH_TASK ? &s->launch : &s->stop) = fn;
+        CHECK(type == FX_LAUNCH_TASK || type == FX_STOP_TASK || type == FX_REMOVE_TASK);
+        *(type == FX_LAUNCH_TASK ? &s->launch : type == FX_STOP_TASK ? &s->stop : &s->remove) = fn;
         s->ctx = ctx;
 }
 
@@ -74,4 +81,12 @@ void stop(const char *task, bool at_once)
 
         CHECK(STR_SET(fx.stop_task.task, task) == 0);
         shell.stop(shell.ctx, &fx);
+}
+
+void remove_task(const char *task)
+{
+        struct core_effect fx = {.type = FX_REMOVE_TASK};
+
+        CHECK(STR_SET(fx.remove_task.task, task) == 0);
+        shell.remove(shell.ctx, &fx);
 }

@@ -11,12 +11,13 @@ struct told {
         char task[CORE_ID_SIZE];
         int launched; /* 0 not answered, 1 yes, 2 no */
         enum launch_failure failure;
-        int seen, ended, status;
-        char reason[CORE_REASON_SIZE];
+        int seen, ended, status, kept;
+        char reason[CORE_REASON_SIZE], workspace[CORE_ID_SIZE];
 };
 
 struct shell {
-        effect_fn launch, stop;
+        effect_fn launch, stop, remove;
+        bool holds; /* what has ended is not removed at once, as the core does with what is saved */
         void *ctx;
         struct told tasks[SHELL_TASKS];
         int inventories, versions;
@@ -29,3 +30,4 @@ extern struct shell shell;
 struct told *told(const char *task);
 void launch(const char *task, const char *type);
 void stop(const char *task, bool at_once);
+void remove_task(const char *task);

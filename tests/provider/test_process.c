@@ -31,7 +31,7 @@ extern char **environ;
 
 /* ---- one provider ---- */
 
-static char base[128], tasks_dir[160];
+static char base[128], tasks_dir[160], kept_dir[160];
 static struct loop *loop;
 static struct process *provider;
 static struct keys keys = {.master = {1, 2, 3}};
@@ -60,10 +60,12 @@ static void put_file(const char *path, const char *text, mode_t mode)
 
 static void provider_open(void)
 {
-        static struct process_type types[5];
-        static char profile[PATH_MAX], brief[PATH_MAX], bind[2 * PATH_MAX], lost[2 * PATH_MAX];
+        static struct process_type types[6];
+        static char profile[PATH_MAX], brief[PATH_MAX], done[PATH_MAX], bind[2 * PATH_MAX],
+                lost[2 * PATH_MAX];
         static char url[PATH_MAX];
         struct process_config c = {.dir = tasks_dir,
+                                   .kept = kept_dir,
                                    .agent = at("%s/bin/wsagent", base),
                                    .controller_url = url,
                                    .keys = &keys,
@@ -73,6 +75,7 @@ static void provider_open(void)
         (void)snprintf(url, sizeof(url), "ipc://%s", base);
         (void)snprintf(profile, sizeof(profile), "%s/profile.json", base);
         (void)snprintf(brief, sizeof(brief), "%s/brief.json", base);
+        (void)snprintf(done, sizeof(done), "%s/done.json", base);
         (void)snprintf(bind, sizeof(bind), "%s/dist:/run/ws/dist", base);
         (void)snprintf(lost, sizeof(lost), "%s/nowhere:/run/ws/dist", base);
         types[0] = (struct process_type){"good", profile, bind};
@@ -80,6 +83,7 @@ static void provider_open(void)
         types[2] = (struct process_type){"no-bind", profile, lost};
         types[3] = (struct process_type){"brief", brief, NULL};
         types[4] = (struct process_type){"plain", profile, NULL};
+        types[5] = (struct process_type){"done", done, NULL};
         memset(&shell, 0, sizeof(shell));
         CHECK(loop_new(&loop) == 0);
         CHECK(process_new(loop, &shell, &c, &provider) == 0);
@@ -398,6 +402,147 @@ static void test_end_while_removing(void)
         CHECK(process_inventory(provider) == 0);
 }
 
+/* ---- what an ended task has left ---- */
+
+static int rescues_done;
+static bool rescue_saved;
+
+static void on_rescued(void *ctx, const char *task, bool saved)
+{
+        CHECK(ctx == &rescues_done);
+        CHECK_STR(task, wait_task);
+        rescues_done++;
+        rescue_saved = saved;
+}
+
+static bool is_rescued(void)
+{
+        return rescues_done > 0;
+}
+
+static enum rescue_answer rescue(const char *task, const char *request)
+{
+        const struct rescue_order o = {.task = task,
+                                       .type = "good",
+                                       .workspace = "ws-a",
+                                       .generation = 5,
+                                       .request = request};
+
+        rescues_done = 0;
+        wait_task = task;
+        return process_rescue(provider, &o, on_rescued, &rescues_done);
+}
+
+/* Killed with a file in its home that no save has. */
+static void kill_unsaved(const char *task)
+{
+        launch(task, "good");
+        CHECK(wait_until_true(has_facts, task));
+        CHECK_INT(rescue(task, "early"), RESCUE_LATER); /* it runs */
+        put_file(at("%s/%s/home/unsaved", tasks_dir, task), "work", 0644);
+        stop(task, true);
+        CHECK(wait_until_true(is_ended, task));
+        CHECK(access(at("%s/%s/home/unsaved", tasks_dir, task), F_OK) == 0);
+}
+
+static bool kept_has(const char *task)
+{
+        AUTO_BUF text = BUF_INIT(64);
+
+        return file_read(at("%s/ws-a-g5-%s/home/unsaved", kept_dir, task), &text) == 0 &&
+               text.len == 4 && memcmp(text.data, "work", 4) == 0;
+}
+
+static void test_rescue(void)
+{
+        AUTO_BUF text = BUF_INIT(256);
+
+        shell.holds = true;
+        kill_unsaved("t-0000000071");
+        CHECK_INT(rescue("t-0000000071", "good"), RESCUE_BEGUN);
+        CHECK_INT(told("t-0000000071")->launched, 1);
+        CHECK(wait_until_true(is_rescued, "t-0000000071"));
+        CHECK(rescue_saved);
+        /* As the same user, with the same home, and with its request. */
+        CHECK(file_read(at("%s/t-0000000071/run/rescue", tasks_dir), &text) == 0);
+        CHECK_STR((const char *)text.data, "rescue good work secret=0\n");
+        CHECK_INT(rescue("t-0000000071", "good"), RESCUE_NOTHING);
+        CHECK_INT(told("t-0000000071")->ended, 1);
+        remove_task("t-0000000071");
+        CHECK(wait_until_true(is_removed, "t-0000000071"));
+        CHECK(!kept_has("t-0000000071"));
+        CHECK_INT(rescue("t-0000000071", "good"), RESCUE_NOTHING);
+
+        /* The order to remove may come while it is under way. */
+        kill_unsaved("t-0000000072");
+        CHECK_INT(rescue("t-0000000072", "good"), RESCUE_BEGUN);
+        CHECK_INT(rescue("t-0000000072", "good"), RESCUE_LATER);
+        CHECK_INT(rescue("t-0000000079", "good"), RESCUE_NOTHING);
+        remove_task("t-0000000072");
+        CHECK(wait_until_true(is_rescued, "t-0000000072"));
+        CHECK(wait_until_true(is_removed, "t-0000000072"));
+
+        /* It says itself that all is saved. */
+        launch("t-0000000073", "done");
+        CHECK(wait_until_true(is_ended, "t-0000000073"));
+        CHECK_INT(told("t-0000000073")->status, 0);
+        CHECK_INT(rescue("t-0000000073", "good"), RESCUE_NOTHING);
+        remove_task("t-0000000073");
+        CHECK(wait_until_true(is_removed, "t-0000000073"));
+        shell.holds = false;
+}
+
+static void test_kept(void)
+{
+        shell.holds = true;
+        kill_unsaved("t-0000000074");
+        CHECK_INT(rescue("t-0000000074", "bad"), RESCUE_BEGUN);
+        CHECK(wait_until_true(is_rescued, "t-0000000074"));
+        CHECK(!rescue_saved);
+        /* It may be tried again. */
+        CHECK_INT(rescue("t-0000000074", "bad"), RESCUE_BEGUN);
+        CHECK(wait_until_true(is_rescued, "t-0000000074"));
+        remove_task("t-0000000074");
+        CHECK(wait_until_true(is_removed, "t-0000000074"));
+        CHECK(kept_has("t-0000000074"));
+        CHECK_INT(told("t-0000000074")->kept, 1);
+        CHECK_STR(told("t-0000000074")->workspace, "ws-a");
+        CHECK(strstr(told("t-0000000074")->reason, "/kept/ws-a-g5-t-0000000074"));
+
+        /* Killed and found dead by the next controller; its rescue fails, and that one dies too. */
+        kill_unsaved("t-0000000075");
+        provider_close();
+        provider_open();
+        shell.holds = true;
+        CHECK(process_inventory(provider) == 0);
+        CHECK(wait_until_true(is_ended, "t-0000000075"));
+        CHECK_INT(rescue("t-0000000075", "bad"), RESCUE_BEGUN);
+        CHECK(wait_until_true(is_rescued, "t-0000000075"));
+        provider_close();
+        provider_open();
+        shell.holds = true;
+        CHECK(process_inventory(provider) == 0);
+        CHECK(wait_until_true(is_ended, "t-0000000075"));
+        remove_task("t-0000000075"); /* the core has forgotten it */
+        CHECK(wait_until_true(is_removed, "t-0000000075"));
+        CHECK(kept_has("t-0000000075"));
+
+        /* Of a type that is gone, it cannot be started. */
+        kill_unsaved("t-0000000076");
+        CHECK_INT(process_rescue(provider,
+                                 &(struct rescue_order){.task = "t-0000000076",
+                                                        .type = "nonesuch",
+                                                        .workspace = "ws-a",
+                                                        .generation = 5,
+                                                        .request = "good"},
+                                 on_rescued, &rescues_done),
+                  RESCUE_FAILED);
+        remove_task("t-0000000076");
+        CHECK(wait_until_true(is_removed, "t-0000000076"));
+        CHECK(kept_has("t-0000000076"));
+        shell.holds = false;
+}
+
 static void test_all_gone(void)
 {
         DIR *d = opendir(tasks_dir);
@@ -411,6 +556,12 @@ static void test_all_gone(void)
         closedir(d);
         CHECK(wait_until_true(have_all_ended, ""));
         CHECK_INT(processes_with(base), 0); /* it is in WS_CONTROLLER of all of them */
+}
+
+static void set_dirs(void)
+{
+        (void)snprintf(tasks_dir, sizeof(tasks_dir), "%s/tasks", base);
+        (void)snprintf(kept_dir, sizeof(kept_dir), "%s/kept", base);
 }
 
 static void world_make(const char *agent)
@@ -429,6 +580,7 @@ static void world_make(const char *agent)
         put_file(at("%s/profile.json", base), "{\"mode\":\"stay\"}", 0644);
         put_file(at("%s/presence.json", base), "{}", 0644);
         put_file(at("%s/brief.json", base), "{\"mode\":\"exit-now\"}", 0644);
+        put_file(at("%s/done.json", base), "{\"mode\":\"exit-saved\"}", 0644);
 }
 
 static void world_remove(void)
@@ -466,7 +618,7 @@ int main(int argc, char **argv)
         if (argc == 4 && strcmp(argv[1], "--launch") == 0) {
                 want_cage = argv[3];
                 (void)snprintf(base, sizeof(base), "%s", argv[2]);
-                (void)snprintf(tasks_dir, sizeof(tasks_dir), "%s/tasks", base);
+                set_dirs();
                 return launch_and_wait();
         }
         CHECK(argc == 4 && strcmp(argv[1], "--cage") == 0); /* --cage NAME FAKE_AGENT */
@@ -478,7 +630,7 @@ int main(int argc, char **argv)
         }
         CHECK(setenv("WS_TEST_FOREIGN", "leaked", 1) == 0);
         world_make(argv[3]);
-        (void)snprintf(tasks_dir, sizeof(tasks_dir), "%s/tasks", base);
+        set_dirs();
         provider_open();
         RUN(test_launch);
         RUN(test_own_uids);
@@ -488,6 +640,8 @@ int main(int argc, char **argv)
         RUN(test_removal);
         RUN(test_adoption);
         RUN(test_end_while_removing);
+        RUN(test_rescue);
+        RUN(test_kept);
         RUN(test_all_gone);
         provider_close();
         world_remove();

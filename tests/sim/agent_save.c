@@ -96,6 +96,31 @@ static bool put_object(struct sim *s, struct body *b, struct out *out)
         return true;
 }
 
+/* The provider makes a save of what an ended task has left. No draw: seeds stay as they were. */
+void agent_rescue(struct sim *s, struct body *b)
+{
+        struct save_ref ref = {.generation = b->generation, .seq = b->seq + 1000, .length = 1};
+        struct object *o;
+
+        if (b->alive || b->rescued || !b->restored || b->home[0] ||
+            b->content.hash == b->committed.hash)
+                return;
+        o = storage_add(s);
+        if (!o)
+                return;
+        (void)snprintf(ref.sha256, sizeof(ref.sha256), "%016llx%08x%016llx",
+                       (unsigned long long)b->content.hash, b->life, (unsigned long long)ref.seq);
+        *o = (struct object){.used = true,
+                             .ref = ref,
+                             .content = b->content,
+                             .base = b->base,
+                             .at_ms = s->now_ms};
+        STR_CUT(o->workspace, b->workspace);
+        b->rescued = true;
+        sim_say(s, "provider: %s is rescued as %llu-%llu", b->id,
+                (unsigned long long)ref.generation, (unsigned long long)ref.seq);
+}
+
 static void after_upload(struct sim *s, struct body *b)
 {
         if (b->phase == AGENT_SAVING && b->resume_wanted && !b->term && !agent_uploading(b)) {

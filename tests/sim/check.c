@@ -503,6 +503,9 @@ void check_act(struct sim *s, int ctl, const struct core_effect *fx)
         case FX_WELCOME:
                 check_epoch(s, ctl, fx->welcome.epoch);
                 break;
+        case FX_REMOVE_TASK:
+                check_epoch(s, ctl, fx->remove_task.epoch);
+                break;
         case FX_STOP_TASK:
                 check_epoch(s, ctl, fx->stop_task.epoch);
                 if (store_task(s, fx->stop_task.task)) /* else it is an orphan's */
@@ -548,6 +551,33 @@ void check_end(struct sim *s, const struct body *b)
         if (b->content.hash != t->head.hash && !b->abandoned && !only_restored(b))
                 sim_broken(s, INV_END_WITH_WORK, "%s of %s in %s, %llu writes, %llu committed",
                            b->id, row->id, agent_phase_name(b->phase),
+                           (unsigned long long)b->content.length,
+                           (unsigned long long)t->head.length);
+}
+
+void check_salvage(struct sim *s, const struct core_effect *fx)
+{
+        struct body *b = provider_body(s, fx->salvage.task);
+
+        if (b && fx->salvage.task[0])
+                b->rescue_asked = true;
+}
+
+/* What an ended task has left goes; work that no save has must have been offered for a rescue. */
+void check_remove(struct sim *s, const char *task)
+{
+        const struct body *b = provider_body(s, task);
+        const struct workspace_row *row = b ? store_workspace(s, b->workspace) : NULL;
+        const struct truth *t;
+
+        if (!b || b->alive || !b->restored || b->disowned || !row ||
+            row->generation != b->generation || b->home[0] || b->rescue_asked)
+                return;
+        t = check_truth(s, b->workspace);
+        if (t->went_back && b->content.hash == b->committed.hash)
+                return;
+        if (b->content.hash != t->head.hash && !only_restored(b))
+                sim_broken(s, INV_RESCUED, "%s of %s, %llu writes, %llu committed", b->id, row->id,
                            (unsigned long long)b->content.length,
                            (unsigned long long)t->head.length);
 }

@@ -115,7 +115,9 @@ static void out_storage(struct sim *s, int ctl, const struct core_effect *fx)
                 if (n) {
                         n->generation = fx->salvage.generation;
                         n->number = fx->salvage.after_seq;
+                        STR_CUT(n->nonce, fx->salvage.task);
                 }
+                check_salvage(s, fx);
         } else if (fx->type == FX_PIN) {
                 n = to_service(s, ctl, W_ASK_PIN, fx->pin.workspace);
                 if (n)
@@ -168,6 +170,9 @@ void edge_carry_out(struct sim *s, int ctl, const struct core_effect *fx)
         struct note *n;
 
         switch ((int)fx->type) {
+        case FX_REMOVE_TASK:
+                check_remove(s, fx->remove_task.task);
+                break;
         case FX_LAUNCH_TASK:
         case FX_STOP_TASK:
         case FX_ATTACH_HOME:

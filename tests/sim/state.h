@@ -158,9 +158,10 @@ struct body {
         uint32_t session;    /* life of the controller that has welcomed it; 0 none */
         uint32_t heard_life; /* of the controller that has heard its last report */
         int64_t report_ms;
-        uint64_t said, taken; /* reports; one that was overtaken is not taken */
-        bool abandoned;       /* an operator has given up what it holds */
-        bool disowned;        /* its workspace was erased */
+        uint64_t said, taken;       /* reports; one that was overtaken is not taken */
+        bool abandoned;             /* an operator has given up what it holds */
+        bool rescue_asked, rescued; /* what it left was to be saved; ... and was */
+        bool disowned;              /* its workspace was erased */
         int64_t heard_ms, cut_until_ms, tell_ms;
         bool forgot; /* a new link that has not been welcomed yet */
         /* saves */
@@ -441,6 +442,7 @@ void agent_save(struct sim *s, struct body *b, bool final);
 void agent_final(struct sim *s, struct body *b);
 void agent_nothing(struct sim *s, struct body *b);
 void agent_uploaded(struct sim *s, struct body *b, uint64_t seq);
+void agent_rescue(struct sim *s, struct body *b);
 void agent_tell(struct sim *s, struct body *b);
 void agent_ack(struct sim *s, struct body *b, const struct note *n);
 void agent_unfinal(struct body *b);
@@ -479,6 +481,8 @@ void check_put_workspace(struct sim *s, const struct workspace_row *old,
 void check_put_task(struct sim *s, const struct task_row *row);
 void check_act(struct sim *s, int ctl, const struct core_effect *fx);
 void check_end(struct sim *s, const struct body *b);
+void check_salvage(struct sim *s, const struct core_effect *fx);
+void check_remove(struct sim *s, const char *task);
 void check_restored(struct sim *s, struct body *b, const struct save_ref *head);
 /* An older one, because the newest is damaged: what is lost is lost. */
 void check_fell_back(struct sim *s, const struct body *b);

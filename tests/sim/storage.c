@@ -69,8 +69,12 @@ static void salvage(struct sim *s, const struct note *n)
         bool fails = sim_fault(s, FAULT_STORAGE_FAILS);
         struct note *m = answer(s, n, W_SALVAGED);
 
+        struct body *b = provider_body(s, n->nonce);
+
         if (!m)
                 return;
+        if (b && n->nonce[0] && b->generation == n->generation && strcmp(b->workspace, n->id) == 0)
+                agent_rescue(s, b);
         m->generation = n->generation;
         m->kind = fails ? -EIO : 0;
         for (size_t i = 0; !fails && i < SIM_OBJECTS; i++) {

@@ -195,6 +195,9 @@ async function otherLife(world, browsers, alice) {
   check(!mine.url().includes('ws_access'), `the ticket stands in the address: ${mine.url()}`);
   check(`ws_access=${(await cookieOf(alice.context, alice.host)).value}` !== cookie, 'the cookie of before the stop is still used');
   await webSocketRefused(world, alice.host, cookie, 'the cookie of the life before');
+  // The same button in another tab, which was late: it leads to what runs now.
+  const late = await request(world.port, { host: alice.host, method: 'POST', path: '/_workspace/resume?life=1', body: ' ', headers: { Origin: `http://${alice.host}`, Cookie: cookie, Accept: 'text/html' } });
+  check(late.status === 303 && new URL(late.headers.location, `http://${alice.host}`).pathname === '/', `"Resume" of what runs: ${late.status} ${late.headers.location}`);
   await stranger.close();
   return world.workspace(alice.id);
 }

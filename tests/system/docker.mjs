@@ -1,11 +1,10 @@
 // Tasks as containers of a Docker Engine that the test starts: what is otherwise in a World. The image is
-// images/code-server's, built from a Debian tree into a store that stays in the cache folder.
+// images/code-server's (or `imageName`'s), built from a Debian tree into a store that stays in the cache folder.
 import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { check, Failure, root, until } from './lib.mjs';
 
-const IMAGE = 'workspaces/code-server:test';
 const LABEL = 'workspaces.task';
 const STUDENT = 1000; // in the image
 export const LIMITS = { memory: '1G', cpu: '2', pids: '512' };
@@ -18,6 +17,10 @@ function skip(text) {
 }
 
 export const contained = (Base) => class extends Base {
+  imageName = this.imageName ?? 'code-server'; // a folder of images/
+  image = `workspaces/${this.imageName}:test`;
+  limits = { ...LIMITS, ...this.limits };
+
   async prepare() {
     await super.prepare();
     this.engineRun = path.join(this.dir, 'e');
@@ -39,7 +42,7 @@ export const contained = (Base) => class extends Base {
   }
 
   buildImage() {
-    const r = spawnSync(path.join(root, 'images/code-server/build'), ['--tree', '--tag', IMAGE, '--bin', this.bin],
+    const r = spawnSync(path.join(root, `images/${this.imageName}/build`), ['--tree', '--tag', this.image, '--bin', this.bin],
       { encoding: 'utf8', env: { ...process.env, DOCKER_HOST: `unix://${this.socket}`, EXTENSIONS: '' }, stdio: ['ignore', 'pipe', 'inherit'] });
     if (r.status !== 0) {
       spawnSync(path.join(root, 'images/local/engine'), ['stop', this.engineRun]);
@@ -52,8 +55,16 @@ export const contained = (Base) => class extends Base {
     return `provider = docker\ndocker_socket = ${this.socket}`;
   }
 
+  // The image with a profile and rules of the folder `dir`.
+  ruledLines(dir) {
+    const p = JSON.parse(fs.readFileSync(path.join(dir, 'profile.json'), 'utf8'));
+    p.limits = { processes: 0 }; // see images/common/build.sh
+    fs.writeFileSync(path.join(dir, 'profile.json'), JSON.stringify(p));
+    return `${this.typeLines()}\nbind = ${dir}:/run/ws/profile\nprofile = /run/ws/profile/profile.json`;
+  }
+
   typeLines(profile = this.profile, app) {
-    const lines = [`image = ${IMAGE}`, ...Object.entries(LIMITS).map(([k, v]) => `${k} = ${v}`)];
+    const lines = [`image = ${this.image}`, ...Object.entries(this.limits).map(([k, v]) => `${k} = ${v}`)];
     if (app) {
       lines.push(`bind = ${app}:/run/ws/dist`, `profile = /run/ws/dist/${path.basename(profile)}`);
     } else if (this.saveAfter) {
@@ -80,6 +91,11 @@ export const contained = (Base) => class extends Base {
     const c = this.containers().find((x) => x.task === task);
     check(c, `the task ${task} has no container`);
     return c;
+  }
+
+  agentLog(task) {
+    const r = spawnSync('docker', ['logs', this.container(task).id], { encoding: 'utf8', env: { ...process.env, DOCKER_HOST: `unix://${this.socket}` } });
+    return r.stdout + r.stderr;
   }
 
   pids = new Map();

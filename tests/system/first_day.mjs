@@ -7,7 +7,7 @@
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { Browsers, Steps, check, command, editorText, main, now, openEditor, openFile, openTerminal, request, until } from './lib.mjs';
+import { Browsers, Steps, check, command, editorText, main, now, openEditor, openFile, openTerminal, typeInTerminal, request, until } from './lib.mjs';
 
 const GONE_S = 20;
 const SAVED_TEXT = 'answer = 6 * 7  # typed in the editor';
@@ -58,8 +58,8 @@ async function openAs(world, browsers, user, steps, when) {
 async function aliceWorks(world, alice) {
   const { page, task } = alice;
   await openTerminal(page);
-  await page.keyboard.type('echo "# made in the terminal" > answer.py; echo alice-was-here\n', { delay: 10 });
-  await until('the terminal has made answer.py', 20, () => fs.existsSync(world.home(task, 'workspace/answer.py')));
+  await typeInTerminal(page, 'echo "# made in the terminal" > answer.py; echo alice-was-here', 'the terminal has made answer.py',
+    () => fs.existsSync(world.home(task, 'workspace/answer.py')));
   await openFile(page, 'answer.py');
   await page.locator('.editor-instance .view-lines').first().click();
   await page.keyboard.press('Control+End');
@@ -74,9 +74,9 @@ async function aliceWorks(world, alice) {
 
 async function bobWorks(world, bob) {
   await openTerminal(bob.page);
-  await bob.page.keyboard.type('seq 1 1000 | sha256sum > sum.txt && echo bob-was-here\n', { delay: 10 });
   const file = world.home(bob.task, 'workspace/sum.txt');
-  await until('the terminal has made sum.txt', 20, () => fs.readFileSync(file, 'utf8').endsWith('-\n'));
+  await typeInTerminal(bob.page, 'seq 1 1000 | sha256sum > sum.txt && echo bob-was-here', 'the terminal has made sum.txt',
+    () => fs.readFileSync(file, 'utf8').endsWith('-\n'));
   return fs.readFileSync(file, 'utf8');
 }
 
@@ -97,8 +97,7 @@ async function nextDay(world, student, before, historyLine) {
   const history = fs.readFileSync(world.home(student.task, '.bash_history'), 'utf8');
   check(history.includes(historyLine), `.bash_history lacks "${historyLine}": ${JSON.stringify(history)}`);
   await openTerminal(student.page);
-  await student.page.keyboard.type('history > /tmp/history.txt\n', { delay: 10 });
-  await until('the new shell knows the old commands', 20,
+  await typeInTerminal(student.page, 'history > /tmp/history.txt', 'the new shell knows the old commands',
     () => fs.readFileSync(world.inside(student.task, '/tmp/history.txt'), 'utf8').includes(historyLine));
 }
 

@@ -6,7 +6,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import https from 'node:https';
 import path from 'node:path';
-import { Browsers, Steps, World, check, freePorts, main, now, openEditor, openTerminal, sleep, until, usable } from './lib.mjs';
+import { Browsers, Steps, World, check, freePorts, main, now, openEditor, openTerminal, sleep, typeInTerminal, until, usable } from './lib.mjs';
 import { pages } from './gateway_pages.mjs';
 
 const full = process.argv.includes('--full');
@@ -67,10 +67,9 @@ class TlsWorld extends World {
 const cookieOf = async (context, origin) => (await context.cookies(origin)).map((c) => `${c.name}=${c.value}`).join('; ');
 
 // Type in the terminal, and see in the student's files that the shell did it.
-async function typed(world, ws, page, word) {
-  await page.locator('.terminal-wrapper .xterm-helper-textarea').last().focus();
-  await page.keyboard.type(`echo ${word} >> words.txt\n`);
-  await until(`the shell wrote ${word}`, 30, () => fs.readFileSync(world.home(ws.task, 'workspace/words.txt'), 'utf8').includes(word));
+function typed(world, ws, page, word) {
+  return typeInTerminal(page, `echo ${word} >> words.txt`, `the shell wrote ${word}`,
+    () => fs.readFileSync(world.home(ws.task, 'workspace/words.txt'), 'utf8').includes(word));
 }
 
 // When a network of the machine comes or goes (a container's, of something else that runs) Chromium gives up what it loads,

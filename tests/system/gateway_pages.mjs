@@ -9,13 +9,14 @@ import { Browsers, binaries, check, freePorts, installed, request, sleep, until 
 
 const TOKEN = 'test-token-0123456789';
 
-// The cookie that a gate gives for this link (shared/crypto/access.h), by the server's master key (api_server.c).
-function cookieFor(id, url) {
+// Of this link's life: the cookie that a gate gives for it, or another link (shared/crypto/access.h), by the server's
+// master key (api_server.c).
+function accessFor(kind, id, url, expires = 4102444800) {
   const hex = (s) => createHash('sha256').update(s).digest('hex');
   const mac = (key, s) => createHmac('sha256', key).update(s).digest('hex');
-  const rest = `${new URL(url).searchParams.get('ws_access').split('.')[0]}\n4102444800\n${'00'.repeat(16)}`;
+  const rest = `${new URL(url).searchParams.get('ws_access').split('.')[0]}\n${expires}\n${'00'.repeat(16)}`;
   const key = mac(Buffer.from(Array.from({ length: 32 }, (_, i) => i)), `access-key\n${hex(id)}\n${hex('')}\n${rest.split('\n')[0]}\n0`);
-  return `${rest.replaceAll('\n', '.')}.${mac(key, `cookie\n${rest}`)}`;
+  return `${rest.replaceAll('\n', '.')}.${mac(key, `${kind}\n${rest}`)}`;
 }
 
 class Stage {
@@ -65,7 +66,7 @@ class Stage {
   // This browser was in the workspace's present life.
   async letIn(context, ws) {
     const { url } = await this.workspace(ws.id);
-    if (url) await context.addCookies([{ name: 'ws_access', value: cookieFor(ws.id, url), url: ws.origin, expires: 4102444800, httpOnly: true, sameSite: 'Lax' }]);
+    if (url) await context.addCookies([{ name: 'ws_access', value: accessFor('cookie', ws.id, url), url: ws.origin, expires: 4102444800, httpOnly: true, sameSite: 'Lax' }]);
   }
 
   async close() {
@@ -168,10 +169,15 @@ async function byItself(stage, context) {
   const page = await context.newPage();
   const sent = [];
   page.on('request', (r) => { if (r.method() !== 'GET') sent.push(`${r.method()} ${r.url()}`); });
-  await page.goto((await stage.workspace(ws.id)).url);
+  // A link that has not long to live is made to last while the page is open, and stays that link.
+  const soon = Math.floor(Date.now() / 1000) + 120;
+  await page.goto(`${ws.origin}/?folder=/home&ws_access=${accessFor('ticket', ws.id, (await stage.workspace(ws.id)).url, soon)}#here`);
   await page.getByText('Place 12').waitFor();
-  check(page.url().includes('ws_access'), 'the link is not used up by waiting');
   await page.evaluate(() => { window.same = true; });
+  const waits = () => new URL(page.url()).searchParams.get('ws_access')?.split('.') ?? [];
+  await until('the link lasts longer', 30, () => Number(waits()[1]) > soon + 60);
+  const at = new URL(page.url());
+  check(waits()[2] === '00'.repeat(16) && at.searchParams.get('folder') === '/home' && at.hash === '#here', `it waits at ${at}`);
   await stage.tell('place', ws.id, '3');
   await page.getByText('Place 3').waitFor();
   check(await page.evaluate(() => window.same), 'a new place is shown without loading the page');
@@ -185,7 +191,7 @@ async function byItself(stage, context) {
   const app = (await import('node:http')).createServer((req, res) => {
     const { pathname, searchParams } = new URL(req.url, ws.origin);
     if (pathname === '/_workspace/status') return res.setHeader('Content-Type', 'application/json').end('{"phase":"ready"}');
-    if (searchParams.has('ws_access')) return res.writeHead(303, { Location: '/', 'Content-Length': 0 }).end();
+    if (searchParams.get('ws_access')?.split('.')[1] > soon) return res.writeHead(303, { Location: '/', 'Content-Length': 0 }).end();
     return res.setHeader('Content-Type', 'text/html').end('<title>app</title><h1>The editor itself</h1>');
   });
   await new Promise((resolve) => app.listen(0, '127.0.0.1', resolve));
@@ -194,7 +200,7 @@ async function byItself(stage, context) {
   await stage.tell('addr', ws.id, `127.0.0.1:${app.address().port}`);
   await page.getByRole('heading', { name: 'The editor itself' }).waitFor();
   check(sent.length === 0, `pages sent ${sent.join(', ')}`);
-  check(page.url() === `${ws.origin}/`, `the editor is at ${page.url()}`);
+  check(page.url() === `${ws.origin}/#here`, `the editor is at ${page.url()}`);
   app.closeAllConnections();
   app.close();
   await page.close();

@@ -272,6 +272,23 @@ disconnected = ${this.disconnected}
     return path.join(this.state, 'tasks', task);
   }
 
+  // What the task's agent has said.
+  agentLog(task) {
+    return fs.readFileSync(path.join(this.taskDir(task), 'agent.log'), 'utf8');
+  }
+
+  // The warm tasks of a type have loaded their app ahead of a claim, as its profile wants.
+  async loadedAhead(type) {
+    const tasks = (await this.tasks()).filter((t) => t.state === 'warm' && (!type || t.workspace_type === type));
+    check(tasks.length > 0, 'no task is warm');
+    await until('the app is loaded ahead', 300, () => tasks.every((t) => this.agentLog(t.id).includes('msg="app has loaded ahead"')));
+  }
+
+  // Whether the student's app is what was loaded ahead.
+  startedAhead(task) {
+    return /msg="app started" pid=\d+ prime=0 ahead=1/.test(this.agentLog(task));
+  }
+
   // Throws when it is dead: its number may be another process's by now, which must not be killed.
   taskPid(task) {
     const [pid, start] = fs.readFileSync(path.join(this.taskDir(task), 'pid'), 'utf8').trim().split(' ');
@@ -477,6 +494,21 @@ export async function openTerminal(page) {
   await command(page, 'Terminal: Create New Terminal');
   await page.locator('.terminal-wrapper .xterm').last().waitFor({ state: 'visible' });
   await page.locator('.terminal-wrapper .xterm-helper-textarea').last().focus();
+}
+
+// A line typed into the terminal, until `seen` holds: a person who sees nothing happen clicks into it and types again, and so
+// does this, which is said. The line must bear being run twice.
+export async function typeInTerminal(page, line, what, seen) {
+  for (let tries = 1; ; tries++) {
+    await page.locator('.terminal-wrapper .xterm-helper-textarea').last().focus();
+    await page.keyboard.type(`${line}\n`, { delay: 10 });
+    try {
+      return await until(what, 30, seen);
+    } catch (e) {
+      if (tries === 3) throw e;
+      console.log(`  typed again: ${line}`);
+    }
+  }
 }
 
 // What an editor shows; VS Code draws blanks as no-break spaces.

@@ -137,7 +137,7 @@ async function leaves(world, steps, s) {
 // Another student meets wrong rules, which take a refresh for a person: the checker must see it. Their type keeps nothing warm,
 // so this is the cold start as well.
 async function planted(world, browsers, steps) {
-  const wrong = world.wrong();
+  const wrong = world.of('wrong');
   const bob = await enter(wrong, browsers, steps, 'bob', 'cold start');
   const set = await makeDataset(bob.page, 'points', CSV);
   const dashboard = await makeDashboard(bob.page, set.id, await makeChart(bob.page, set.id, 'Points'), REFRESH_S);
@@ -150,13 +150,27 @@ async function planted(world, browsers, steps) {
   await world.stop(bob.id);
 }
 
+// With nothing loaded ahead, a warm task starts the program at the claim; and so does one that lost what it had loaded.
+async function plain(world, browsers, steps) {
+  await world.api('PUT', '/v1/pools/superset', { size: 0, reason: 'another type is measured' });
+  await world.api('PUT', '/v1/pools/plain', { size: 1, reason: 'to be measured' });
+  await until('a plain task is warm', 300, async () => (await world.tasks()).some((t) => t.state === 'warm' && t.workspace_type === 'plain'));
+  await world.api('PUT', '/v1/pools/plain', { size: 0, reason: 'no refill meanwhile' });
+  const carol = await enter(world.of('plain'), browsers, steps, 'carol', 'warm claim, nothing loaded ahead');
+  check(!world.startedAhead(carol.task), 'it says that it was loaded ahead');
+  await carol.context.close();
+  await world.stop(carol.id);
+}
+
 await main({ name: 'superset', pool: 1, idle: `${IDLE_S}s` }, async (world) => {
   const steps = new Steps();
   const browsers = new Browsers(world);
   try {
     await world.start();
     await steps.take('one workspace warm', () => world.warm(1, 300));
+    await steps.take('its Superset is loaded ahead', () => world.loadedAhead('superset'));
     const alice = await enter(world, browsers, steps, 'alice', 'warm claim');
+    check(world.startedAhead(alice.task), 'the app is not what was loaded ahead');
     await world.api('PUT', '/v1/pools/superset', { size: 0, reason: 'the next one would be loaded while alice works' });
     const began = now();
     const { chart } = await works(world, alice);
@@ -168,6 +182,7 @@ await main({ name: 'superset', pool: 1, idle: `${IDLE_S}s` }, async (world) => {
 
     await world.api('PUT', '/v1/pools/superset', { size: null });
     await world.warm(1, 300);
+    await world.loadedAhead('superset');
     const again = await enter(world, browsers, steps, 'alice', 'launched again, from a warm one,');
     check(again.task !== alice.task, 'it is the same task');
     await go(again.page, `/explore/?slice_id=${chart}`);
@@ -175,9 +190,10 @@ await main({ name: 'superset', pool: 1, idle: `${IDLE_S}s` }, async (world) => {
     await again.page.getByText('Points').first().waitFor({ state: 'visible' });
     await shoot(again.page, 'again');
     await again.context.close();
+    await plain(world, browsers, steps);
     await planted(world, browsers, steps);
     await world.shutdown();
-    return 17;
+    return 19;
   } finally {
     await browsers.closeAll();
   }

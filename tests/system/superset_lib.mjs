@@ -7,6 +7,19 @@ import { World, check, now, root } from './lib.mjs';
 const install = path.join(root, 'images/local/install');
 
 export class SupersetWorld extends World {
+  // With provider docker: its own image, profile and rules, as it is built.
+  imageName = 'superset';
+  limits = { memory: '2G' };
+
+  // A type with a profile and rules of the folder `dir`.
+  ruledLines(dir) {
+    return this.typeLines(path.join(dir, 'profile.json'), this.superset);
+  }
+
+  ownLines() {
+    return this.image ? this.typeLines() : this.typeLines(this.profile, this.superset);
+  }
+
   // Called by make(), behind the choice of folders and ports.
   writeConfig() {
     this.superset ??= execFileSync(install, ['--where'], { encoding: 'utf8' }).split('\n').find((d) => path.basename(d).startsWith('superset-'));
@@ -23,25 +36,37 @@ export class SupersetWorld extends World {
     fs.mkdirSync(path.join(this.dir, 'wrong'), { recursive: true });
     write('wrong/profile.json', read('profile.json'));
     write('wrong/presence.json', rules);
+    const plain = read('profile.json');
+    delete plain.app.ahead;
+    fs.mkdirSync(path.join(this.dir, 'plain'), { recursive: true });
+    write('plain/profile.json', plain);
+    write('plain/presence.json', read('presence.json'));
     this.writeConfigOf(`
 [type superset]
-${this.typeLines(this.profile, this.superset)}
+${this.ownLines()}
 pool = ${this.pool}
 launch_timeout = 10m
 idle = ${this.idle}
 disconnected = ${this.disconnected}
 
+[type plain]
+${this.typeLines(path.join(this.dir, 'plain/profile.json'), this.superset)}
+pool = 0
+launch_timeout = 10m
+idle = 30m
+
 [type wrong]
-${this.typeLines(path.join(this.dir, 'wrong/profile.json'), this.superset)}
+${this.ruledLines(path.join(this.dir, 'wrong'))}
 pool = 0
 launch_timeout = 10m
 idle = 30m
 `);
   }
 
-  // The same world, with people who are given planted rules: a page's own refresh is a person there.
-  wrong() {
-    return { launch: (user) => this.launch(user, 'wrong') };
+  // The same world, for people of another type: with `wrong`, whose planted rules take a page's own refresh for a person, or
+  // `plain`, of which nothing is loaded ahead.
+  of(type) {
+    return { launch: (user) => this.launch(user, type) };
   }
 
   async launch(user, type = 'superset') {

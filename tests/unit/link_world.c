@@ -77,6 +77,7 @@ static void take_channel(struct world *w, const struct channel_msg *m)
                 world_note(w, "config %s%s%s\n", m->u.config.phase, *m->u.config.message ? " " : "",
                            m->u.config.message);
                 STR_CUT(w->message, m->u.config.message);
+                w->clock_off_s = m->u.config.clock_off_s;
                 CHECK(*m->u.config.key && m->u.config.generation == w->generation);
                 return;
         case CHANNEL_GATE_PROBE:
@@ -186,8 +187,10 @@ static void fill_claim(struct world *w, struct wire_claim *c)
 
 void world_answer(struct world *w, enum state_line line, const struct wire_msg *m)
 {
-        world_give(w, &(struct state_event){
-                              .type = STATE_ANSWER, .answer.line = line, .answer.msg = m});
+        world_give(w, &(struct state_event){.type = STATE_ANSWER,
+                                            .answer.line = line,
+                                            .answer.msg = m,
+                                            .answer.utc_ms = WORLD_UTC_MS});
 }
 
 static void on_hello(struct world *w, const struct wire_hello *m, struct wire_msg *reply)
@@ -201,6 +204,7 @@ static void on_hello(struct world *w, const struct wire_hello *m, struct wire_ms
         reply->welcome.heartbeat_ms = 5000;
         reply->welcome.epoch = w->hosts[w->at].epoch;
         reply->welcome.reconnect_ms = w->hosts[w->at].window_ms;
+        reply->welcome.utc_ms = w->hosts[w->at].clock_ms;
         if (w->claimed)
                 fill_claim(w, &reply->welcome.claim);
 }
@@ -215,6 +219,7 @@ static void on_report(struct world *w, const struct wire_report *m, struct wire_
         reply->ok.re = m->seq;
         reply->ok.heartbeat_ms = 5000;
         reply->ok.reconnect_ms = w->hosts[w->at].window_ms;
+        reply->ok.utc_ms = w->hosts[w->at].clock_ms;
         if (w->idle_ms > 0 && m->person_age_ms >= 0) {
                 reply->ok.stop_known = true;
                 reply->ok.stop_in_ms = MAX(w->idle_ms - m->person_age_ms, 0);

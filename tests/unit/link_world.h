@@ -42,6 +42,8 @@ enum world_answer {
         WORLD_SILENT, /* messages to the controller are lost */
 };
 
+#define WORLD_UTC_MS INT64_C(1795868424123) /* the machine's clock, which stands still */
+
 struct world {
         struct state s;
         mono_t now;
@@ -111,10 +113,12 @@ struct world {
                 enum world_host does;
                 uint64_t epoch;
                 int64_t window_ms;  /* that it tells */
+                int64_t clock_ms;   /* of its clock; 0 not told */
                 const char *leader; /* that it names as a follower */
                 uint64_t dials, hellos;
         } hosts[ROUTE_MAX];
-        int at; /* connected to, or -1 */
+        int32_t clock_off_s; /* as the gate was told last */
+        int at;              /* connected to, or -1 */
         uint64_t dials;
         mono_t dialled_at;
 

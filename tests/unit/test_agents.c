@@ -224,7 +224,7 @@ static struct wire_msg *hello_by(struct client *c, const struct keys *k)
  * with. */
 static void test_keys_change(void)
 {
-        struct keys first = fixture.keys, second;
+        struct keys first = fixture.keys, second, third;
         struct client c;
 
         memset(second.master, 9, sizeof(second.master));
@@ -259,6 +259,19 @@ static void test_keys_change(void)
                 ask_msg(&c.report, client_report(&c));
                 CHECK_INT(ask_answer(&c.report)->type, WIRE_OK);
         }
+        /* A second change: what was launched before the first is known by it, a stranger is not. */
+        fixture.keys.older[fixture.keys.n_older++].turn_s = 100;
+        memcpy(fixture.keys.older[0].key, first.master, sizeof(first.master));
+        memset(fixture.keys.newest, 0x77, sizeof(second.master));
+        memcpy(fixture.keys.before, second.master, sizeof(second.master));
+        fixture.keys.turn_s = 1000;
+        fixture.keys.retire_s = 2000;
+        for (uint64_t now = 1500; now <= 2500; now += 1000) {
+                CHECK(keys_turn(&fixture.keys, now));
+                CHECK_INT(hello_by(&c, &first)->type, WIRE_WELCOME);
+        }
+        memset(third.master, 0x33, sizeof(third.master));
+        CHECK_STR(hello_by(&c, &third)->refused.code, "bad-secret");
         /* One that was launched later has a secret of the new key. */
         fixture_task(c.task)->launched_at = (utc_t){150 * US_PER_S};
         CHECK_STR(hello_by(&c, &first)->refused.code, "bad-secret");

@@ -268,6 +268,7 @@ static const struct {
          {.type = EV_TASK_ENDED, .task_ended = {.task = TASK, .certain = true}},
          .sure = true},
         {"TASK_ENDED by a list", {.type = EV_TASK_ENDED, .task_ended = {.task = TASK}}},
+        {"TASK_KEPT", {.type = EV_TASK_KEPT, .task_kept = {TASK, WS, "in kept/"}}},
         {"TASK_NOTICE near", {.type = EV_TASK_NOTICE, .task_notice = {TASK, 120000, "spot"}}},
         {"TASK_NOTICE far", {.type = EV_TASK_NOTICE, .task_notice = {TASK, 3600000, "retired"}}},
         {"AGENT_HELLO", {.type = EV_AGENT_HELLO, .hello = {1, TASK, "n", "127.0.0.1:4000", 0}}},

@@ -12,13 +12,14 @@
 #include "gate/redirect.h"
 
 /* tests/gate/gate.py builds these records by hand. */
-static_assert(sizeof(struct channel_msg) == 848, "size");
+static_assert(sizeof(struct channel_msg) == 856, "size");
 static_assert(offsetof(struct channel_msg, u) == 8, "union");
 static_assert(offsetof(struct channel_msg, u.config.key) == 48, "key");
 static_assert(offsetof(struct channel_msg, u.config.message) == 233, "message");
 static_assert(offsetof(struct channel_msg, u.config.key_old) == 393, "old key");
 static_assert(offsetof(struct channel_msg, u.config.platform) == 652, "platform");
 static_assert(offsetof(struct channel_msg, u.config.cookie_s) == 844, "lifetime");
+static_assert(offsetof(struct channel_msg, u.config.clock_off_s) == 848, "clock");
 static_assert(offsetof(struct channel_msg, u.probe.prime_path) == 272, "prime path");
 static_assert(offsetof(struct channel_msg, u.traffic.open_age_ms) == 48, "open age");
 static_assert(offsetof(struct channel_msg, u.evidence.unknown) == 32, "unknown");
@@ -124,6 +125,11 @@ static void test_rules_up(void)
                 {"GET /_workspace/keep", KEY, DOOR_REFUSE, 405},
                 {"HEAD /_workspace/keep", KEY, DOOR_REFUSE, 405},
                 {"POST /_workspace/keeper", KEY, DOOR_REFUSE, 405},
+                {"POST /_workspace/resume?life=3", KEY, DOOR_LEAD, 0},
+                {"GET /_workspace/resume?life=3", KEY, DOOR_LEAD, 0},
+                {"POST /_workspace/resume", "", DOOR_REFUSE, 403},
+                {"DELETE /_workspace/resume", KEY, DOOR_REFUSE, 405},
+                {"POST /_workspace/resumed", KEY, DOOR_REFUSE, 405},
 
                 {"POST /", KEY, DOOR_PASS, 0},
                 {"POST /", KEY GOOD_ORIGIN, DOOR_PASS, 0},

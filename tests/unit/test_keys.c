@@ -81,14 +81,15 @@ static void test_change(void)
         char path[64];
         struct keys old, k, other;
         struct stat st;
+        uint64_t oldest_s;
 
         (void)snprintf(path, sizeof(path), "%s/master.key", dir);
-        CHECK_INT(keys_change(path, 1000, 60, 600), -ENOENT);
+        CHECK_INT(keys_change(path, 1000, 60, 600, KEYS_FORGET_NONE, &oldest_s), -ENOENT);
         CHECK_INT(keys_load(path, &old), 0);
         CHECK(!keys_other(&old, &other) && !keys_before(&old, &other));
         CHECK(!keys_turn(&old, 1000));
-        CHECK_INT(keys_change(path, 1000, 60, 600), 0);
-        CHECK_INT(keys_change(path, 1659, 60, 600), -EBUSY);
+        CHECK_INT(keys_change(path, 1000, 60, 600, KEYS_FORGET_NONE, &oldest_s), 0);
+        CHECK_INT(keys_change(path, 1659, 60, 600, KEYS_FORGET_NONE, &oldest_s), -EBUSY);
         CHECK(stat(path, &st) == 0);
         CHECK_INT(st.st_mode & 0777, 0600);
         CHECK_INT(st.st_size, 80);
@@ -105,9 +106,58 @@ static void test_change(void)
         /* A clock that is set back. */
         CHECK(keys_turn(&k, 1659) && keys_other(&k, &other));
 
-        CHECK_INT(keys_change(path, 1660, 60, 600), 0);
+        CHECK_INT(keys_change(path, 1660, 60, 600, KEYS_FORGET_NONE, &oldest_s), 0);
         CHECK_INT(keys_load(path, &other), 0);
         CHECK(memcmp(other.before, k.newest, SHA256_LEN) == 0);
+        CHECK(unlink(path) == 0);
+}
+
+/* Earlier keys are kept, each for the tasks of its time, until they are forgotten. */
+static void test_older(void)
+{
+        uint8_t made[KEYS_OLDER_MAX + 3][SHA256_LEN];
+        char path[64];
+        struct keys k, got;
+        uint64_t oldest_s = 0;
+        int n = 0;
+
+        (void)snprintf(path, sizeof(path), "%s/master.key", dir);
+        CHECK_INT(keys_load(path, &k), 0);
+        memcpy(made[n++], k.newest, SHA256_LEN);
+        for (; n < KEYS_OLDER_MAX + 2; n++) {
+                CHECK_INT(
+                        keys_change(path, (uint64_t)n * 1000, 0, 500, KEYS_FORGET_NONE, &oldest_s),
+                        0);
+                CHECK_INT(keys_load(path, &k), 0);
+                memcpy(made[n], k.newest, SHA256_LEN);
+        }
+        CHECK_INT(k.n_older, KEYS_OLDER_MAX);
+        for (unsigned i = 0; i < k.n_older; i++) {
+                uint64_t turn_s = (uint64_t)(n - 2 - (int)i) * 1000;
+
+                CHECK(keys_of_task(&k, turn_s - 1, i, &got) &&
+                      master_is(&got, made[n - 3 - (int)i]));
+                CHECK(!keys_of_task(&k, turn_s, i, &got));
+        }
+        CHECK(!keys_of_task(&k, 0, k.n_older, &got));
+        keys_oldest(&k, &got);
+        CHECK(master_is(&got, made[0]));
+        /* What another reads of it. */
+        got = (struct keys){0};
+        keys_reread(&got, &k);
+        CHECK(got.n_older == k.n_older && memcmp(got.older, k.older, sizeof(k.older)) == 0);
+
+        CHECK_INT(keys_change(path, 100000, 0, 500, KEYS_FORGET_NONE, &oldest_s), -ENOSPC);
+        CHECK_INT((long long)oldest_s, 1000);
+        CHECK_INT(keys_change(path, 100000, 0, 500, 99001, &oldest_s), -ENOSPC);
+        CHECK_INT(keys_change(path, 100000, 0, 500, 99000, &oldest_s), 0);
+        CHECK_INT(keys_load(path, &k), 0);
+        CHECK_INT(k.n_older, KEYS_OLDER_MAX);
+        keys_oldest(&k, &got);
+        CHECK(master_is(&got, made[1]));
+        CHECK_INT(keys_change(path, 200000, 0, 500, 0, &oldest_s), 0);
+        CHECK_INT(keys_load(path, &k), 0);
+        CHECK_INT(k.n_older, 0);
         CHECK(unlink(path) == 0);
 }
 
@@ -115,6 +165,7 @@ int main(void)
 {
         CHECK(mkdtemp(dir));
         RUN(test_change);
+        RUN(test_older);
         RUN(test_load);
         RUN(test_derive);
         CHECK(rmdir(dir) == 0);

@@ -385,8 +385,8 @@ static void junk_from_the_neighbours(void)
         }
         CHECK_INT(w.s.phase, WIRE_PHASE_READY);
         /* While some are open, their number is told, and not the events so far. */
-        m = (struct channel_msg){.type = CHANNEL_GATE_TRAFFIC};
-        m.u.traffic.connections = m.u.traffic.websockets = UINT32_MAX;
+        m = (struct channel_msg){.type = CHANNEL_GATE_EVIDENCE};
+        m.u.evidence.websockets = UINT32_MAX;
         world_channel(&w, &m);
         world_run(&w, 5000);
         CHECK_INT(reported("connection")->count, 65536);

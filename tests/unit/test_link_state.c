@@ -20,7 +20,6 @@ static void a_normal_life(void)
         world_until(&w, WIRE_PHASE_READY, 20000);
         world_expect(&w, "config restoring\n"
                          "restore\n"
-                         "sense\n"
                          "config app-starting\n"
                          "app-start\n"
                          "probe\n"
@@ -30,7 +29,8 @@ static void a_normal_life(void)
         CHECK_INT(w.report.generation, 3);
         CHECK_INT(w.held_seq, 8);
         world_run(&w, 60000);
-        world_expect(&w, "save 1\n"
+        world_expect(&w, "sense\n"
+                         "save 1\n"
                          "> saved 1\n");
         CHECK_INT(w.report.saved_seq, 1);
         CHECK_INT(w.report.unsaved_age_ms, 0);
@@ -50,6 +50,81 @@ static void a_normal_life(void)
                          "config saved\n");
         CHECK_INT(w.report.acted_id, 2);
         CHECK(w.final_committed);
+}
+
+/* The gate hears how far the controller's clock is from this machine's, and not of each second. */
+static void clocks_that_differ(void)
+{
+        static const struct {
+                int64_t off_ms;
+                int32_t told_s;
+                bool config;
+        } t[] = {
+                {29999, 0, false},
+                {3600000, 3600, true},
+                {3604000, 3600, false},
+                {3606000, 3606, true},
+                {-7200000, -7200, true},
+                {-29999, 0, true},
+                {INT64_C(1) << 52, INT32_MAX, true},
+        };
+
+        world_to(&w, WIRE_PHASE_READY);
+        for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+                world_forget(&w);
+                w.hosts[w.at].clock_ms = WORLD_UTC_MS + t[i].off_ms;
+                world_run(&w, 12000);
+                CHECK_INT(w.clock_off_s, t[i].told_s);
+                CHECK_INT(strstr(w.trace, "config ready\n") != NULL, t[i].config);
+        }
+        /* One that does not tell is not one that is right. */
+        w.hosts[w.at].clock_ms = 0;
+        world_run(&w, 12000);
+        CHECK_INT(w.clock_off_s, INT32_MAX);
+}
+
+static void on_the_way_up_only_what_lasts_is_told(void)
+{
+        for (int slow = 0; slow < 2; slow++) {
+                uint64_t before;
+
+                world_to(&w, WIRE_PHASE_WARM);
+                w.restore_ms = 10;
+                w.start_ms = slow ? 500 : 10;
+                before = w.reports;
+                world_command(&w, WIRE_VERB_CLAIM);
+                if (slow) {
+                        world_run(&w, 100);
+                        CHECK_INT(w.report.phase, WIRE_PHASE_APP_STARTING);
+                }
+                world_until(&w, WIRE_PHASE_READY, 20000);
+                CHECK_INT(w.report.phase, WIRE_PHASE_READY);
+                CHECK_INT(w.report.acted_id, 1);
+                CHECK_INT(w.reports - before, slow ? 2 : 1);
+        }
+}
+
+/* Watching waits for the app; a stop does not wait for the watching. */
+static void a_stop_comes_before_sense_has_begun(void)
+{
+        world_to(&w, WIRE_PHASE_WARM);
+        w.restore_ms = w.start_ms = 10;
+        world_command(&w, WIRE_VERB_CLAIM);
+        world_until(&w, WIRE_PHASE_READY, 900);
+        world_forget(&w);
+        world_command(&w, WIRE_VERB_PREPARE_STOP);
+        world_until(&w, WIRE_PHASE_SAVED, 20000);
+        world_expect(&w, "sense\n"
+                         "config stopping saving your work\n"
+                         "down\n"
+                         "app-stop\n"
+                         "config saving saving your work\n"
+                         "save 1 final\n"
+                         "> saved 1 final\n"
+                         "saved\n"
+                         "config saved\n");
+        world_run(&w, 60000);
+        world_expect(&w, "");
 }
 
 static void unchanged_files_cost_no_upload(void)
@@ -643,6 +718,9 @@ static void random_lives(void)
 int main(void)
 {
         RUN(a_normal_life);
+        RUN(clocks_that_differ);
+        RUN(on_the_way_up_only_what_lasts_is_told);
+        RUN(a_stop_comes_before_sense_has_begun);
         RUN(unchanged_files_cost_no_upload);
         RUN(unsaved_work_is_never_old);
         RUN(the_age_covers_what_a_running_save_misses);

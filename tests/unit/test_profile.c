@@ -68,6 +68,7 @@ static void errors_name_the_key(void)
                 {"{\"name\":\"x\",\"app\":{\"write\":[\"/a/../b\"]}}",
                  "app.write[0]: must be absolute"},
                 {"{\"name\":\"x\",\"app\":{\"argv\":[]}}", "app.argv: must be a list"},
+                {"{\"name\":\"x\",\"app\":{\"ahead\":\"sh\"}}", "app.ahead: must be a list"},
                 {"{\"name\":\"x\",\"app\":{\"argv\":[\"\"]}}", "app.argv[0]: must be a text"},
                 {"{\"name\":\"x\",\"app\":{\"argv\":[\"a\\u0000b\"]}}", "NUL"},
                 {"{\"name\":\"x\",\"app\":{\"env\":{\"A-B\":\"1\"}}}", "app.env.A-B: is not"},

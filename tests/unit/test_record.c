@@ -12,6 +12,7 @@ static size_t bytes_make(struct bytes *b, const char *strings, size_t len)
 {
         *b = (struct bytes){.head = {.magic = RECORD_MAGIC,
                                      .n_argv = 2,
+                                     .n_ahead = 1,
                                      .n_env = 1,
                                      .n_files = 1,
                                      .n_write = 1,
@@ -21,7 +22,7 @@ static size_t bytes_make(struct bytes *b, const char *strings, size_t len)
         return b->head.size;
 }
 
-#define GOOD "/bin\0sh\0-c\0A=1\0file\0content\0/var/cache/x"
+#define GOOD "/bin\0sh\0-c\0early\0A=1\0file\0content\0/var/cache/x"
 
 static void good_record_opens(void)
 {
@@ -33,6 +34,8 @@ static void good_record_opens(void)
         CHECK_STR(r.path, "/bin");
         CHECK_STR(r.argv[1], "-c");
         CHECK(!r.argv[2]);
+        CHECK_STR(r.ahead[0], "early");
+        CHECK(!r.ahead[1]);
         CHECK_STR(r.env[0], "A=1");
         CHECK_STR(r.files[0].content, "content");
         CHECK_STR(r.write[0], "/var/cache/x");
@@ -66,6 +69,9 @@ static void counts_that_lie_are_refused(void)
                 b.head.n_argv = counts[i];
                 CHECK(record_open(&b, size, &r) < 0);
                 size = bytes_make(&b, GOOD, sizeof(GOOD));
+                b.head.n_ahead = counts[i] == 1 ? 2 : counts[i];
+                CHECK(record_open(&b, size, &r) < 0);
+                size = bytes_make(&b, GOOD, sizeof(GOOD));
                 b.head.n_files = counts[i] == 1 ? 2 : counts[i];
                 CHECK(record_open(&b, size, &r) < 0);
                 size = bytes_make(&b, GOOD, sizeof(GOOD));
@@ -75,7 +81,7 @@ static void counts_that_lie_are_refused(void)
         size = bytes_make(&b, GOOD, sizeof(GOOD));
         memset(b.head.name, 'x', sizeof(b.head.name));
         CHECK(record_open(&b, size, &r) < 0);
-        size = bytes_make(&b, "/bin\0sh\0-c\0NOVALUE\0f\0c", 23);
+        size = bytes_make(&b, "/bin\0sh\0-c\0early\0NOVALUE\0f\0c", 29);
         CHECK(record_open(&b, size, &r) < 0);
 }
 

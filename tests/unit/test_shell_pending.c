@@ -269,6 +269,53 @@ static void test_waits_for_its_batch(void)
         end();
 }
 
+static bool tells;
+static unsigned asked;
+
+static bool on_early(void *ctx)
+{
+        (void)ctx;
+        asked++;
+        return tells;
+}
+
+/* What is told early goes before the commit, which waits for its answer, and not for the next. */
+static void test_told_early(void)
+{
+        begin();
+        shell_tell_early(shell, on_early, NULL);
+        answer(0);
+        asked = 0;
+        for (int i = 0; i < 2; i++) {
+                tells = i == 1;
+                post_launch(1 + (uint64_t)i);
+                turn(0);
+                CHECK_INT(asked, 1 + (unsigned)i);
+                CHECK_INT(F.commits, 2);
+                if (!tells)
+                        answer(0);
+        }
+        CHECK_INT(replies, 1);
+        while (F.commits == 2) {
+                turn(20);
+                CHECK(asked < 1000); /* it is put off once */
+        }
+        CHECK_INT(replies, 1);
+        answer(0);
+        CHECK(replies >= 2);
+        /* While nothing can be stored nothing is told that is not stored. */
+        tells = false;
+        post_launch(3);
+        turn(0);
+        CHECK_INT(F.commits, 4);
+        answer(-EAGAIN);
+        asked = 0;
+        post_launch(4);
+        turn(0);
+        CHECK_INT(asked, 0);
+        end();
+}
+
 static void test_same_batch_again(void)
 {
         unsigned puts;
@@ -334,6 +381,7 @@ static void test_boot_fails(void)
 int main(void)
 {
         RUN(test_waits_for_its_batch);
+        RUN(test_told_early);
         RUN(test_same_batch_again);
         RUN(test_fenced);
         RUN(test_away);

@@ -191,6 +191,19 @@ static void fill_welcome_epoch(void)
         msg.welcome.reconnect_ms = 4000;
 }
 
+static void fill_welcome_clock(void)
+{
+        fill_welcome_epoch();
+        msg.welcome.utc_ms = 1795868424123;
+}
+
+static void fill_ok_clock(void)
+{
+        fill(WIRE_OK);
+        msg.ok.n_saves = 0;
+        msg.ok.utc_ms = 1795868424123;
+}
+
 static void fill_ok_window(void)
 {
         fill(WIRE_OK);
@@ -202,6 +215,12 @@ static void fill_command_epoch(void)
 {
         fill(WIRE_COMMAND);
         msg.command.epoch = WIRE_NUMBER_MAX;
+}
+
+static void fill_await_wait(void)
+{
+        fill(WIRE_AWAIT);
+        msg.await.wait_ms = 120000;
 }
 
 static void fill_refused_leader(void)
@@ -225,8 +244,11 @@ static const struct {
         {"ok-due", fill_ok_due},
         {"welcome-epoch", fill_welcome_epoch},
         {"ok-window", fill_ok_window},
+        {"welcome-clock", fill_welcome_clock},
+        {"ok-clock", fill_ok_clock},
         {"command-epoch", fill_command_epoch},
         {"refused-leader", fill_refused_leader},
+        {"await-wait", fill_await_wait},
 };
 
 static void encode(struct buf *b)
@@ -293,6 +315,15 @@ static void test_lead_roundtrip(struct buf *a)
         encode(a);
         CHECK_INT(wire_decode(a->data, a->len, &got, why), 0);
         CHECK_INT(got.ok.reconnect_ms, 30000);
+        CHECK_INT(got.ok.utc_ms, 0);
+        fill_ok_clock();
+        encode(a);
+        CHECK_INT(wire_decode(a->data, a->len, &got, why), 0);
+        CHECK_INT(got.ok.utc_ms, 1795868424123);
+        fill_welcome_clock();
+        encode(a);
+        CHECK_INT(wire_decode(a->data, a->len, &got, why), 0);
+        CHECK_INT(got.welcome.utc_ms, 1795868424123);
         fill_command_epoch();
         encode(a);
         CHECK_INT(wire_decode(a->data, a->len, &got, why), 0);
@@ -499,6 +530,7 @@ static void test_refused(void)
         refused(AWAIT_WITH(",\"acted_id\":1.5"), "await.acted_id: not a whole number");
         refused(AWAIT_WITH(",\"acted_id\":9007199254740992"), "await.acted_id: out of range");
         refused(AWAIT_WITH(",\"acted_id\":1e999"), "await.acted_id: out of range");
+        refused(AWAIT_WITH(",\"acted_id\":0,\"wait_ms\":300001"), "await.wait_ms: out of range");
         refused(AWAIT_WITH(",\"acted_id\":null"), "await.acted_id: not a number");
         refused(AWAIT_WITH(",\"acted_id\":1,\"acted_id\":2"), "await.acted_id: twice");
         refused(AWAIT_WITH(",\"acted_id\":1,\"task\":\"t-2\""), "await.task: twice");

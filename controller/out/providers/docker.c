@@ -61,7 +61,7 @@ int entry_new(struct docker *d, const char *task, const char *type, struct entry
         return 0;
 }
 
-static void entry_free(struct entry *e)
+void docker_entry_free(struct entry *e)
 {
         struct entry **at = &e->docker->entries;
 
@@ -102,7 +102,7 @@ static void post_launched(struct docker *d, const char *task, enum launch_failur
                 shell_post(d->shell, &ev);
 }
 
-static void post_ended(struct docker *d, const char *task, int status, const char *reason)
+void docker_tell_ended(struct docker *d, const char *task, int status, const char *reason)
 {
         struct core_event ev = {.type = EV_TASK_ENDED,
                                 .task_ended = {.exit_status = status, .certain = true}};
@@ -115,7 +115,7 @@ static void post_ended(struct docker *d, const char *task, int status, const cha
 
 /* ---- removal ---- */
 
-static int ask(struct entry *e, const char *method, const char *fmt_path, engine_fn fn)
+int docker_ask(struct entry *e, const char *method, const char *fmt_path, engine_fn fn)
 {
         char name[NAME_SIZE], path[PATH_SIZE];
 
@@ -134,7 +134,7 @@ static void on_removed(void *ctx, const struct engine_answer *a)
         /* 409: somebody else is at it. */
         if (a->status == 204 || a->status == 200 || a->status == 404) {
                 log_debug("container removed", LOG_STR("task", e->task));
-                entry_free(e);
+                docker_entry_free(e);
                 return;
         }
         if (a->status != 409)
@@ -143,12 +143,12 @@ static void on_removed(void *ctx, const struct engine_answer *a)
         loop_timer_set_in(&e->timer, REMOVE_RETRY_MS);
 }
 
-static void entry_remove(struct entry *e)
+void docker_entry_remove(struct entry *e)
 {
         e->state = ENTRY_REMOVING;
         loop_timer_cancel(&e->timer);
         e->attach = attach_free(e->attach);
-        if (ask(e, "DELETE", "?force=1&v=1", on_removed) < 0)
+        if (docker_ask(e, "DELETE", "?force=1&v=1", on_removed) < 0)
                 loop_timer_set_in(&e->timer, REMOVE_RETRY_MS);
 }
 
@@ -160,9 +160,13 @@ void entry_vanished(struct entry *e, const char *reason)
 
         STR_CUT(task, e->task);
         log_warn("a task's container is not there any more", LOG_STR("task", task));
-        entry_free(e);
+        if (e->rescuing) {
+                docker_rescue_vanished(e);
+                return;
+        }
+        docker_entry_free(e);
         if (tell)
-                post_ended(d, task, -1, reason);
+                docker_tell_ended(d, task, -1, reason);
 }
 
 /* ---- ends ---- */
@@ -186,17 +190,11 @@ static void end_reason(const struct entry *e, const struct docker_inspected *i, 
                 (void)snprintf(dst, size, "exited");
 }
 
-static void on_asked_end(void *ctx, const struct engine_answer *a)
+static void asked_end(struct docker *d, struct entry *e, const struct engine_answer *a)
 {
-        struct docker *d = ctx;
-        struct entry *e = entry_find(d, a->tag);
         struct docker_inspected i;
-        char reason[CORE_REASON_SIZE], task[CORE_ID_SIZE];
-        bool tell;
+        char reason[CORE_REASON_SIZE];
 
-        docker_reached(d, a->status ? NULL : a->error);
-        if (!e || e->state != ENTRY_ASKING)
-                return;
         if (a->status == 404) {
                 entry_vanished(e, "its container was removed");
                 return;
@@ -205,28 +203,43 @@ static void on_asked_end(void *ctx, const struct engine_answer *a)
                 loop_timer_set_in(&e->timer, REMOVE_RETRY_MS);
                 return;
         }
-        if (strcmp(i.status, "running") == 0) { /* a late event of an earlier life */
+        if (docker_is_alive(i.status)) { /* a late event of an earlier life */
                 e->state = ENTRY_RUNNING;
                 return;
         }
         end_reason(e, &i, reason, sizeof(reason));
         log_info("task ended", LOG_STR("task", e->task), LOG_INT("status", i.exit_code),
                  LOG_STR("how", reason));
-        tell = !e->failed;
-        STR_CUT(task, e->task);
-        entry_remove(e);
-        if (tell)
-                post_ended(d, task, i.exit_code, reason);
+        if (e->failed) {
+                docker_entry_remove(e);
+        } else if (e->rescuing) {
+                docker_rescue_over(e, i.exit_code == 0);
+        } else {
+                e->state = ENTRY_ENDED;
+                e->saved = i.exit_code == 0; /* wsagent(8): saved, or nothing to save */
+                docker_tell_ended(d, e->task, i.exit_code, reason);
+        }
+}
+
+static void on_asked_end(void *ctx, const struct engine_answer *a)
+{
+        struct docker *d = ctx;
+        struct entry *e = entry_find(d, a->tag);
+
+        docker_reached(d, a->status ? NULL : a->error);
+        if (e && e->state == ENTRY_ASKING)
+                asked_end(d, e, a);
+        docker_inventory_look(d);
 }
 
 void entry_ended(struct entry *e)
 {
-        if (e->state == ENTRY_ASKING || e->state == ENTRY_REMOVING)
+        if (e->state == ENTRY_ASKING || e->state == ENTRY_REMOVING || docker_has_ended(e))
                 return;
         e->state = ENTRY_ASKING;
         loop_timer_cancel(&e->timer);
         e->attach = attach_free(e->attach);
-        if (ask(e, "GET", "/json", on_asked_end) < 0)
+        if (docker_ask(e, "GET", "/json", on_asked_end) < 0)
                 loop_timer_set_in(&e->timer, REMOVE_RETRY_MS);
 }
 
@@ -256,7 +269,7 @@ static void signal_entry(struct entry *e, const char *signal)
         (void)snprintf(tail, sizeof(tail), "/kill?signal=%s", signal);
         if (strcmp(signal, "SIGKILL") == 0)
                 e->killed = true;
-        if (ask(e, "POST", tail, on_signalled) < 0)
+        if (docker_ask(e, "POST", tail, on_signalled) < 0)
                 log_error("cannot signal a task", LOG_STR("task", e->task)); /* asked again */
 }
 
@@ -274,8 +287,13 @@ static void on_timer(void *ctx)
                 entry_ended(e);
                 break;
         case ENTRY_REMOVING:
-                entry_remove(e);
+                docker_entry_remove(e);
                 break;
+        case ENTRY_NOTING:
+        case ENTRY_KEEPING:
+                docker_rename_again(e);
+                break;
+        case ENTRY_ENDED:
         case ENTRY_CREATING:
         case ENTRY_ATTACHING:
         case ENTRY_STARTING:
@@ -291,7 +309,7 @@ static void on_stray_removed(void *ctx, const struct engine_answer *a)
 
         docker_reached(d, a->status ? NULL : a->error);
         if (a->status == 204 || a->status == 200 || a->status == 404)
-                post_ended(d, a->tag, -1, "not running here");
+                docker_tell_ended(d, a->tag, -1, "not running here");
 }
 
 static void stop_unknown(struct docker *d, const char *task)
@@ -313,9 +331,16 @@ static void on_stop_task(void *ctx, const struct core_effect *fx)
                 stop_unknown(d, fx->stop_task.task);
                 return;
         }
+        if (e->rescuing || docker_has_ended(e)) {
+                docker_tell_ended(d, e->task, -1, "not running here");
+                return;
+        }
         switch (e->state) {
         case ENTRY_REMOVING:
-                post_ended(d, e->task, -1, "not running here");
+        case ENTRY_ENDED:
+        case ENTRY_NOTING:
+        case ENTRY_KEEPING:
+                docker_tell_ended(d, e->task, -1, "not running here");
                 return;
         case ENTRY_ASKING:
                 return;
@@ -324,7 +349,7 @@ static void on_stop_task(void *ctx, const struct core_effect *fx)
         case ENTRY_STARTING:
                 return; /* asked again when it runs */
         case ENTRY_UNSURE:
-                entry_remove(e);
+                docker_entry_remove(e);
                 return;
         case ENTRY_RUNNING:
                 break;
@@ -346,15 +371,20 @@ static void launch_failed(struct entry *e, enum launch_failure failure, const ch
         char task[CORE_ID_SIZE];
 
         STR_CUT(task, e->task);
+        if (e->rescuing) {
+                log_error("rescue not started", LOG_STR("task", task), LOG_STR("reason", reason));
+                docker_rescue_over(e, false);
+                return;
+        }
         log_error("launch failed", LOG_STR("task", task), LOG_STR("reason", reason));
         e->failed = true;
         if (failure == LAUNCH_UNKNOWN) {
                 e->failed = false;
                 e->state = ENTRY_UNSURE;
         } else if (e->id[0]) {
-                entry_remove(e);
+                docker_entry_remove(e);
         } else {
-                entry_free(e);
+                docker_entry_free(e);
         }
         post_launched(d, task, failure, reason);
 }
@@ -386,6 +416,8 @@ static void launch_runs(struct entry *e)
         e->state = ENTRY_RUNNING;
         e->running_at = e->docker->list_number;
         e->attach = attach_free(e->attach);
+        if (e->rescuing)
+                loop_timer_set_in(&e->timer, DOCKER_RESCUE_MS);
         if (!e->answered) {
                 e->answered = true;
                 log_info("task launched", LOG_STR("task", e->task), LOG_STR("container", e->id));
@@ -427,26 +459,33 @@ static void on_attached(void *ctx, const char *error, const char *refusal)
                 return;
         }
         e->state = ENTRY_STARTING;
-        if (ask(e, "POST", "/start", on_started) < 0)
+        if (docker_ask(e, "POST", "/start", on_started) < 0)
                 launch_failed(e, LAUNCH_THROTTLED, "too much is asked of the container engine");
 }
 
-static void attach_start(struct entry *e)
+void docker_start_with(struct entry *e, const char *text)
 {
         struct docker *d = e->docker;
-        char secret[KEYS_HEX], text[ATTACH_TEXT_SIZE], error[ENGINE_ERROR_SIZE];
+        char error[ENGINE_ERROR_SIZE];
         int r;
 
-        keys_task_secret(d->config.keys, e->task, secret);
-        (void)snprintf(text, sizeof(text), "%s\n", secret);
-        explicit_bzero(secret, sizeof(secret));
         e->state = ENTRY_ATTACHING;
         r = attach_new(d->loop, engine_socket(d->engine), e->id, text, on_attached, e, &e->attach);
-        explicit_bzero(text, sizeof(text));
         if (r < 0) {
                 engine_explain(engine_socket(d->engine), -r, error);
                 launch_failed(e, LAUNCH_CAPACITY, error);
         }
+}
+
+static void attach_start(struct entry *e)
+{
+        char secret[KEYS_HEX], text[KEYS_HEX + 1];
+
+        keys_task_secret(e->docker->config.keys, e->task, secret);
+        (void)snprintf(text, sizeof(text), "%s\n", secret);
+        explicit_bzero(secret, sizeof(secret));
+        docker_start_with(e, text);
+        explicit_bzero(text, sizeof(text));
 }
 
 static const char *version_of(const struct docker *d, const struct docker_type *type)
@@ -542,7 +581,7 @@ static void on_asked_again(void *ctx, const struct engine_answer *a)
         } else if (strcmp(i.status, "created") == 0 && !e->recreated) {
                 /* It was never given its secret. */
                 e->recreated = true;
-                if (ask(e, "DELETE", "?force=1&v=1", on_cleared) < 0)
+                if (docker_ask(e, "DELETE", "?force=1&v=1", on_cleared) < 0)
                         launch_failed(e, LAUNCH_UNKNOWN, "too much is asked of the engine");
         } else {
                 e->state = ENTRY_RUNNING;
@@ -553,7 +592,7 @@ static void on_asked_again(void *ctx, const struct engine_answer *a)
 static void look_again(struct entry *e)
 {
         e->state = ENTRY_UNSURE;
-        if (ask(e, "GET", "/json", on_asked_again) < 0)
+        if (docker_ask(e, "GET", "/json", on_asked_again) < 0)
                 launch_failed(e, LAUNCH_UNKNOWN, "too much is asked of the container engine");
 }
 
@@ -583,10 +622,10 @@ static void on_launch_task(void *ctx, const struct core_effect *fx)
         int r;
 
         if (e) {
-                if (e->state == ENTRY_RUNNING && !e->failed)
+                if (e->rescuing || e->state == ENTRY_REMOVING || docker_has_ended(e))
+                        docker_tell_ended(d, task, -1, "it has ended already");
+                else if (e->state == ENTRY_RUNNING && !e->failed)
                         post_launched(d, task, LAUNCH_BROKEN, NULL);
-                else if (e->state == ENTRY_REMOVING)
-                        post_ended(d, task, -1, "it has ended already");
                 else if (e->state == ENTRY_UNSURE)
                         look_again(e);
                 return;
@@ -626,6 +665,7 @@ int docker_new(struct loop *l, struct shell *s, const struct docker_config *conf
         docker_watch_init(d);
         shell_handle(s, FX_LAUNCH_TASK, on_launch_task, d);
         shell_handle(s, FX_STOP_TASK, on_stop_task, d);
+        docker_rescue_init(d);
         *ret_docker = d;
         return 0;
 }
@@ -650,7 +690,7 @@ struct docker *docker_free(struct docker *d)
                 engine_finish(d->engine, FINISH_MS);
         d->engine = engine_free(d->engine);
         while (d->entries)
-                entry_free(d->entries);
+                docker_entry_free(d->entries);
         free(d);
         return NULL;
 }

@@ -1,7 +1,7 @@
 /*
  * Provider `docker`: a task is a container of a Docker Engine (or Podman, which speaks its API). It
- * carries out FX_LAUNCH_TASK and FX_STOP_TASK and posts EV_TASK_LAUNCHED, EV_TASK_ENDED and, when
- * the image of a type is another than before, EV_VERSION_SET.
+ * carries out FX_LAUNCH_TASK, FX_STOP_TASK and FX_REMOVE_TASK and posts EV_TASK_LAUNCHED,
+ * EV_TASK_ENDED, EV_TASK_KEPT and, when the image of a type is another than before, EV_VERSION_SET.
  *
  * A container is named ws-CONTROLLER-TASK and labelled with controller, task, type and image; the
  * controller's name is that of the installation, so that several controllers of one database find
@@ -10,7 +10,10 @@
  *
  * The task's secret is given on standard input (engine_attach.h): it is in no environment, no file
  * and no `docker inspect`. Tasks do not depend on the controller: kill it, and the next one adopts
- * what runs. What has ended is asked why (exit code, memory limit) and removed, volumes included.
+ * what runs. What has ended is asked why (exit code, memory limit) and stays until the core says
+ * that it may go (REMOVE_TASK); then it is removed, volumes included. One whose rescue has failed
+ * is named ws-CONTROLLER-unsaved-WORKSPACE-gGENERATION-TASK, and then
+ * ws-CONTROLLER-kept-UNIXTIME-..., and stays.
  *
  * The engine may be away: launches then fail as "no room", so that nothing is broken by it; what
  * runs is looked at again when it is back. Loop thread only; nothing blocks.
@@ -21,6 +24,7 @@
 
 #include "keys.h"
 #include "loop/loop.h"
+#include "out/providers/rescue.h"
 #include "shell.h"
 
 #define DOCKER_TASKS_MAX 4096
@@ -44,6 +48,7 @@ struct docker_config {
         const char *controller_url; /* what agents dial */
         const struct keys *keys;
         const char *installation; /* in labels and names: stays the same for ever */
+        int64_t kept_ms_max;      /* kept containers that are older are removed; 0 never */
         int64_t stop_grace_ms;    /* between SIGTERM, which makes the agent save, and SIGKILL */
         bool own_machines;        /* the engine spreads tasks over many machines */
         uint32_t n_types;
@@ -52,11 +57,15 @@ struct docker_config {
 
 struct docker;
 
-/* Register for the two effects. 0, -ENOMEM, -ENAMETOOLONG (socket). */
+/* Register for the effects. 0, -ENOMEM, -ENAMETOOLONG (socket). */
 NODISCARD int docker_new(struct loop *l, struct shell *s, const struct docker_config *config,
                          struct docker **ret_docker);
 /* Forget everything; containers go on. Takes NULL. */
 struct docker *docker_free(struct docker *d);
+
+/* Save what an ended task has left; see rescue.h. */
+NODISCARD enum rescue_answer docker_rescue(struct docker *d, const struct rescue_order *o,
+                                           rescue_fn fn, void *ctx);
 
 /*
  * This controller leads: follow the engine's events, adopt what runs (EV_TASK_SEEN each, then

@@ -231,6 +231,15 @@ void docker_json_message(const char *body, char dst[static DOCKER_TEXT_SIZE])
         dst[strcspn(dst, "\r\n")] = 0;
 }
 
+/* Docker writes a slash before it. */
+static const char *first_name(const cJSON *container)
+{
+        const cJSON *names = cJSON_GetObjectItemCaseSensitive(container, "Names");
+        const char *name = cJSON_GetStringValue(cJSON_GetArrayItem(names, 0));
+
+        return name ? name + (name[0] == '/') : "";
+}
+
 int docker_json_list(const char *body, void (*fn)(void *ctx, const struct docker_listed *l),
                      void *ctx)
 {
@@ -246,6 +255,7 @@ int docker_json_list(const char *body, void (*fn)(void *ctx, const struct docker
 
                 STR_CUT(l.id, text_of(c, "Id"));
                 STR_CUT(l.state, text_of(c, "State"));
+                STR_CUT(l.name, first_name(c));
                 STR_CUT(l.task, text_of(labels, DOCKER_LABEL_TASK));
                 STR_CUT(l.type, text_of(labels, DOCKER_LABEL_TYPE));
                 if (l.id[0] && l.task[0])

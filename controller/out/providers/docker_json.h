@@ -46,6 +46,7 @@ struct docker_listed {
         char id[DOCKER_ID_SIZE];
         char task[CORE_ID_SIZE], type[CORE_TYPE_SIZE];
         char state[16]; /* "created", "running", "exited", "dead", ... */
+        char name[160];
 };
 
 /* Each container of a list. 0, or -EBADMSG when it is none. */

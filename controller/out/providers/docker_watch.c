@@ -40,10 +40,11 @@ static void post_seen(struct docker *d, const char *task)
         shell_post(d->shell, &ev);
 }
 
-static bool is_alive(const char *state)
+/* "stopping" is Podman's: it has its SIGTERM, and may be making its last save. */
+bool docker_is_alive(const char *state)
 {
         return strcmp(state, "running") == 0 || strcmp(state, "paused") == 0 ||
-               strcmp(state, "restarting") == 0;
+               strcmp(state, "restarting") == 0 || strcmp(state, "stopping") == 0;
 }
 
 static void take_unknown(struct docker *d, const struct docker_listed *l)
@@ -57,9 +58,19 @@ static void take_unknown(struct docker *d, const struct docker_listed *l)
                 return;
         }
         STR_CUT(e->id, l->id);
+        if (docker_kept_too_long(d, l->name)) {
+                log_warn("what a task left unsaved is removed: it is older than kept_max_age",
+                         LOG_STR("container", l->name));
+                docker_entry_remove(e);
+                return;
+        }
+        if (docker_name_kept(e, l->name)) {
+                docker_entry_free(e);
+                return;
+        }
         e->state = ENTRY_RUNNING;
         e->seen = e->answered = true;
-        if (is_alive(l->state)) {
+        if (docker_is_alive(l->state)) {
                 log_info("task adopted", LOG_STR("task", e->task), LOG_STR("container", e->id));
                 post_seen(d, e->task);
         } else {
@@ -77,19 +88,34 @@ static void on_listed(void *ctx, const struct docker_listed *l)
                 return;
         }
         e->seen = true;
+        if (e->state == ENTRY_ENDED && !d->listed)
+                docker_tell_ended(d, e->task, -1, "it has ended already");
         if (e->state != ENTRY_RUNNING || strcmp(e->id, l->id) != 0)
                 return;
-        if (!is_alive(l->state))
+        if (!docker_is_alive(l->state))
                 entry_ended(e);
         else if (!d->listed)
                 post_seen(d, e->task);
 }
 
-static void read_list(struct docker *d, const char *body)
+/* Those that have ended come first: with the inventory the core would take them for vanished. */
+void docker_inventory_look(struct docker *d)
 {
         struct core_event done = {
                 .type = EV_INVENTORY_DONE,
                 .inventory = {.certain = true, .own_machines = d->config.own_machines}};
+        const struct entry *e = d->entries;
+
+        while (e && e->state != ENTRY_ASKING)
+                e = e->next;
+        if (e || !d->inventory_due || d->ending)
+                return;
+        d->inventory_due = false;
+        shell_post(d->shell, &done);
+}
+
+static void read_list(struct docker *d, const char *body)
+{
         struct entry *e, *next;
 
         for (e = d->entries; e; e = e->next)
@@ -104,8 +130,8 @@ static void read_list(struct docker *d, const char *body)
                         entry_vanished(e, "its container was removed");
         }
         if (!d->listed) {
-                d->listed = true;
-                shell_post(d->shell, &done);
+                d->listed = d->inventory_due = true;
+                docker_inventory_look(d);
         }
 }
 
@@ -329,7 +355,7 @@ void docker_watch_end(struct docker *d)
 void docker_inventory(struct docker *d)
 {
         d->leads = true;
-        d->listed = false;
+        d->listed = d->inventory_due = false;
         if (d->event_time == 0)
                 d->event_time = loop_utc(d->loop).us / 1000000 - SINCE_MARGIN_S;
         stream_start(d);

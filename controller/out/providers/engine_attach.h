@@ -1,5 +1,5 @@
 /*
- * Give a container that was made and not started what its first process shall read on its standard
+ * Give a container that does not run what its first process shall read on its standard
  * input: a secret that stands in no file, no environment and no `docker inspect`. The Engine API
  * turns the request's connection into the container's input (POST /containers/ID/attach), so this
  * is a plain socket. Loop thread only.
@@ -8,8 +8,9 @@
 
 #include "loop/loop.h"
 #include "out/providers/engine.h"
+#include "out/providers/rescue.h"
 
-#define ATTACH_TEXT_SIZE 256
+#define ATTACH_TEXT_SIZE RESCUE_TEXT_SIZE
 
 struct attach;
 

@@ -215,6 +215,39 @@ int folder_write_pid(const char *path, pid_t pid)
         return rename(fresh, name) < 0 ? -errno : 0;
 }
 
+int folder_write_unsaved(const char *path, const char *workspace, uint64_t generation)
+{
+        char name[4096], line[128];
+        int r = path_join(name, sizeof(name), path, "unsaved");
+        int n = snprintf(line, sizeof(line), "%s %" PRIu64 "\n", workspace, generation);
+
+        if (r == 0 && (n < 0 || (size_t)n >= sizeof(line)))
+                r = -EINVAL;
+        return r < 0 ? r : file_write_atomic(name, line, (size_t)n, 0600);
+}
+
+int folder_read_unsaved(const char *path, char ret_workspace[static FOLDER_WORKSPACE_SIZE],
+                        uint64_t *ret_generation)
+{
+        AUTO_BUF text = BUF_INIT(128);
+        char name[4096], *space;
+        int r = path_join(name, sizeof(name), path, "unsaved");
+
+        if (r == 0)
+                r = file_read(name, &text);
+        if (r == 0)
+                r = buf_terminate(&text);
+        if (r < 0)
+                return r;
+        space = strchr((char *)text.data, ' ');
+        if (!space)
+                return -EBADMSG;
+        *space++ = '\0';
+        space[strcspn(space, "\n")] = '\0';
+        r = num_parse_u64(space, 0, UINT64_MAX, ret_generation);
+        return r < 0 ? r : str_copy(ret_workspace, FOLDER_WORKSPACE_SIZE, (const char *)text.data);
+}
+
 int folder_read_slot(const char *path, uint32_t *ret_slot)
 {
         AUTO_BUF text = BUF_INIT(64);

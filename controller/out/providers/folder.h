@@ -37,6 +37,13 @@ NODISCARD int folder_make(const char *path, uint32_t slot, const struct folder_o
 /* Record that `pid` is this task's PID 1. 0 or -errno. */
 NODISCARD int folder_write_pid(const char *path, pid_t pid);
 
+#define FOLDER_WORKSPACE_SIZE 32
+/* A note that a rescue has failed, durable on return; and its reading. 0 or -errno. */
+NODISCARD int folder_write_unsaved(const char *path, const char *workspace, uint64_t generation);
+NODISCARD int folder_read_unsaved(const char *path,
+                                  char ret_workspace[static FOLDER_WORKSPACE_SIZE],
+                                  uint64_t *ret_generation);
+
 /* 0, or -errno when there is none or it is not a number. */
 NODISCARD int folder_read_slot(const char *path, uint32_t *ret_slot);
 
@@ -51,6 +58,8 @@ struct folder_errand {
         char sweep[4200]; /* first kill every process whose environment holds this; "" for none */
 };
 
+/* For launch_errand: only the killing. 0. */
+int folder_sweep(const void *ctx);
 /*
  * For launch_errand: remove the folder without following links or crossing mounts, however deep it
  * is. `ctx` is a struct folder_errand. 0, or 1 when something stayed.

@@ -226,6 +226,14 @@ static void sweep(const char *needle)
                 (void)nanosleep(&pause, NULL);
 }
 
+int folder_sweep(const void *ctx)
+{
+        const struct folder_errand *errand = ctx;
+
+        sweep(errand->sweep);
+        return 0;
+}
+
 int folder_remove(const void *ctx)
 {
         const struct folder_errand *errand = ctx;

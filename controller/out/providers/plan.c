@@ -95,7 +95,10 @@ static void env_fill(struct plan_env *env, const struct plan_input *in,
         env_add(env, "PATH=/usr/local/bin:/usr/bin:/bin");
         env_add(env, "LANG=C.UTF-8");
         env_add(env, "WS_TASK_ID=%s", in->task);
-        env_add(env, "WS_TASK_SECRET=%s", secret);
+        if (in->rescue)
+                env_add(env, "WS_SECRET_FROM=stdin");
+        else
+                env_add(env, "WS_TASK_SECRET=%s", secret);
         env_add(env, "WS_CONTROLLER=%s", in->controller_url);
         env_add(env, TERM_GRACE_ENV);
         if (level)

@@ -24,6 +24,7 @@ struct plan_input {
         const struct process_type *type;
         const char *dir; /* of all tasks */
         const char *agent, *worker, *resolv;
+        bool rescue; /* what it is to do comes on its standard input; no secret */
 };
 
 /* What the plan's argv and envp point into; wipe it after the launch (it holds the secret). */

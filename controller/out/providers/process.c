@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -21,12 +22,10 @@
 #include "out/providers/folder.h"
 #include "out/providers/launch.h"
 #include "out/providers/plan.h"
+#include "out/providers/process_internal.h"
 
-#define AGENT_EXIT_CONFIG 78 /* wsagent(8) */
 #define UID_BASE_DEFAULT 200000
-#define REMOVERS_MAX 2
 #define LOG_CHECK_MS 30000
-#define REMOVE_RETRY_MS 60000
 #define TASK_NAME_MAX (CORE_ID_SIZE - 1)
 /*
  * A launch keeps the loop and a processor busy for milliseconds, and mostly it replaces the warm
@@ -35,54 +34,15 @@
  */
 #define LAUNCH_PAUSE_MS 10
 
-enum entry_state {
-        ENTRY_QUEUED,   /* nothing of it is there yet */
-        ENTRY_STARTING, /* the child builds its cage; the status pipe will tell */
-        ENTRY_RUNNING,  /* the agent was executed */
-        ENTRY_REMOVING, /* ended; the folder goes */
-};
-
-struct entry {
-        struct process *process;
-        struct entry *next;
-        char task[CORE_ID_SIZE], type[CORE_TYPE_SIZE];
-        char path[PATH_MAX];
-        enum entry_state state;
-        uint32_t slot;
-        pid_t pid;
-        bool own;    /* our child: its exit status is ours to read */
-        bool failed; /* the launch failed and was answered so: its end is no news */
-        int pidfd, status_fd;
-        struct loop_fd end, status;
-        struct loop_timer kill_timer;
-        int remover; /* pidfd of the errand, or -1 */
-        struct loop_fd remover_end;
-        uint32_t remove_attempts;
-};
-
-struct process {
-        struct loop *loop;
-        struct shell *shell;
-        struct process_config config;
-        char dir[PATH_MAX], agent[PATH_MAX], worker[PATH_MAX], resolv[PATH_MAX];
-        enum launch_cage cage;
-        bool own_uids; /* we may give each task its own */
-        struct entry *entries;
-        uint32_t n_entries, n_removers;
-        struct loop_timer log_timer, remove_timer, launch_timer;
-};
-
 static const char *const cage_names[] = {
         [LAUNCH_ROOT] = "namespaces and own uids",
         [LAUNCH_USER] = "user namespace, one uid",
         [LAUNCH_PLAIN] = "none",
 };
 
-static void remove_next(struct process *p);
-
 /* ---- table ---- */
 
-static struct entry *entry_find(const struct process *p, const char *task)
+struct entry *process_entry_find(const struct process *p, const char *task)
 {
         struct entry *e;
 
@@ -116,6 +76,7 @@ static int entry_new(struct process *p, const char *task, struct entry **ret_ent
                 free(e);
                 return -ENAMETOOLONG;
         }
+        loop_timer_init(p->loop, &e->kill_timer, process_on_kill_due, e);
         e->next = p->entries;
         p->entries = e;
         p->n_entries++;
@@ -123,19 +84,18 @@ static int entry_new(struct process *p, const char *task, struct entry **ret_ent
         return 0;
 }
 
-static void entry_close(struct entry *e)
+void process_entry_close(struct entry *e)
 {
         loop_fd_del(&e->end);
         loop_fd_del(&e->status);
         loop_fd_del(&e->remover_end);
-        if (e->kill_timer.loop)
-                loop_timer_cancel(&e->kill_timer);
+        loop_timer_cancel(&e->kill_timer);
         e->pidfd = fd_close(e->pidfd);
         e->status_fd = fd_close(e->status_fd);
         e->remover = fd_close(e->remover);
 }
 
-static void entry_free(struct entry *e)
+void process_entry_free(struct entry *e)
 {
         struct entry **at = &e->process->entries;
 
@@ -143,7 +103,7 @@ static void entry_free(struct entry *e)
                 at = &(*at)->next;
         *at = e->next;
         e->process->n_entries--;
-        entry_close(e);
+        process_entry_close(e);
         free(e);
 }
 
@@ -175,189 +135,10 @@ static void post_launched(struct process *p, const char *task, bool ok, const ch
         shell_post(p->shell, &ev);
 }
 
-static void post_ended(struct process *p, const char *task, int status, const char *reason)
-{
-        struct core_event ev = {.type = EV_TASK_ENDED,
-                                .task_ended = {.exit_status = status, .certain = true}};
-
-        STR_CUT(ev.task_ended.task, task);
-        STR_CUT(ev.task_ended.reason, reason);
-        shell_post(p->shell, &ev);
-}
-
 static void answer_failure(struct process *p, const char *task, const char *reason)
 {
         log_error("launch failed", LOG_STR("task", task), LOG_STR("reason", reason));
         post_launched(p, task, false, reason);
-}
-
-/* ---- removal ---- */
-
-static void on_removed(void *ctx, uint32_t events)
-{
-        struct entry *e = ctx;
-        struct process *p = e->process;
-        siginfo_t info = {0};
-        struct stat st;
-
-        (void)events;
-        if (waitid(P_PIDFD, (id_t)e->remover, &info, WEXITED | WNOHANG) == 0 && info.si_pid == 0)
-                return;
-        loop_fd_del(&e->remover_end);
-        e->remover = fd_close(e->remover);
-        p->n_removers--;
-        if (lstat(e->path, &st) < 0 && errno == ENOENT) {
-                log_debug("task folder removed", LOG_STR("task", e->task));
-                entry_free(e);
-        } else {
-                log_warn("a task folder cannot be removed; its slot stays taken, trying again",
-                         LOG_STR("folder", e->path));
-                e->remove_attempts++;
-                if (mono_is_never(p->remove_timer.due) ||
-                    !mono_before(loop_now(p->loop), p->remove_timer.due))
-                        loop_timer_set_in(&p->remove_timer, REMOVE_RETRY_MS);
-        }
-        remove_next(p);
-}
-
-static int remove_start(struct entry *e)
-{
-        static struct folder_errand errand;
-        struct process *p = e->process;
-        pid_t pid;
-        int r;
-
-        STR_CUT(errand.path, e->path);
-        errand.sweep[0] = '\0';
-        if (p->cage == LAUNCH_PLAIN)
-                (void)snprintf(errand.sweep, sizeof(errand.sweep), "WS_RUN_DIR=%s/run", e->path);
-        pid = launch_errand(folder_remove, &errand, -1, &e->remover);
-        if (pid < 0)
-                return pid;
-        r = loop_fd_add(p->loop, &e->remover_end, e->remover, EPOLLIN, on_removed, e);
-        if (r < 0) {
-                e->remover = fd_close(e->remover);
-                return r;
-        }
-        p->n_removers++;
-        return 0;
-}
-
-/* Start as many removals as may run; those that failed before wait for the timer. */
-static void remove_next(struct process *p)
-{
-        struct entry *e;
-        int r;
-
-        for (e = p->entries; e && p->n_removers < REMOVERS_MAX; e = e->next) {
-                if (e->state != ENTRY_REMOVING || e->remover >= 0 || e->remove_attempts > 0)
-                        continue;
-                r = remove_start(e);
-                if (r < 0) {
-                        log_warn("no child for removing a task folder; trying again", LOG_ERR(r));
-                        e->remove_attempts++;
-                        loop_timer_set_in(&p->remove_timer, REMOVE_RETRY_MS);
-                }
-        }
-}
-
-static void on_remove_retry(void *ctx)
-{
-        struct process *p = ctx;
-        struct entry *e;
-
-        for (e = p->entries; e; e = e->next)
-                e->remove_attempts = 0;
-        remove_next(p);
-}
-
-static void entry_remove(struct entry *e)
-{
-        entry_close(e);
-        e->state = ENTRY_REMOVING;
-        remove_next(e->process);
-}
-
-/* ---- end ---- */
-
-/* The exit status as a shell would say it, and a sentence. */
-static int end_status(const struct entry *e, char *ret_text, size_t size)
-{
-        siginfo_t info = {0};
-
-        if (!e->own || waitid(P_PIDFD, (id_t)e->pidfd, &info, WEXITED | WNOHANG) < 0 ||
-            info.si_pid == 0) {
-                (void)snprintf(ret_text, size, "ended; its exit status went to an earlier parent");
-                return -1;
-        }
-        if (info.si_code == CLD_EXITED && info.si_status == AGENT_EXIT_CONFIG) {
-                (void)snprintf(ret_text, size,
-                               "its configuration is wrong; wsagent-worker profile checks the "
-                               "type's profile");
-                return info.si_status;
-        }
-        if (info.si_code == CLD_EXITED) {
-                (void)snprintf(ret_text, size, "exited with %d", info.si_status);
-                return info.si_status;
-        }
-        (void)snprintf(ret_text, size, "killed by signal %d", info.si_status);
-        return 128 + info.si_status;
-}
-
-static void on_end(void *ctx, uint32_t events)
-{
-        struct entry *e = ctx;
-        struct process *p = e->process;
-        char text[CORE_REASON_SIZE], task[CORE_ID_SIZE];
-        bool tell = !e->failed;
-        int status;
-
-        (void)events;
-        /* It may have ended before its status was read: the fault in the pipe is the reason. */
-        if (e->state == ENTRY_STARTING) {
-                e->status.fn(e, EPOLLIN);
-                tell = !e->failed;
-        }
-        status = end_status(e, text, sizeof(text));
-        STR_CUT(task, e->task);
-        log_info("task ended", LOG_STR("task", task), LOG_INT("status", status),
-                 LOG_STR("how", text));
-        entry_remove(e);
-        if (tell)
-                post_ended(p, task, status, text);
-}
-
-static void on_kill_due(void *ctx)
-{
-        struct entry *e = ctx;
-
-        log_warn("task did not end in time; killing it", LOG_STR("task", e->task));
-        if (pidfd_send_signal(e->pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
-                log_error("cannot kill a task", LOG_STR("task", e->task), LOG_ERR(errno));
-}
-
-static void on_stop_task(void *ctx, const struct core_effect *fx)
-{
-        struct process *p = ctx;
-        struct entry *e = entry_find(p, fx->stop_task.task);
-        int sig = fx->stop_task.at_once ? SIGKILL : SIGTERM;
-
-        if (!e || e->state == ENTRY_REMOVING || e->state == ENTRY_QUEUED) {
-                if (e && e->state == ENTRY_QUEUED)
-                        entry_free(e);
-                post_ended(p, fx->stop_task.task, -1, "not running here");
-                return;
-        }
-        log_info("stopping task", LOG_STR("task", e->task), LOG_INT("signal", sig),
-                 LOG_STR("reason", fx->stop_task.reason));
-        if (pidfd_send_signal(e->pidfd, sig, NULL, 0) < 0 && errno != ESRCH) {
-                log_error("cannot signal a task", LOG_STR("task", e->task), LOG_ERR(errno));
-                return; /* the core asks again */
-        }
-        /* A repeated request repeats the signal (the first may have met a PID 1 that had no handler
-         * yet), but not the grace. */
-        if (sig == SIGTERM && mono_is_never(e->kill_timer.due))
-                loop_timer_set_in(&e->kill_timer, PROCESS_TERM_GRACE_MS);
 }
 
 /* ---- launch ---- */
@@ -387,6 +168,8 @@ static void on_status(void *ctx, uint32_t events)
         loop_fd_del(&e->status);
         e->status_fd = fd_close(e->status_fd);
         e->state = ENTRY_RUNNING;
+        if (n == 0 && e->rescuing)
+                return;
         if (n == 0) {
                 log_info("task launched", LOG_STR("task", e->task), LOG_INT("pid", e->pid),
                          LOG_INT("slot", e->slot));
@@ -402,6 +185,10 @@ static void on_status(void *ctx, uint32_t events)
         } else {
                 (void)snprintf(text, sizeof(text), "the launch ended without saying why");
         }
+        if (e->rescuing) {
+                log_error("rescue not started", LOG_STR("task", e->task), LOG_STR("reason", text));
+                return;
+        }
         e->failed = true; /* the child exits by itself; on_end removes the folder */
         answer_failure(p, e->task, text);
 }
@@ -414,13 +201,27 @@ static int child_permit(struct entry *e, int go)
         if (r == 0)
                 r = loop_fd_add(e->process->loop, &e->status, e->status_fd, EPOLLIN, on_status, e);
         if (r == 0)
-                r = loop_fd_add(e->process->loop, &e->end, e->pidfd, EPOLLIN, on_end, e);
+                r = loop_fd_add(e->process->loop, &e->end, e->pidfd, EPOLLIN, process_on_end, e);
         if (r == 0)
                 r = fd_write_all(go, "\1", 1);
         return r;
 }
 
-static int child_start(struct entry *e, struct launch_plan *plan)
+/* The standard input: nothing, or what a rescue is to do. */
+static int input_open(const char *text, int *ret_fd)
+{
+        AUTO_CLOSE fd = text ? memfd_create("rescue", MFD_CLOEXEC)
+                             : open("/dev/null", O_RDONLY | O_CLOEXEC);
+        int r = fd < 0 ? -errno : 0;
+
+        if (r == 0 && text)
+                r = fd_write_all(fd, text, strlen(text));
+        if (r == 0 && text && lseek(fd, 0, SEEK_SET) < 0)
+                r = -errno;
+        return r < 0 ? r : launch_fd_raise(STEAL(fd, -1), ret_fd);
+}
+
+static int child_start(struct entry *e, struct launch_plan *plan, const char *rescue)
 {
         AUTO_CLOSE go_read = -1, go_write = -1, status_write = -1, null = -1, log = -1;
         char path[PATH_MAX + 16];
@@ -429,7 +230,7 @@ static int child_start(struct entry *e, struct launch_plan *plan)
         int r;
 
         (void)snprintf(path, sizeof(path), "%s/agent.log", e->path);
-        r = launch_fd_raise(open("/dev/null", O_RDONLY | O_CLOEXEC), &null);
+        r = input_open(rescue, &null);
         if (r == 0)
                 r = launch_fd_raise(
                         open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600),
@@ -459,7 +260,8 @@ static int child_start(struct entry *e, struct launch_plan *plan)
         return r;
 }
 
-static int launch_start(struct entry *e, const struct process_type *type, const char **ret_what)
+static int launch_start(struct entry *e, const struct process_type *type, const char *rescue,
+                        const char **ret_what)
 {
         static struct launch_plan plan; /* too large for a stack; one launch at a time */
         static struct plan_env env;
@@ -478,15 +280,31 @@ static int launch_start(struct entry *e, const struct process_type *type, const 
                 .agent = p->agent,
                 .worker = p->worker,
                 .resolv = p->resolv,
+                .rescue = rescue != NULL,
         };
         int r = plan_make(&in, &plan, &env, ret_what);
 
         if (r == 0) {
                 *ret_what = "start of a process";
-                r = child_start(e, &plan);
+                r = child_start(e, &plan, rescue);
         }
         explicit_bzero(&env, sizeof(env));
         return r;
+}
+
+bool process_rescue_start(struct entry *e, const char *type, const char *text)
+{
+        const struct process_type *t = type_find(e->process, type);
+        const char *what = "no such workspace type here";
+        int r = t && e->slot != FOLDER_SLOT_NONE ? 0 : -EINVAL;
+
+        e->state = ENTRY_STARTING;
+        if (r == 0)
+                r = launch_start(e, t, text, &what);
+        if (r < 0)
+                log_error("rescue not started", LOG_STR("task", e->task), LOG_STR("reason", what),
+                          LOG_ERR(r));
+        return r == 0;
 }
 
 /* A failure of one that has begun. */
@@ -497,7 +315,7 @@ static void launch_failed(struct entry *e, const char *what, int r)
 
         STR_CUT(task, e->task);
         (void)snprintf(text, sizeof(text), "%s: %s", what, strerror(-r));
-        entry_remove(e);
+        process_entry_remove(e);
         answer_failure(p, task, text);
 }
 
@@ -528,10 +346,9 @@ static void on_launch_due(void *ctx)
                 return;
         if (n > 1)
                 loop_timer_set_in(&p->launch_timer, 0);
-        loop_timer_init(p->loop, &e->kill_timer, on_kill_due, e);
         e->slot = slot_free(p);
         e->state = ENTRY_STARTING;
-        r = launch_start(e, type_find(p, e->type), &what);
+        r = launch_start(e, type_find(p, e->type), NULL, &what);
         if (r < 0)
                 launch_failed(e, what, r);
 }
@@ -541,14 +358,14 @@ static void on_launch_task(void *ctx, const struct core_effect *fx)
         struct process *p = ctx;
         const char *task = fx->launch_task.task;
         const struct process_type *type = type_find(p, fx->launch_task.type);
-        struct entry *e = entry_find(p, task);
+        struct entry *e = process_entry_find(p, task);
         int r;
 
         if (e) {
-                if (e->state == ENTRY_RUNNING && !e->failed)
+                if (e->state == ENTRY_RUNNING && !e->failed && !e->rescuing)
                         post_launched(p, task, true, "");
-                else if (e->state == ENTRY_REMOVING)
-                        post_ended(p, task, -1, "it has ended already");
+                else if (e->state >= ENTRY_SWEEPING || e->rescuing)
+                        process_tell_ended(p, task, -1, "it has ended already");
                 return;
         }
         if (!type || !name_valid(task, TASK_NAME_MAX)) {
@@ -596,7 +413,6 @@ static int adopt(struct process *p, const char *task)
 
         if (r < 0)
                 return r;
-        loop_timer_init(p->loop, &e->kill_timer, on_kill_due, e);
         r = folder_read_slot(e->path, &e->slot);
         if (r < 0)
                 log_warn("a task folder has no slot: its launch was cut short",
@@ -608,20 +424,20 @@ static int adopt(struct process *p, const char *task)
                         "cannot look whether a task lives: descriptors or memory are short; raise "
                         "the limit of open files (ulimit -n)",
                         LOG_STR("task", task), LOG_ERR(r));
-                entry_free(e);
+                process_entry_free(e);
                 return r;
         }
         if (r != 0) {
                 if (r < 0)
                         log_warn("cannot tell whether a task lives; taking it for dead",
                                  LOG_STR("task", task), LOG_ERR(r));
-                entry_remove(e);
+                process_adopt_ended(e);
                 return 0;
         }
         e->state = ENTRY_RUNNING;
-        r = loop_fd_add(p->loop, &e->end, e->pidfd, EPOLLIN, on_end, e);
+        r = loop_fd_add(p->loop, &e->end, e->pidfd, EPOLLIN, process_on_end, e);
         if (r < 0) {
-                entry_free(e);
+                process_entry_free(e);
                 return r;
         }
         log_info("task adopted", LOG_STR("task", task), LOG_INT("pid", e->pid));
@@ -639,7 +455,8 @@ static int adopt_all(struct process *p)
         if (!d)
                 return -errno;
         while (r == 0 && (entry = readdir(d))) {
-                if (name_valid(entry->d_name, TASK_NAME_MAX) && !entry_find(p, entry->d_name))
+                if (name_valid(entry->d_name, TASK_NAME_MAX) &&
+                    !process_entry_find(p, entry->d_name))
                         r = adopt(p, entry->d_name);
         }
         closedir(d);
@@ -722,9 +539,9 @@ bool process_may_attach(const struct process *p)
 
 int process_find(const struct process *p, const char *task, struct process_task *ret_task)
 {
-        const struct entry *e = entry_find(p, task);
+        const struct entry *e = process_entry_find(p, task);
 
-        if (!e || e->state != ENTRY_RUNNING || e->slot == FOLDER_SLOT_NONE)
+        if (!e || e->state != ENTRY_RUNNING || e->rescuing || e->slot == FOLDER_SLOT_NONE)
                 return -ENOENT;
         *ret_task = (struct process_task){
                 .pidfd = e->pidfd,
@@ -754,6 +571,8 @@ int process_new(struct loop *l, struct shell *s, const struct process_config *co
                 p->config.uid_base = UID_BASE_DEFAULT;
         r = realpath(config->dir, p->dir) ? 0 : -errno;
         if (r == 0)
+                r = STR_SET(p->kept, config->kept);
+        if (r == 0)
                 r = agent_paths(p);
         if (r < 0) {
                 free(p);
@@ -764,32 +583,23 @@ int process_new(struct loop *l, struct shell *s, const struct process_config *co
                 p->resolv[0] = '\0';
         cage_choose(p);
         loop_timer_init(l, &p->log_timer, on_log_check, p);
-        loop_timer_init(l, &p->remove_timer, on_remove_retry, p);
+        process_end_init(p);
         loop_timer_init(l, &p->launch_timer, on_launch_due, p);
         loop_timer_set_in(&p->log_timer, LOG_CHECK_MS);
         shell_handle(s, FX_LAUNCH_TASK, on_launch_task, p);
-        shell_handle(s, FX_STOP_TASK, on_stop_task, p);
         *ret_process = p;
         return 0;
 }
 
 struct process *process_free(struct process *p)
 {
-        struct entry *e;
-
         if (!p)
                 return NULL;
-        /* What a drained controller leaves to remove is removed behind its back. */
-        for (e = p->entries; e; e = e->next) {
-                if (e->state == ENTRY_REMOVING && e->remover < 0 && remove_start(e) < 0)
-                        log_warn("a task folder stays until the next start",
-                                 LOG_STR("folder", e->path));
-        }
         loop_timer_cancel(&p->log_timer);
-        loop_timer_cancel(&p->remove_timer);
+        process_end_finish(p);
         loop_timer_cancel(&p->launch_timer);
         while (p->entries)
-                entry_free(p->entries);
+                process_entry_free(p->entries);
         free(p);
         return NULL;
 }

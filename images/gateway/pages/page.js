@@ -30,6 +30,12 @@
     });
   }
 
+  // The link of who waits is made to last: the address keeps it for the moment when the workspace is there.
+  function renew(ticket) {
+    const query = location.search.replace(/([?&]ws_access=)[^&]*/, (all, mark) => mark + ticket);
+    history.replaceState(history.state, '', location.pathname + query + location.hash);
+  }
+
   async function look() {
     clearTimeout(timer);
     try {
@@ -43,6 +49,7 @@
         return;
       }
       if (answer.ok) show(state);
+      if (answer.ok && state.ticket) renew(state.ticket);
       failures = 0;
     } catch {
       failures = Math.min(failures + 1, 10);
