@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <libwebsockets.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,8 +31,10 @@
 /* A WebSocket that is silent is asked, and ended when it does not answer. */
 #define PING_S 20
 #define PONG_S 40
-/* Rounds of the library without a call of ours, after which a held connection is to blame. */
-#define IDLE_ROUNDS_MAX 1000
+/* Rounds of the library without a call of ours, after which a held connection is to blame, and how
+ * long each further one waits for something to do. */
+#define IDLE_ROUNDS_MAX 50
+#define IDLE_PAUSE_MS 2
 /* Of a body that is too large this much is read away, so that the answer arrives. */
 #define DISCARD_MAX (1024u * 1024)
 
@@ -142,9 +145,6 @@ static void on_inbox(void *ctx, uint32_t events)
         (void)events;
         if (read(h->inbox_fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
                 log_warn("http inbox can not be read", LOG_ERR(errno));
-        if (h->idle_rounds > IDLE_ROUNDS_MAX)
-                pending_set_hurry(h->site->pendings);
-        h->idle_rounds = 0;
         while (h->inbox) {
                 struct http_exchange *x = h->inbox;
                 struct session *s = x->owner;
@@ -646,17 +646,15 @@ int http_new(struct loop *l, struct shell *sh, const struct http_config *config,
 
 /*
  * A request that came in one piece with one that waits makes the library go round without rest
- * (4.1.6: held back, it asks for a writable callback that it then does not give). Waiting is a
- * favour, so end the waits when that is seen; whoever does not pipeline never sees it.
+ * (4.1.6: held back, it asks for a writable callback that it then does not give). The wait goes on,
+ * and so do all others; only the rounds get a rest.
  */
-static void watch_rounds(struct http *h)
+static void rest_between_rounds(struct http *h)
 {
-        uint64_t one = 1;
+        struct pollfd loop = {.fd = loop_fileno(h->loop), .events = POLLIN};
 
-        if (h->held == 0 || ++h->idle_rounds != IDLE_ROUNDS_MAX + 1)
-                return;
-        if (write(h->inbox_fd, &one, sizeof(one)) < 0)
-                log_warn("http inbox can not be signalled", LOG_ERR(errno));
+        if (h->held > 0 && ++h->idle_rounds > IDLE_ROUNDS_MAX)
+                (void)poll(&loop, 1, IDLE_PAUSE_MS);
 }
 
 int http_run(struct http *h)
@@ -666,7 +664,7 @@ int http_run(struct http *h)
         while (h->turn_result == 0) {
                 if (lws_service(h->lws, 0) < 0)
                         return -EIO;
-                watch_rounds(h);
+                rest_between_rounds(h);
         }
         return h->turn_result < 0 ? h->turn_result : loop_exit_code(h->loop);
 }

@@ -347,15 +347,6 @@ void pending_cancel(struct pending *p)
         p->set->n--;
 }
 
-void pending_set_hurry(struct pending_set *s)
-{
-        for (struct pending *p = s->list.next_; p != &s->list; p = p->next_) {
-                if (p->replied)
-                        p->due = loop_now(s->loop);
-        }
-        look_at_all(s);
-}
-
 int pending_events(const struct shell *sh, uint64_t after, uint32_t max, struct buf *out)
 {
         struct view_events *e = view_events_new();

@@ -90,9 +90,6 @@ void pending_error(const struct pending *p, struct view_error *e);
 /* Forget it without calling `done`. One that is not started, or done, is fine. */
 void pending_cancel(struct pending *p);
 
-/* End every wait whose request was accepted: they are answered as if their time were over. */
-void pending_set_hurry(struct pending_set *s);
-
 /* The audit rows behind `after`, at most `max`, as one JSON answer appended to `out`. 0 or -errno.
  */
 NODISCARD int pending_events(const struct shell *sh, uint64_t after, uint32_t max, struct buf *out);

@@ -18,10 +18,8 @@
 
 /* Somebody looks at the file with a tool of theirs: wait a little, the loop stands meanwhile. */
 #define BUSY_TIMEOUT_MS 200
-/*
- * SQLite would take the log's pages to the file within the commit that fills it, and one launch in
- * twenty would wait for that. Here it comes later, when that launch has had its answer.
- */
+/* SQLite would take the log's pages to the file within the commit that fills it, and one launch in
+ * twenty would wait for that. Here it comes later, when that launch has had its answer. */
 #define CHECKPOINT_PAGES 1000
 #define CHECKPOINT_WAIT_MS 100
 
@@ -161,8 +159,7 @@ static int on_wal(void *timer, sqlite3 *db, const char *name, int pages)
 
 static int open_checked(struct sqlite *s, const char *path)
 {
-        /* Names of students are nobody else's business; SQLite copies this mode to -wal and -shm.
-         */
+        /* Names of students are nobody else's; SQLite copies this mode to -wal and -shm. */
         AUTO_CLOSE fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         int rc;
         int r;
