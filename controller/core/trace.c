@@ -459,6 +459,14 @@ static void add_reply(struct text *x, const struct core_effect *fx)
         add_u64(x, "retry_ms", (uint64_t)fx->reply.retry_ms);
 }
 
+static void add_salvage(struct text *x, const struct core_effect *fx)
+{
+        add(x, " %s gen=%llu after=%llu", fx->salvage.workspace,
+            (unsigned long long)fx->salvage.generation, (unsigned long long)fx->salvage.after_seq);
+        add_flag(x, "has-saves", fx->salvage.has_saves);
+        add_str(x, "task", fx->salvage.task);
+}
+
 static void add_effect(struct text *x, const struct core_effect *fx)
 {
         switch (fx->type) {
@@ -512,11 +520,7 @@ static void add_effect(struct text *x, const struct core_effect *fx)
                 add_save(x, "save", &fx->verify.save);
                 break;
         case FX_SALVAGE:
-                add(x, " %s gen=%llu after=%llu", fx->salvage.workspace,
-                    (unsigned long long)fx->salvage.generation,
-                    (unsigned long long)fx->salvage.after_seq);
-                add_flag(x, "has-saves", fx->salvage.has_saves);
-                add_str(x, "task", fx->salvage.task);
+                add_salvage(x, fx);
                 break;
         case FX_PIN:
                 add_pin(x, fx);
