@@ -155,6 +155,7 @@ void workspace_claim(struct core *c, struct workspace *w, struct task *t)
         w->row.state = WS_STARTING;
         w->row.reason[0] = 0;
         w->person_at = w->human_at = c->now;
+        w->row.human_at = c->utc;
         STR_CUT(w->person_by, "claim");
         w->hold_until = c->now;
         t->row.claimed_at = c->utc;

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { World, check, now, root } from './lib.mjs';
+import { World, check, now, root, until } from './lib.mjs';
 
 const install = path.join(root, 'images/local/install');
 
@@ -71,8 +71,11 @@ idle = 30m
 
   async launch(user, type = 'superset') {
     const from = now();
-    const res = await this.api('POST', '/v1/workspaces', { user_id: user, workspace_type: type }, { Prefer: 'wait=60' });
-    check(res.status === 200 && res.json.status === 'ready', `launch of ${user}: ${res.status} ${res.text}`);
+    const res = await until(`the workspace of ${user} is ready`, 120, async () => { // a wait may end early (API.md)
+      const r = await this.api('POST', '/v1/workspaces', { user_id: user, workspace_type: type }, { Prefer: 'wait=60' });
+      check(r.status === 200 && r.json.status === 'ready', `launch of ${user}: ${r.status} ${r.text}`);
+      return r;
+    });
     return { ...await this.workspace(res.json.id), url: res.json.url, ms: now() - from };
   }
 
