@@ -148,9 +148,11 @@ static bool hand_over(struct app_ahead *a, const struct start *s, const struct s
         const char *why = unfit(a, s);
         int r = why ? 0 : spawn_give(app, a->fd);
 
+        if (why)
+                log_warn("what was started ahead cannot become the app", LOG_STR("why", why));
+        else if (r < 0)
+                log_error("no process for handing over to what was loaded ahead", LOG_ERR(r));
         if (why || r < 0) {
-                log_warn("what was loaded ahead cannot become the app",
-                         LOG_STR("why", why ? why : "no process for handing over"), LOG_ERR(r));
                 app_ahead_dismiss(a);
                 return false;
         }

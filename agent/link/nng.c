@@ -28,7 +28,7 @@ struct line {
          */
         nng_aio *question;
         nng_aio *aio; /* for the answer */
-        bool done; /* under the lock: the aio has ended */
+        bool done;    /* under the lock: the aio has ended */
         int timeout_ms;
         struct loop_timer timer;
         mono_t give_up; /* while held */

@@ -128,8 +128,8 @@ def wait(end):
 
 
 def move(app, was, secret_was):
-    """The application from the home that nobody owned to this one, by whatever names it uses for the
-    database's address and for the key (JWT_SECRET_KEY is a copy that a library makes)."""
+    """The application from the home that nobody owned to this one, whatever the names of the settings
+    in which the folder and the key stand."""
     folder = home()
     secret = open_home(folder)
     for key, value in list(app.config.items()):
