@@ -76,6 +76,7 @@ const victims = {
       return ws.state === 'stopped';
     });
     const said = student.said;
+    await world.warm(); // a busy machine starts an editor in a minute
     await student.enter();
     check(student.task !== before.task, `it came back on the same task ${student.task}`);
     check(student.journal.last >= said, `lines are lost: ${student.journal.last} of ${said}`);
@@ -151,6 +152,7 @@ await main({ name: 'kill9', pool: 1, saveAfter: SAVE_AFTER }, async (world) => {
   await student.writes();
   await world.stop(student.id);
   const said = student.said;
+  await world.warm();
   await student.enter();
   check(student.journal.last >= said, `the final save lacks lines: ${student.journal.last} of ${said}`);
   student.socket.socket.destroy();

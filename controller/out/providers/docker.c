@@ -203,8 +203,12 @@ static void asked_end(struct docker *d, struct entry *e, const struct engine_ans
                 loop_timer_set_in(&e->timer, REMOVE_RETRY_MS);
                 return;
         }
-        if (docker_is_alive(i.status)) { /* a late event of an earlier life */
+        /* A late event of an earlier life; or its start, by a controller that is gone, came late.
+         */
+        if (docker_is_alive(i.status)) {
                 e->state = ENTRY_RUNNING;
+                if (!e->rescuing)
+                        docker_tell_seen(d, e->task);
                 return;
         }
         end_reason(e, &i, reason, sizeof(reason));

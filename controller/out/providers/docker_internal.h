@@ -111,6 +111,7 @@ bool docker_kept_goes(const struct docker *d, const char *name);
 
 /* By the word of the engine ("running", "stopping", ...): has it not ended? */
 bool docker_is_alive(const char *state);
+void docker_tell_seen(struct docker *d, const char *task);
 /* Tell that the inventory is complete, as soon as it is. */
 void docker_inventory_look(struct docker *d);
 void docker_watch_init(struct docker *d);

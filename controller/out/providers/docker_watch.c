@@ -32,7 +32,7 @@ void docker_reached(struct docker *d, const char *error)
 
 /* ---- lists ---- */
 
-static void post_seen(struct docker *d, const char *task)
+void docker_tell_seen(struct docker *d, const char *task)
 {
         struct core_event ev = {.type = EV_TASK_SEEN};
 
@@ -77,7 +77,7 @@ static void take_unknown(struct docker *d, const struct docker_listed *l)
         e->seen = e->answered = true;
         if (docker_is_alive(l->state)) {
                 log_info("task adopted", LOG_STR("task", e->task), LOG_STR("container", e->id));
-                post_seen(d, e->task);
+                docker_tell_seen(d, e->task);
         } else {
                 entry_ended(e);
         }
@@ -100,7 +100,7 @@ static void on_listed(void *ctx, const struct docker_listed *l)
         if (!docker_is_alive(l->state))
                 entry_ended(e);
         else if (!d->listed)
-                post_seen(d, e->task);
+                docker_tell_seen(d, e->task);
 }
 
 /* Those that have ended come first: with the inventory the core would take them for vanished. */
