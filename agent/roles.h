@@ -42,6 +42,9 @@ struct role_progress {
                 1, 'p', 'r', 'o', 'g', 'r', 'e', 's'                                               \
         }
 
+/* Exit code of a save that has failed and will fail again. */
+#define ROLE_EXIT_FINAL 2
+
 /*
  * Environment. Of the first group only link sees the secret, nobody else any of it.
  *   WS_TASK_ID         this task

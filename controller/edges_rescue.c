@@ -9,6 +9,9 @@
 
 /* At a time: each reads a home and compresses it. The others are asked for again. */
 #define RESCUES_MAX 4
+/* More than an agent tries to save between two commits; more seconds than attempts. */
+#define SEQ_SKIP 1000
+#define SEQ_SPREAD 100000
 
 struct rescue {
         char task[CORE_ID_SIZE]; /* "" : free */
@@ -44,14 +47,14 @@ static void on_rescued(void *ctx, const char *task, bool saved)
 }
 
 /*
- * The number of its save is the second in which it was asked for: above all that its agent was
- * given, and another than that of an attempt which has left an unfinished one.
+ * The number of its save is above all that its agent was given, and by the second another than that
+ * of an attempt which has left an unfinished one.
  */
 static int request_make(struct rescues *r, const struct core_effect *fx, struct buf *ret)
 {
         AUTO_BUF plain = BUF_INIT(BLOB_SAVE_REQUEST_MAX);
-        uint64_t now_s = (uint64_t)MAX(loop_utc(r->loop).us / US_PER_S, 1);
-        uint64_t seq = MAX(now_s, fx->salvage.after_seq + 1);
+        uint64_t now_s = (uint64_t)(loop_utc(r->loop).us / US_PER_S);
+        uint64_t seq = fx->salvage.after_seq + SEQ_SKIP + now_s % SEQ_SPREAD;
         int e = storage_save_request(r->storage, fx->salvage.workspace, fx->salvage.generation, seq,
                                      NULL, &plain);
 

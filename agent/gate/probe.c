@@ -16,6 +16,8 @@
 /*
  * The next attempt comes after an eighth of the time so far: an app that is quick is seen at once.
  * To look for a socket that is not there yet costs next to nothing, to ask an app costs it work.
+ * inotify would tell when the socket appears, and was tried: the gate then wakes while the app is
+ * about to listen, and where both cores are busy the app waits for its next turn, 8 ms and more.
  */
 #define PROBE_AGAIN_PART 8
 #define PROBE_AGAIN_MS_MIN 1

@@ -332,6 +332,8 @@ static void job_done(struct job *j, uint32_t type, int code)
         if (type == CONTROL_SAVE_DONE) {
                 init.final_ok =
                         (j->flags & CONTROL_FINAL) && code == 0 && init.app.phase == APP_NONE;
+                if (rescuing() && code == ROLE_EXIT_FINAL)
+                        init.term.give_up = init.now; /* not once more */
                 /* One that finds nothing to do says little about the next. */
                 init.save_ms =
                         MAX(mono_diff_ms(j->started, init.now), init.save_ms - init.save_ms / 4);
@@ -711,11 +713,6 @@ static int loop(void)
         return init.exit_code;
 }
 
-static int pair_open(int fds[2])
-{
-        return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0 ? -errno : 0;
-}
-
 static void roles_init(void)
 {
         const struct config *c = &init.start.config;
@@ -754,9 +751,9 @@ static int os_prepare(void)
         int r = start_process();
 
         if (r < 0 || (r = signals_open(&init.signals)) < 0 || (r = proc_open()) < 0 ||
-            (r = control_io_open(&init.control)) < 0 || (r = pair_open(init.gate_link)) < 0)
+            (r = control_io_open(&init.control)) < 0 || (r = start_pair(init.gate_link)) < 0)
                 return r;
-        return pair_open(init.sense_link);
+        return start_pair(init.sense_link);
 }
 
 int init_main(int argc, char **argv)

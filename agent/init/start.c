@@ -375,6 +375,11 @@ int start_process(void)
         return chdir("/") < 0 ? -errno : 0; /* keeps no mount busy */
 }
 
+int start_pair(int fds[2])
+{
+        return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0 ? -errno : 0;
+}
+
 int start_prepare(int argc, char **argv, struct start *s)
 {
         static char app_bytes[RECORD_SIZE_MAX + 1], prime_bytes[RECORD_SIZE_MAX + 1];

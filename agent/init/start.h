@@ -33,5 +33,7 @@ struct start {
 
 /* What a process of the operating system needs; before everything else. 0 or -errno. */
 NODISCARD int start_process(void);
+/* Two ends for two roles. 0 or -errno. */
+NODISCARD int start_pair(int fds[2]);
 /* Fill `s` (static memory, large). 0, or an exit code after saying what is wrong. */
 NODISCARD int start_prepare(int argc, char **argv, struct start *s);

@@ -184,7 +184,7 @@ static int find_parent(struct save *s, int *ret_fd)
         int fd = -ENOENT;
 
         if (state == INDEX_BEGUN)
-                return refuse(s, BLOB_CODE_INTERNAL, "a restore has begun and not ended", true);
+                return refuse(s, BLOB_CODE_INTERNAL, "a restore has begun and not ended", false);
         if (s->request.committed_seq > 0)
                 s->parent = (struct snapshot_save){s->request.generation, s->request.committed_seq};
         else if (s->request.parent_seq > 0)
@@ -382,5 +382,7 @@ int role_save_main(int argc, char **argv)
                 log_error("cannot encode the result", LOG_ERR(r));
         job_answer(&answer);
         save_deinit(&s);
+        if (failed && !s.result.retry)
+                return ROLE_EXIT_FINAL;
         return failed || r < 0 ? 1 : 0;
 }

@@ -13,10 +13,20 @@ static void ignore(struct core *c)
 
 /* ---- start-up ---- */
 
+/* How long ago that was, in the time that runs; false for a time that cannot be. */
+static bool seen_at(const struct core *c, utc_t at, mono_t *ret_at)
+{
+        int64_t age_us = c->utc.us - at.us;
+
+        if (age_us <= 0 || age_us > c->now.us)
+                return false;
+        *ret_at = (mono_t){c->now.us - age_us};
+        return true;
+}
+
 static void boot_workspace(struct core *c, const struct core_event *ev)
 {
         const struct workspace_row *row = &ev->workspace_row;
-        int64_t age_us = c->utc.us - row->active_at.us;
         struct workspace *w;
 
         if (c->booted || !row->id[0] || (size_t)row->state >= WS_STATE_MAX ||
@@ -31,8 +41,11 @@ static void boot_workspace(struct core *c, const struct core_event *ev)
         }
         saves_forget(w);
         w->active_stored = row->active_at;
-        if (age_us > 0 && age_us <= c->now.us)
-                w->person_at = w->human_at = (mono_t){c->now.us - age_us};
+        if (seen_at(c, row->active_at, &w->person_at))
+                w->human_at = w->person_at;
+        /* The time for which requests may keep it does not begin anew. */
+        if (row->human_at.us > 0)
+                (void)seen_at(c, row->human_at, &w->human_at);
 }
 
 static void boot_task(struct core *c, const struct core_event *ev)

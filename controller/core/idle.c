@@ -115,6 +115,9 @@ void idle_evidence(struct core *c, struct workspace *w, int64_t person_age_ms, c
                 w->person_at = at;
 #endif
         at_utc = (utc_t){c->utc.us - person_age_ms * US_PER_MS};
+        /* Stored with the next row: what a fail-over loses of it is no more than of active_at. */
+        if (strcmp(by, KEEP_SOURCE) != 0)
+                w->row.human_at.us = MAX(w->row.human_at.us, at_utc.us);
         if (at_utc.us <= w->row.active_at.us)
                 return;
         w->row.active_at = at_utc;

@@ -90,6 +90,7 @@ struct workspace_row {
         struct save_ref previous;
         utc_t created_at;
         utc_t active_at;  /* last evidence of a person */
+        utc_t human_at;   /* the last that is more than a request to keep it; 0 not known */
         utc_t stopped_at; /* 0 while never stopped */
         utc_t erase_at;   /* 0 unless deleted; objects and row go at that time */
         bool wanted;      /* asked for while it was being stopped or recovered */

@@ -18,6 +18,18 @@ static void audit_workspace(struct core *c, const struct workspace *w, const cha
         fx_audit(c, w->row.id, w->row.task, "core", what, detail);
 }
 
+/*
+ * More than any save? What a home folder has is safe where it is. Whether its app had started is no
+ * reason: the report that says so may have been lost with the task.
+ */
+static bool may_hold_more(const struct core *c, const struct workspace *w)
+{
+#ifdef CORE_PLANTED_NO_RESCUE
+        return false;
+#endif
+        return !home_used(c, w);
+}
+
 static void ask_salvage(struct core *c, struct workspace *w)
 {
         struct core_effect *fx = fx_add(c, FX_SALVAGE);
@@ -25,13 +37,10 @@ static void ask_salvage(struct core *c, struct workspace *w)
         STR_CUT(fx->salvage.workspace, w->row.id);
         fx->salvage.generation = w->row.generation;
         fx->salvage.has_saves = w->row.head.seq != 0;
-        /* What a home folder has is safe where it is. */
-#ifndef CORE_PLANTED_NO_RESCUE
-        if (!home_used(c, w)) {
+        if (may_hold_more(c, w)) {
                 STR_CUT(fx->salvage.task, w->row.task);
                 STR_CUT(fx->salvage.type, w->row.key.type);
         }
-#endif
         if (w->row.head.generation == w->row.generation)
                 fx->salvage.after_seq = w->row.head.seq;
         w->ask_at = mono_add_ms(c->now, SALVAGE_AGAIN_MS);
@@ -146,6 +155,7 @@ void workspace_claim(struct core *c, struct workspace *w, struct task *t)
         w->row.state = WS_STARTING;
         w->row.reason[0] = 0;
         w->person_at = w->human_at = c->now;
+        w->row.human_at = c->utc;
         STR_CUT(w->person_by, "claim");
         w->hold_until = c->now;
         t->row.claimed_at = c->utc;

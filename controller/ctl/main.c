@@ -85,6 +85,8 @@ static int parse(struct ctl *c, int argc, char **argv, const struct command **re
                         r = take_option(c, argc, argv, &at, cmd);
                         continue;
                 }
+                if (word[0] == '-' && word[1])
+                        return usage_error(cmd, "unknown option ", word);
                 at++;
                 if (!cmd) {
                         cmd = command_find(word);

@@ -233,8 +233,9 @@ void show_why(const struct ctl *c, const struct doc *answer)
         const struct doc *w = doc_get(answer, "workspace"), *signals = doc_get(answer, "signals");
         AUTO_TABLE *t = table_new(titles, c->color);
 
-        printf("%s of %s (%s) is %s\n", doc_str(w, "id"), doc_str(w, "user_id"),
-               doc_str(w, "workspace_type"), doc_str(w, "state"));
+        printf("%s of %s (%s) is %s%s\n", doc_str(w, "id"), doc_str(w, "user_id"),
+               doc_str(w, "workspace_type"),
+               strcmp(doc_str(w, "state"), "attention") == 0 ? "in " : "", doc_str(w, "state"));
         show_plan(answer);
         if (!doc_next(signals, NULL))
                 return;

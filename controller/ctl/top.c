@@ -389,6 +389,20 @@ static void draw_bottom(const struct top *t)
         screen_end();
 }
 
+/* Bytes of the next line: all of it, or up to the last blank that fits the screen. */
+static size_t line_length(const char *at)
+{
+        size_t len = strcspn(at, "\n"), fits = (size_t)screen_columns();
+
+        if (len <= fits)
+                return len;
+        for (size_t i = fits; i > 0; i--) {
+                if (at[i] == ' ')
+                        return i;
+        }
+        return fits;
+}
+
 static void draw_text(const struct top *t)
 {
         const char *at = t->text ? t->text : "";
@@ -396,7 +410,7 @@ static void draw_text(const struct top *t)
 
         screen_begin();
         for (int line = 0; *at && line < screen_rows() - 1;) {
-                size_t len = strcspn(at, "\n");
+                size_t len = line_length(at);
 
                 if (skip > 0) {
                         skip--;
@@ -406,7 +420,7 @@ static void draw_text(const struct top *t)
                         screen_next();
                         line++;
                 }
-                at += len + (at[len] == '\n');
+                at += len + (at[len] == '\n' || at[len] == ' ');
         }
         screen_next();
         screen_line(screen_rows() - 1);

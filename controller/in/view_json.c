@@ -456,7 +456,8 @@ static void describe_hold(const struct workspace_row *w, const struct core_idle 
         size_t len;
 
         if (!idle) {
-                (void)snprintf(dst, size, "it is %s: %s", ws_state_name(w->state),
+                (void)snprintf(dst, size, "it is %s%s: %s", w->state == WS_ATTENTION ? "in " : "",
+                               ws_state_name(w->state),
                                w->reason[0]                             ? w->reason
                                : w->state == WS_STARTING && !w->task[0] ? "waits for a warm task"
                                                                         : "no reason was given");
@@ -518,12 +519,17 @@ static void add_hint(cJSON *list, const char *fmt, ...)
         cJSON_AddItemToArray(list, cJSON_CreateString(text));
 }
 
-static void add_confidence(cJSON *o, const struct task_live *live)
+static void add_confidence(cJSON *o, const struct workspace_row *w, const struct task_live *live)
 {
         cJSON *hints = cJSON_AddArrayToObject(o, "hints");
         const char *confidence = live ? live->confidence : "";
         uint64_t unknown = live ? live->unknown : 0;
 
+        if (w->state == WS_ATTENTION)
+                add_hint(hints,
+                         "mend what the reason names: a file or .workspaceignore, room in the "
+                         "storage, storage_max_bytes. It tries again each save_retry; "
+                         "`wsctl abandon` ends it; what is in no save is then rescued or kept");
         add_str(o, "confidence", confidence);
         add_count(o, "unknown", unknown);
         if (strcmp(confidence, "low") == 0)
@@ -581,7 +587,7 @@ int view_why(const struct view *v, const struct workspace_row *w, struct buf *ou
                          idle ? MAX(mono_diff_ms(plan.facts.person_at, v->now), 0) : -1);
         add_str(o, "person_by", tale.person_by);
         add_browser(v, o, live);
-        add_confidence(o, live);
+        add_confidence(o, w, live);
         if (idle)
                 add_limits(o, &plan.limits, plan.idle_why);
         else

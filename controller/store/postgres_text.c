@@ -108,7 +108,8 @@ static int values_end(struct values *v, const char *rest)
         " previous_sha256 = excluded.previous_sha256, previous_at = excluded.previous_at,"         \
         " created_at = excluded.created_at, active_at = excluded.active_at,"                       \
         " stopped_at = excluded.stopped_at, erase_at = excluded.erase_at,"                         \
-        " reason = excluded.reason, wanted = excluded.wanted, home = excluded.home;\n"
+        " reason = excluded.reason, wanted = excluded.wanted, home = excluded.home,"               \
+        " human_at = excluded.human_at;\n"
 #define TASK_CONFLICT                                                                              \
         ") ON CONFLICT (id) DO UPDATE SET"                                                         \
         " type = excluded.type, state = excluded.state, generation = excluded.generation,"         \
@@ -142,6 +143,7 @@ int pg_put_workspace(struct buf *b, const struct workspace_row *row)
         put_text(&v, row->reason);
         put_int(&v, row->wanted);
         put_int(&v, row->home);
+        put_int(&v, row->human_at.us);
         return values_end(&v, WORKSPACE_CONFLICT);
 }
 
@@ -227,7 +229,7 @@ int pg_audit(struct buf *b, const struct audit_row *row)
         " head_generation, head_seq, head_length, head_data_length, head_sha256, head_at,"         \
         " previous_generation, previous_seq, previous_length, previous_data_length,"               \
         " previous_sha256, previous_at, created_at, active_at, stopped_at, erase_at, reason,"      \
-        " wanted, home FROM workspace ORDER BY id;"                                                \
+        " wanted, home, human_at FROM workspace ORDER BY id;"                                      \
         "SELECT id, type, state, generation, workspace, nonce, addr, launched_at, state_at,"       \
         " reason, claimed_at FROM task ORDER BY id;"                                               \
         "SELECT name, value FROM setting " settings "ORDER BY name;"                               \
@@ -310,6 +312,7 @@ int pg_read_workspace(const char *const cells[], size_t n, struct workspace_row 
         ret_row->home = (enum home_state)get_int(&x);
         if ((size_t)ret_row->home >= HOME_STATE_MAX)
                 x.bad = true;
+        ret_row->human_at.us = get_int(&x);
         return ws_state_parse(state, &ret_row->state) ? cells_end(&x) : -EUCLEAN;
 }
 

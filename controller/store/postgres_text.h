@@ -29,7 +29,7 @@ extern const char pg_load[], pg_load_brief[]; /* the second for store_visitor.br
 #define PG_SELECT_AUDIT "SELECT seq, at, workspace, task, actor, what, detail FROM audit"
 
 /* One row from its cells. 0, -EUCLEAN for one that cannot be. */
-#define PG_CELLS_MAX 28
+#define PG_CELLS_MAX 29
 NODISCARD int pg_read_workspace(const char *const cells[], size_t n, struct workspace_row *ret_row);
 NODISCARD int pg_read_task(const char *const cells[], size_t n, struct task_row *ret_row);
 NODISCARD int pg_read_setting(const char *const cells[], size_t n, struct setting_row *ret_row);

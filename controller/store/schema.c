@@ -32,6 +32,7 @@ const char *const schema_migrations[] = {
         "ALTER TABLE task ADD COLUMN claimed_at INTEGER NOT NULL DEFAULT 0;",
         "CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;",
         "ALTER TABLE workspace ADD COLUMN home INTEGER NOT NULL DEFAULT 0;",
+        "ALTER TABLE workspace ADD COLUMN human_at INTEGER NOT NULL DEFAULT 0;",
 };
 
 const int schema_version = ARRAY_LEN(schema_migrations);
@@ -146,6 +147,7 @@ const char *const postgres_migrations[] = {
         " RETURN n; "
         "END $$;",
         "ALTER TABLE workspace ADD COLUMN home bigint NOT NULL DEFAULT 0;",
+        "ALTER TABLE workspace ADD COLUMN human_at bigint NOT NULL DEFAULT 0;",
 };
 
 const int postgres_version = ARRAY_LEN(postgres_migrations);

@@ -12,11 +12,18 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "loop/loop.h"
 #include "store/backend.h"
 #include "store/schema.h"
 
 /* Somebody looks at the file with a tool of theirs: wait a little, the loop stands meanwhile. */
 #define BUSY_TIMEOUT_MS 200
+/*
+ * SQLite would take the log's pages to the file within the commit that fills it, and one launch in
+ * twenty would wait for that. Here it comes later, when that launch has had its answer.
+ */
+#define CHECKPOINT_PAGES 1000
+#define CHECKPOINT_WAIT_MS 100
 
 enum statement {
 #define STATEMENT(id, text) ST_##id,
@@ -38,6 +45,7 @@ struct sqlite {
         bool released;            /* for good */
         sqlite3 *db;
         sqlite3_stmt *st[ST_MAX];
+        struct loop_timer checkpoint;
         char error[STORE_ERROR_SIZE];
 };
 
@@ -137,6 +145,20 @@ static int migrate(struct sqlite *s)
         return 0;
 }
 
+/* Where a reader stops it half-way, the next one goes on; what is committed is safe in the log. */
+static void on_checkpoint(void *db)
+{
+        (void)sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+}
+
+static int on_wal(void *timer, sqlite3 *db, const char *name, int pages)
+{
+        (void)db, (void)name;
+        if (pages >= CHECKPOINT_PAGES && mono_is_never(((struct loop_timer *)timer)->due))
+                loop_timer_set_in(timer, CHECKPOINT_WAIT_MS);
+        return SQLITE_OK;
+}
+
 static int open_checked(struct sqlite *s, const char *path)
 {
         /* Names of students are nobody else's business; SQLite copies this mode to -wal and -shm.
@@ -194,6 +216,7 @@ static struct sqlite *sqlite_free(struct sqlite *s)
 {
         if (!s)
                 return NULL;
+        loop_timer_cancel(&s->checkpoint);
         for (int i = 0; i < ST_MAX; i++)
                 sqlite3_finalize(s->st[i]);
         (void)sqlite3_close(s->db);
@@ -306,6 +329,7 @@ static void read_workspace(struct cursor *x, struct workspace_row *row)
         row->home = (enum home_state)get_int(x);
         if ((size_t)row->home >= HOME_STATE_MAX)
                 x->bad = true;
+        row->human_at.us = get_int(x);
         if (!ws_state_parse(state, &row->state))
                 x->bad = true;
 }
@@ -509,6 +533,7 @@ static int sqlite_put_workspace(struct store *base, const struct workspace_row *
         bind_text(&x, row->reason);
         bind_int(&x, row->wanted);
         bind_int(&x, row->home);
+        bind_int(&x, row->human_at.us);
         return run(s, &x);
 }
 
@@ -755,7 +780,6 @@ int store_sqlite_open(struct loop *l, const struct store_config *config,
         struct sqlite *s = calloc(1, sizeof(*s));
         int r;
 
-        (void)l;
         if (!s)
                 return -ENOMEM;
         s->base.class = &sqlite_class;
@@ -771,6 +795,8 @@ int store_sqlite_open(struct loop *l, const struct store_config *config,
                 sqlite_free(s);
                 return r;
         }
+        loop_timer_init(l, &s->checkpoint, on_checkpoint, s->db);
+        (void)sqlite3_wal_hook(s->db, on_wal, &s->checkpoint);
         *ret_store = &s->base;
         return 0;
 }

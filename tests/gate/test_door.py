@@ -162,6 +162,25 @@ class DoorTest(GateCase):
         self.assertEqual(ident, 12)
         self.assertLess(waited, DEADLINE * 1000)
 
+    def test_the_app_appears_where_nobody_could_watch(self):
+        """Its folder is not there yet: it is looked for. And where a socket is moved into place."""
+        folder = os.path.dirname(self.app.path)
+        for ident in (21, 22):
+            self.app.die()
+            if ident == 21:
+                os.rename(folder, folder + ".away")
+            self.gate.probe(ident)
+            self.gate.ask(request(headers="Connection: close\r\n"))  # it has turned meanwhile
+            if ident == 21:
+                os.rename(folder + ".away", folder)
+                self.app.listen()
+            else:
+                path, self.app.path = self.app.path, self.app.path + ".new"
+                self.app.listen()
+                self.app.path = path
+                os.rename(path + ".new", path)
+            self.assertEqual(self.gate.app_up()[0], ident)
+
     def test_before_any_config(self):
         self.gate.kill()
         self.gate.start()

@@ -67,6 +67,12 @@ int main(void)
         if (!fgets(secret, sizeof(secret), stdin))
                 printf("no secret came\n");
         secret[strcspn(secret, "\n")] = 0;
+        /* Started once more for a rescue: what an earlier life has written must be there. */
+        if (strncmp(secret, "rescue ", 7) == 0) {
+                printf("rescue home=%d run=%d %s\n", access("/home/student/file", F_OK),
+                       access("/run/ws/file", F_OK), secret);
+                return strcmp(secret, "rescue good") == 0 ? 0 : 75;
+        }
         printf("pid=%d task=%s controller=%s listen=%s from=%s\n", getpid(), getenv("WS_TASK_ID"),
                getenv("WS_CONTROLLER"), getenv("WS_LISTEN"), getenv("WS_SECRET_FROM"));
         printf("secret=%s env=%s\n", secret, env ? env : "none");

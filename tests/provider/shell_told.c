@@ -56,8 +56,12 @@ void shell_post(struct shell *s, struct core_event *ev)
 
 void shell_handle(struct shell *s, enum core_effect_type type, effect_fn fn, void *ctx)
 {
-        CHECK(type == FX_LAUNCH_TASK || type == FX_STOP_TASK || type == FX_REMOVE_TASK);
-        *(type == FX_LAUNCH_TASK ? &s->launch : type == FX_STOP_TASK ? &s->stop : &s->remove) = fn;
+        CHECK(type == FX_LAUNCH_TASK || type == FX_STOP_TASK || type == FX_REMOVE_TASK ||
+              type == FX_ERASE);
+        *(type == FX_LAUNCH_TASK   ? &s->launch
+          : type == FX_STOP_TASK   ? &s->stop
+          : type == FX_REMOVE_TASK ? &s->remove
+                                   : &s->erase) = fn;
         s->ctx = ctx;
 }
 
@@ -89,4 +93,12 @@ void remove_task(const char *task)
 
         CHECK(STR_SET(fx.remove_task.task, task) == 0);
         shell.remove(shell.ctx, &fx);
+}
+
+void erase(const char *workspace, uint64_t generation)
+{
+        struct core_effect fx = {.type = FX_ERASE, .erase = {.generation = generation}};
+
+        CHECK(STR_SET(fx.erase.workspace, workspace) == 0);
+        shell.erase(shell.ctx, &fx);
 }

@@ -16,7 +16,7 @@ struct told {
 };
 
 struct shell {
-        effect_fn launch, stop, remove;
+        effect_fn launch, stop, remove, erase;
         bool holds; /* what has ended is not removed at once, as the core does with what is saved */
         void *ctx;
         struct told tasks[SHELL_TASKS];
@@ -31,3 +31,4 @@ struct told *told(const char *task);
 void launch(const char *task, const char *type);
 void stop(const char *task, bool at_once);
 void remove_task(const char *task);
+void erase(const char *workspace, uint64_t generation);

@@ -42,6 +42,8 @@ static const struct docker_type types[] = {
         {"no-program", "ws-test-broken", "", "", 0, 0, 0, true, false},
 };
 
+static int64_t kept_ms_max;
+
 static void provider_open(const char *socket)
 {
         static char url[64];
@@ -52,6 +54,7 @@ static void provider_open(const char *socket)
                                   .keys = &keys,
                                   .installation = controller,
                                   .stop_grace_ms = 1500,
+                                  .kept_ms_max = kept_ms_max,
                                   .n_types = ARRAY_LEN(types),
                                   .types = types};
 
@@ -330,6 +333,136 @@ static void test_adoption(void)
         (void)output_of("docker rm -f foreign other");
 }
 
+/* ---- what an ended task has left ---- */
+
+static int rescues_done;
+static bool rescue_saved;
+
+static void on_rescued(void *ctx, const char *task, bool saved)
+{
+        (void)task;
+        CHECK(ctx == &rescues_done);
+        rescues_done++;
+        rescue_saved = saved;
+}
+
+static bool is_rescued(const char *task)
+{
+        (void)task;
+        return rescues_done > 0;
+}
+
+static enum rescue_answer rescue(const char *task, const char *request)
+{
+        const struct rescue_order o = {.task = task,
+                                       .type = "good",
+                                       .workspace = "ws-a",
+                                       .generation = 5,
+                                       .request = request};
+
+        rescues_done = 0;
+        return docker_rescue(provider, &o, on_rescued, &rescues_done);
+}
+
+static const char *names(const char *task)
+{
+        return output_of("docker ps -a --filter label=" DOCKER_LABEL_TASK "=%s --format "
+                         "'{{.Names}}'",
+                         task);
+}
+
+static void kill_unsaved(const char *task)
+{
+        launch_good(task, "good");
+        CHECK(wait_for(is_ready, task));
+        CHECK_INT(rescue(task, "early"), RESCUE_LATER); /* it runs */
+        (void)output_of("docker kill ws-%s-%s", controller, task);
+        CHECK(wait_for(is_ended, task));
+        CHECK(names(task)[0]);
+}
+
+static bool is_kept(const char *task)
+{
+        return told(task)->kept > 0;
+}
+
+static void reopen(void)
+{
+        provider_close();
+        provider_open(engine_socket_path);
+        shell.holds = true;
+        CHECK(wait_for(is_inventory, ""));
+}
+
+static char volumes[512];
+
+static bool are_volumes_gone(const char *task)
+{
+        (void)task;
+        return output_of("docker volume ls -q | grep -E '%s'", volumes)[0] == 0;
+}
+
+static void test_rescue(void)
+{
+        shell.holds = true;
+        kill_unsaved("t-70");
+        STR_CUT(volumes,
+                inspect("t-70", "{{range .Mounts}}{{if .Name}}{{.Name}}|{{end}}{{end}}none"));
+        CHECK(strlen(volumes) > 64 && !are_volumes_gone("t-70"));
+        CHECK_INT(rescue("t-70", "good"), RESCUE_BEGUN);
+        CHECK_INT(rescue("t-70", "good"), RESCUE_LATER);
+        CHECK(wait_for(is_rescued, "t-70"));
+        CHECK(rescue_saved);
+        CHECK(strstr(output_of("docker logs ws-%s-t-70 2>&1", controller),
+                     "rescue home=0 run=0 rescue good"));
+        CHECK_INT(rescue("t-70", "good"), RESCUE_NOTHING);
+        CHECK_INT(told("t-70")->ended, 1);
+        remove_task("t-70");
+        CHECK(wait_for(is_removed, "t-70"));
+        CHECK(wait_for(are_volumes_gone, "t-70"));
+        shell.holds = false;
+}
+
+/* Its rescue fails, each controller forgets what it knew, and still it is there. */
+static void test_kept(void)
+{
+        shell.holds = true;
+        kill_unsaved("t-71");
+        provider_close();
+        provider_open(engine_socket_path);
+        shell.holds = true;
+        CHECK_INT(rescue("t-71", "bad"), RESCUE_LATER); /* the list is not there */
+        CHECK(wait_for(is_inventory, ""));
+        /* Before the inventory: the core must not take it for vanished, and hears why. */
+        CHECK_INT(told("t-71")->ended, 1);
+        CHECK_INT(told("t-71")->status, 137);
+        CHECK_STR(told("t-71")->reason, "killed from outside");
+        CHECK_INT(rescue("t-71", "bad"), RESCUE_BEGUN);
+        CHECK(wait_for(is_rescued, "t-71"));
+        CHECK(!rescue_saved);
+        CHECK(strstr(names("t-71"), "-unsaved-ws-a-g5-t-71"));
+        reopen();
+        CHECK_INT(told("t-71")->ended, 1);
+        CHECK_INT(rescue("t-71", "bad"), RESCUE_BEGUN); /* it may be tried again */
+        remove_task("t-71");                            /* the core has forgotten it */
+        CHECK(wait_for(is_rescued, "t-71"));
+        CHECK(wait_for(is_kept, "t-71"));
+        CHECK(strstr(names("t-71"), "-kept-") && strstr(names("t-71"), "-ws-a-g5-t-71"));
+        CHECK_STR(told("t-71")->workspace, "ws-a");
+        CHECK(strstr(told("t-71")->reason, names("t-71")));
+        /* It is nobody's any more, and goes by its age. */
+        reopen();
+        CHECK_INT(told("t-71")->ended, 0);
+        CHECK_INT(rescue("t-71", "good"), RESCUE_NOTHING);
+        kept_ms_max = 1000;
+        reopen();
+        CHECK(wait_for(is_removed, "t-71"));
+        kept_ms_max = 0;
+        shell.holds = false;
+        reopen();
+        shell.holds = false;
+}
+
 static bool is_new_version(const char *before)
 {
         return strcmp(shell.version, before) != 0;
@@ -433,6 +566,25 @@ static void test_no_engine(void)
         (void)unlink(dead);
 }
 
+/* With a fake engine (fake_engine): what is stopping may be making its last save. */
+static int test_stopping(const char *socket)
+{
+        const char *state = getenv("WS_TEST_STATE");
+        AUTO_CLOSE fd = -1;
+
+        CHECK(state);
+        provider_open(socket);
+        CHECK(wait_for(is_inventory, ""));
+        CHECK_INT(told("t-1")->seen, 1);
+        CHECK_INT(told("t-1")->ended, 0);
+        fd = open(state, O_WRONLY | O_TRUNC | O_CLOEXEC);
+        CHECK(fd >= 0 && fd_write_all(fd, "exited 0", 8) == 0);
+        CHECK(wait_for(is_ended, "t-1")); /* with the next list */
+        CHECK_INT(told("t-1")->status, 0);
+        provider_close();
+        return 0;
+}
+
 static void set_names(void)
 {
         char id[KEYS_HEX];
@@ -451,6 +603,10 @@ int main(int argc, char **argv)
                           "Permission denied; add the controller's user to the group docker");
                 return 0;
         }
+        if (argc == 2 && strcmp(argv[1], "--controller") == 0)
+                return puts(controller) < 0;
+        if (argc == 3 && strcmp(argv[1], "--stopping") == 0)
+                return test_stopping(argv[2]);
         RUN(test_no_engine);
         if (argc < 3 || argc > 4)
                 return 2;
@@ -458,6 +614,10 @@ int main(int argc, char **argv)
         gateway = argv[2];
         engine_run = argc == 4 ? argv[3] : NULL;
         provider_open(engine_socket_path);
+        if (getenv("WS_TEST_KEPT")) { /* of the planted defect */
+                RUN(test_kept);
+                return 0;
+        }
         RUN(test_launch);
         RUN(test_looks);
         RUN(test_stop);
@@ -465,6 +625,8 @@ int main(int argc, char **argv)
         RUN(test_refused);
         RUN(test_name_taken);
         RUN(test_adoption);
+        RUN(test_rescue);
+        RUN(test_kept);
         RUN(test_many);
         if (engine_run)
                 RUN(test_engine_restart);

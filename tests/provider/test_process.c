@@ -492,6 +492,29 @@ static void test_rescue(void)
         shell.holds = false;
 }
 
+static bool has_looked(void)
+{
+        return loop_turn(loop) >= 0; /* the timer of the first look is due */
+}
+
+static int kept_folders(void)
+{
+        DIR *d = opendir(kept_dir);
+        const struct dirent *e;
+        int n = 0;
+
+        CHECK(d);
+        while ((e = readdir(d)))
+                n += e->d_name[0] != '.';
+        closedir(d);
+        return n;
+}
+
+static bool has_removed_one(void)
+{
+        return kept_folders() == 2;
+}
+
 static void test_kept(void)
 {
         shell.holds = true;
@@ -540,7 +563,20 @@ static void test_kept(void)
         remove_task("t-0000000076");
         CHECK(wait_until_true(is_removed, "t-0000000076"));
         CHECK(kept_has("t-0000000076"));
-        shell.holds = false;
+
+        /* With its workspace all of it goes, and nothing of another one or of a later life. */
+        erase("ws", 9);
+        erase("ws-a", 4);
+        provider_close();
+        provider_open(); /* it looks at once */
+        CHECK(wait_until_true(has_looked, "t-0000000076"));
+        CHECK(kept_has("t-0000000074") && kept_has("t-0000000076"));
+        erase("ws-a", 5);
+        CHECK(!kept_has("t-0000000074") && !kept_has("t-0000000076"));
+        provider_close();
+        provider_open();
+        CHECK(wait_until_true(has_removed_one, ""));
+        CHECK(process_inventory(provider) == 0); /* of what the other cases have left running */
 }
 
 static void test_all_gone(void)

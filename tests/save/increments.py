@@ -926,7 +926,7 @@ def quotas_name_the_largest(bench):
     home = small_home(bench)
     as_student(lambda: write(f"{home}/workspace/movie", os.urandom(5 << 20)))
     status, r, _ = bench.run(["save"], bench.save_request(1, max_bytes=2 << 20), home)
-    check(status == 1 and r["code"] == "too-big" and not r["retry"], f"{r}")
+    check(status == 2 and r["code"] == "too-big" and not r["retry"], f"{r}")
     check("workspace/movie (5 MB)" in r["message"] and ".workspaceignore" in r["message"], f"{r}")
     check(not os.path.exists(bench.object_path(1, 1, "manifest.mtree.zst")), "a save was made")
 
@@ -1013,7 +1013,7 @@ def too_many_files(bench):
         os.close(fd)
     as_student(fill)
     status, r, _ = bench.run(["save"], bench.save_request(1), home)
-    check(status == 1 and r["code"] == "too-big" and "workspace/many" in r["message"], f"{r}")
+    check(status == 2 and r["code"] == "too-big" and "workspace/many" in r["message"], f"{r}")
     return None
 
 

@@ -54,6 +54,7 @@ static struct workspace_row workspace_limits(const char *id)
                                     .previous = save_ref_limits(INT64_MIN),
                                     .created_at = {INT64_MIN},
                                     .active_at = {-1},
+                                    .human_at = {INT64_MIN + 1},
                                     .stopped_at = {INT64_MAX},
                                     .erase_at = {INT64_MAX - 7},
                                     .wanted = true,

@@ -125,7 +125,8 @@ static void test_layout(void)
         expect(server_url(server_port(), NULL), -EAGAIN, "layout is empty", "");
         CHECK(version > 0);
         /* As it was before there were homes. */
-        server_sql("INSERT INTO layout VALUES (1); ALTER TABLE workspace DROP COLUMN home;");
+        server_sql("INSERT INTO layout VALUES (1); ALTER TABLE workspace DROP COLUMN home,"
+                   " DROP COLUMN human_at;");
         rig_up(&R, server_url(server_port(), NULL), "test", 5000);
         server_sql("INSERT INTO task VALUES ('t-1','x','dancing',0,'','','',0,0,'',0);");
         CHECK_INT(rig_load(&R), -EUCLEAN);

@@ -188,9 +188,13 @@ async function byItself(stage, context) {
   await stage.tell('restore', ws.id, '270000000', '300000000');
   await page.locator('[role=progressbar][aria-valuenow="90"]').waitFor();
   await page.getByText('Restored 270 of 300 MB.').waitFor();
+  let refusals = 0;
   const app = (await import('node:http')).createServer((req, res) => {
     const { pathname, searchParams } = new URL(req.url, ws.origin);
+    // At first it refuses this browser, as while another tab is just opening its link: that is no reason to give up.
+    if (pathname === '/_workspace/status' && refusals++ < 2) return res.writeHead(403, { 'Content-Type': 'application/json' }).end('{"code":"access-ended"}');
     if (pathname === '/_workspace/status') return res.setHeader('Content-Type', 'application/json').end('{"phase":"ready"}');
+    if (refusals < 3) return res.writeHead(403, { 'Content-Type': 'text/html' }).end('<h1>Your access to this workspace has ended</h1>');
     if (searchParams.get('ws_access')?.split('.')[1] > soon) return res.writeHead(303, { Location: '/', 'Content-Length': 0 }).end();
     return res.setHeader('Content-Type', 'text/html').end('<title>app</title><h1>The editor itself</h1>');
   });

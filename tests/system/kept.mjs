@@ -30,6 +30,7 @@ async function killed(world, ws, { seconds = 120 } = {}) {
 }
 
 async function comesBack(world, user, name, text) {
+  await world.warm(); // a busy machine starts an editor in a minute
   const ws = await world.launch(user);
   const there = world.home(ws.task, 'workspace', name);
   check(fs.existsSync(there), `${name} is lost`);

@@ -381,6 +381,7 @@ static void check_rows(enum task_state ts, enum ws_state s)
 
         if (w) {
                 before.active_at = w->active_at; /* stored now and then only */
+                before.human_at = w->human_at;
                 if (memcmp(&before, w, sizeof(before)) != 0 && !emitted(FX_PUT_WORKSPACE, WS))
                         broken("a workspace changed and was not stored", ts, s);
                 if (w->generation != cell.ws.generation && !emitted(FX_COMMAND, TASK) && given(ts))

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sqlite3.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -12,9 +13,11 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "loop/loop.h"
 #include "store/store.h"
 #include "test.h"
 
+static struct loop *loop;
 static char dir[] = "/tmp/test_store.XXXXXX";
 static char path[64];
 static char error[STORE_ERROR_SIZE];
@@ -24,7 +27,7 @@ static int open_file(const char *file, struct store **ret_store)
         struct store_config config = {
                 .url = file, .password_file = "", .holder = "test", .addresses = "here"};
 
-        return store_open(NULL, &config, NULL, error, ret_store);
+        return store_open(loop, &config, NULL, error, ret_store);
 }
 
 static struct store *opened(void)
@@ -56,6 +59,7 @@ static struct workspace_row workspace(const char *id)
                                              .at = {5}},
                                     .created_at = {1},
                                     .active_at = {2},
+                                    .human_at = {6},
                                     .stopped_at = {3},
                                     .erase_at = {4},
                                     .wanted = true,
@@ -279,7 +283,7 @@ static void test_newer_schema(void)
         sql("PRAGMA user_version = 99");
         CHECK_INT(open_file(path, &s), -EPROTO);
         CHECK(strstr(error, "newer version") && strstr(error, path));
-        sql("PRAGMA user_version = 5");
+        sql("PRAGMA user_version = 6");
 }
 
 /* Rows of an earlier layout are there after the file was brought up to this one. */
@@ -294,12 +298,14 @@ static void test_older_schema(void)
         CHECK(commit(s) == 0);
         store_free(s);
         sql("ALTER TABLE workspace DROP COLUMN wanted; ALTER TABLE workspace DROP COLUMN home;"
+            " ALTER TABLE workspace DROP COLUMN human_at;"
             " ALTER TABLE task DROP COLUMN claimed_at;"
             " DROP TABLE setting; PRAGMA user_version = 1");
         s = opened();
         seen = load(s);
         w.wanted = false;
         w.home = HOME_NONE;
+        w.human_at.us = 0;
         CHECK_INT((long long)seen.workspaces, 1);
         CHECK(memcmp(&seen.workspace, &w, sizeof(w)) == 0);
         CHECK(store_begin(s) == 0);
@@ -414,6 +420,43 @@ static void test_disk_full(void)
         CHECK(rmdir(mount_dir) == 0);
 }
 
+static off_t size_of(const char *suffix)
+{
+        char file[80];
+        struct stat st;
+
+        (void)snprintf(file, sizeof(file), "%s%s", path, suffix);
+        CHECK(stat(file, &st) == 0);
+        return st.st_size;
+}
+
+/* The log goes to the file behind a commit, and not within it. */
+static void test_checkpoint_waits(void)
+{
+        struct audit_row row = {.what = "launched", .at = {9}};
+        struct store *s = opened();
+        off_t before = size_of("");
+
+        for (int i = 0; size_of("-wal") < (off_t)1200 * 4096; i++) {
+                CHECK(i < 100);
+                CHECK(store_begin(s) == 0);
+                for (int k = 0; k < 1000; k++) {
+                        row.seq = 1000000 + (uint64_t)i * 1000 + (uint64_t)k;
+                        CHECK(store_audit(s, &row) == 0);
+                }
+                CHECK(commit(s) == 0);
+        }
+        CHECK_INT(size_of(""), before);
+        for (int i = 0; size_of("") == before; i++) {
+                struct pollfd p = {.fd = loop_fileno(loop), .events = POLLIN};
+
+                CHECK_INT(loop_turn(loop), 0);
+                CHECK(size_of("") != before || poll(&p, 1, 30000) > 0);
+                CHECK(i < 1000);
+        }
+        store_free(s);
+}
+
 static void remove_all(void)
 {
         char file[80];
@@ -430,6 +473,7 @@ int main(void)
 {
         CHECK(mkdtemp(dir));
         (void)snprintf(path, sizeof(path), "%s/state.db", dir);
+        CHECK(loop_new(&loop) == 0);
         RUN(test_rows);
         RUN(test_counters);
         RUN(test_history);
@@ -439,6 +483,8 @@ int main(void)
         RUN(test_corrupt);
         RUN(test_read_only);
         RUN(test_disk_full);
+        RUN(test_checkpoint_waits);
         remove_all();
+        loop_free(loop);
         return 0;
 }

@@ -59,6 +59,8 @@ struct docker {
         char controller[17]; /* in labels and names */
         struct entry *entries;
         uint32_t n_entries;
+        char erased[16][CORE_ID_SIZE]; /* workspaces, lately: what is kept of them goes */
+        size_t n_erased;
         /* docker_watch.c */
         bool inventory_due; /* the list is there, and some that have ended are being asked */
         bool leads, listed, listing, streaming, away;
@@ -102,7 +104,8 @@ void docker_rename_again(struct entry *e);
 bool docker_has_ended(const struct entry *e);
 /* What the name of a container that nobody knows says: true, it is a kept one. */
 bool docker_name_kept(struct entry *e, const char *name);
-bool docker_kept_too_long(const struct docker *d, const char *name);
+/* ... and it is too old, or its workspace was erased. */
+bool docker_kept_goes(const struct docker *d, const char *name);
 
 /* ---- docker_watch.c ---- */
 

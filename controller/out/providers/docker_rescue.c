@@ -131,16 +131,38 @@ bool docker_name_kept(struct entry *e, const char *name)
         return behind(e->docker, "kept", name) != NULL;
 }
 
-bool docker_kept_too_long(const struct docker *d, const char *name)
+/* What a workspace has had goes with it: at the next list. */
+static void on_erase(void *ctx, const struct core_effect *fx)
+{
+        struct docker *d = ctx;
+
+        STR_CUT(d->erased[d->n_erased++ % ARRAY_LEN(d->erased)], fx->erase.workspace);
+}
+
+static bool is_erased(const struct docker *d, const char *whose)
+{
+        for (size_t i = 0; i < ARRAY_LEN(d->erased); i++) {
+                size_t len = strlen(d->erased[i]);
+
+                if (len > 0 && str_starts(whose, d->erased[i]) && str_starts(whose + len, "-g"))
+                        return true;
+        }
+        return false;
+}
+
+bool docker_kept_goes(const struct docker *d, const char *name)
 {
         const char *time = behind(d, "kept", name);
         int64_t now_s = loop_utc(d->loop).us / US_PER_S;
         char text[24];
         uint64_t at_s = 0;
+        size_t digits = time ? strcspn(time, "-") : 0;
 
+        if (time && time[digits] && is_erased(d, time + digits + 1))
+                return true;
         if (!time || d->config.kept_ms_max == 0)
                 return false;
-        (void)snprintf(text, sizeof(text), "%.*s", (int)strcspn(time, "-"), time);
+        (void)snprintf(text, sizeof(text), "%.*s", (int)digits, time);
         return num_parse_u64(text, 0, INT64_MAX, &at_s) == 0 &&
                now_s - (int64_t)at_s > d->config.kept_ms_max / 1000;
 }
@@ -244,4 +266,5 @@ enum rescue_answer docker_rescue(struct docker *d, const struct rescue_order *o,
 void docker_rescue_init(struct docker *d)
 {
         shell_handle(d->shell, FX_REMOVE_TASK, on_remove_task, d);
+        shell_handle(d->shell, FX_ERASE, on_erase, d);
 }

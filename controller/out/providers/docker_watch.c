@@ -43,6 +43,10 @@ static void post_seen(struct docker *d, const char *task)
 /* "stopping" is Podman's: it has its SIGTERM, and may be making its last save. */
 bool docker_is_alive(const char *state)
 {
+#ifdef DOCKER_PLANTED_STOPPING_ENDED
+        if (strcmp(state, "stopping") == 0)
+                return false;
+#endif
         return strcmp(state, "running") == 0 || strcmp(state, "paused") == 0 ||
                strcmp(state, "restarting") == 0 || strcmp(state, "stopping") == 0;
 }
@@ -58,8 +62,9 @@ static void take_unknown(struct docker *d, const struct docker_listed *l)
                 return;
         }
         STR_CUT(e->id, l->id);
-        if (docker_kept_too_long(d, l->name)) {
-                log_warn("what a task left unsaved is removed: it is older than kept_max_age",
+        if (docker_kept_goes(d, l->name)) {
+                log_warn("what a task left unsaved is removed: it is too old, or its workspace was "
+                         "erased",
                          LOG_STR("container", l->name));
                 docker_entry_remove(e);
                 return;

@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "base/str.h"
 #include "out/providers/folder.h"
 #include "out/providers/process_internal.h"
@@ -144,8 +145,43 @@ static void on_look(void *ctx)
                 loop_timer_set_in(&p->kept_timer, LOOK_MS);
 }
 
+/* "WORKSPACE-gGENERATION-...", of this workspace, up to this generation. */
+static bool is_of(const char *name, const char *workspace, uint64_t generation)
+{
+        size_t len = strlen(workspace);
+        char digits[24];
+        uint64_t of = 0;
+
+        if (!str_starts(name, workspace) || !str_starts(name + len, "-g"))
+                return false;
+        (void)snprintf(digits, sizeof(digits), "%.*s", (int)strspn(name + len + 2, "0123456789"),
+                       name + len + 2);
+        return num_parse_u64(digits, 0, UINT64_MAX, &of) == 0 && of <= generation;
+}
+
+/* What a workspace has had goes with it; asked again until the storage has done its part. */
+static void on_erase(void *ctx, const struct core_effect *fx)
+{
+        struct process *p = ctx;
+        DIR *d = opendir(p->kept);
+        const struct dirent *e;
+        char to[sizeof(PROCESS_KEPT_MARK) + 256];
+
+        while (d && (e = readdir(d))) {
+                if (!is_of(e->d_name, fx->erase.workspace, fx->erase.generation))
+                        continue;
+                (void)snprintf(to, sizeof(to), PROCESS_KEPT_MARK "%s", e->d_name);
+                if (renameat(dirfd(d), e->d_name, dirfd(d), to) < 0)
+                        log_error("what is kept of an erased workspace stays",
+                                  LOG_STR("folder", e->d_name), LOG_ERR(errno));
+        }
+        if (d)
+                closedir(d);
+}
+
 void process_kept_init(struct process *p)
 {
+        shell_handle(p->shell, FX_ERASE, on_erase, p);
         p->kept_errand = -1;
         p->kept_end = LOOP_FD_NULL;
         loop_timer_init(p->loop, &p->kept_timer, on_look, p);

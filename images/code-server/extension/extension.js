@@ -125,8 +125,8 @@ class Notice {
 
   tick() {
     const left = this.left();
-    // What is shown at the end stays in the page: nobody is left here to change it.
-    this.item.text = left > 0 ? `$(watch) Stops in ${clock(left)} · Keep working` : '$(watch) Stopping · reload the page to come back';
+    // What is shown at the end stays in the page: nobody is left here to change it. A phone has room for no more.
+    this.item.text = left > 0 ? `$(watch) Stops in ${clock(left)} · Keep working` : '$(watch) Stopping · reload';
     this.item.accessibilityInformation = { label: `This workspace stops in ${inWords(left)}. Press to keep working.`, role: 'button' };
   }
 

@@ -10,6 +10,7 @@
   const pace = () => (phase === 'stopped' || phase === 'attention' ? 5000 : 1000) * (document.hidden ? 10 : 1);
   let timer = 0;
   let failures = 0;
+  let denied = 0;
 
   function show(state) {
     put(at('detail'), state.detail || '');
@@ -41,6 +42,11 @@
     try {
       const answer = await fetch(`${base}/_workspace/status${location.search}`, { cache: 'no-store', credentials: 'same-origin', headers: { Accept: 'application/json' } });
       const state = await answer.json();
+      // Refused by the workspace's gate: another tab of this browser may just be opening its link, which lets this one in, too.
+      if (answer.status === 403 && ++denied < 10) {
+        timer = setTimeout(look, 1000);
+        return;
+      }
       // The first answer of another kind may be the workspace's own: its phase is "ready". 503: nobody knows now.
       if (state.phase !== phase && answer.status !== 503) {
         // What answered a form is not asked for again: that would send the form.
