@@ -50,7 +50,7 @@ idle = ${this.idle}
 disconnected = ${this.disconnected}
 
 [type plain]
-${this.typeLines(path.join(this.dir, 'plain/profile.json'), this.superset)}
+${this.ruledLines(path.join(this.dir, 'plain'))}
 pool = 0
 launch_timeout = 10m
 idle = 30m
