@@ -44,6 +44,8 @@ struct role_progress {
 
 /* Exit code of a save that has failed and will fail again. */
 #define ROLE_EXIT_FINAL 2
+/* In the roles' environment: 1 in a rescue of a task whose app was never started for a person. */
+#define ROLE_UNUSED_ENV "WS_UNUSED"
 
 /*
  * Environment. Of the first group only link sees the secret, nobody else any of it.

@@ -13,9 +13,21 @@
 #define SEQ_SKIP 1000
 #define SEQ_SPREAD 100000
 
+/*
+ * So long a workspace waits for what may pass (a storage or an engine that does not answer); where
+ * that is so nobody could be given its files anyway. Then it goes on, and what is there is kept.
+ */
+#define PATIENCE_MS (60 * 60 * 1000)
+#define LATE_MAX 256
+
 struct rescue {
         char task[CORE_ID_SIZE]; /* "" : free */
         struct core_effect salvage;
+};
+
+struct late {
+        char task[CORE_ID_SIZE]; /* "" : free */
+        mono_t since;
 };
 
 struct rescues {
@@ -24,6 +36,7 @@ struct rescues {
         struct process *process;
         struct docker *docker;
         struct rescue table[RESCUES_MAX];
+        struct late late[LATE_MAX]; /* whose rescue has failed */
 };
 
 static struct rescue *find(struct rescues *r, const char *task)
@@ -35,13 +48,45 @@ static struct rescue *find(struct rescues *r, const char *task)
         return NULL;
 }
 
-static void on_rescued(void *ctx, const char *task, bool saved)
+static struct late *late_find(struct rescues *r, const char *task)
+{
+        for (size_t i = 0; i < LATE_MAX; i++) {
+                if (strcmp(r->late[i].task, task) == 0)
+                        return &r->late[i];
+        }
+        return NULL;
+}
+
+/* Is it worth another attempt? Where more are late than there is room for, without an end. */
+static bool patient(struct rescues *r, const char *task)
+{
+        struct late *one = late_find(r, task);
+
+        if (one)
+                return !mono_due(mono_add_ms(one->since, PATIENCE_MS), loop_now(r->loop));
+        one = late_find(r, "");
+        if (one) {
+                STR_CUT(one->task, task);
+                one->since = loop_now(r->loop);
+        }
+        return true;
+}
+
+static void on_rescued(void *ctx, const char *task, enum rescue_result result)
 {
         struct rescues *r = ctx;
         struct rescue *one = find(r, task);
 
-        log_info(saved ? "rescue done" : "rescue failed: what is there is kept",
-                 LOG_STR("task", task));
+        if (result == RESCUE_AGAIN && patient(r, task)) {
+                log_warn("rescue failed; trying again", LOG_STR("task", task));
+                if (one)
+                        one->task[0] = 0;
+                return; /* the core asks again */
+        }
+        if (result == RESCUE_SAVED)
+                log_info("rescue done", LOG_STR("task", task));
+        else
+                log_error("rescue failed: what is there is kept", LOG_STR("task", task));
         if (one)
                 storage_salvage(r->storage, &one->salvage);
 }
@@ -100,19 +145,34 @@ static bool before_salvage(void *ctx, const struct core_effect *fx)
         STR_CUT(one->task, fx->salvage.task);
         one->salvage = *fx;
         answer = begin(r, fx);
-        if (answer == RESCUE_LATER)
+        if (answer == RESCUE_LATER || (answer == RESCUE_FAILED && patient(r, one->task)))
                 one->task[0] = 0;
         else if (answer != RESCUE_BEGUN)
                 storage_salvage(r->storage, fx);
         return true;
 }
 
-static void after_salvage(void *ctx, const struct core_effect *fx)
+static void after_salvage(void *ctx, const struct core_effect *fx, bool refused)
 {
-        struct rescue *one = fx->salvage.task[0] ? find(ctx, fx->salvage.task) : NULL;
+        struct rescues *r = ctx;
+        struct rescue_order o = {.task = fx->salvage.task,
+                                 .type = fx->salvage.type,
+                                 .workspace = fx->salvage.workspace,
+                                 .generation = fx->salvage.generation};
+        struct rescue *one = o.task[0] ? find(r, o.task) : NULL;
+        struct late *late = o.task[0] ? late_find(r, o.task) : NULL;
 
         if (one)
                 one->task[0] = 0;
+        if (late)
+                late->task[0] = 0;
+        if (!refused || !o.task[0])
+                return;
+        /* It was saved, and yet it was not: an older object that the save needs is damaged. */
+        if (r->process)
+                process_found_wrong(r->process, &o);
+        else
+                docker_found_wrong(r->docker, &o);
 }
 
 int rescues_new(struct loop *l, struct storage *storage, struct process *process,

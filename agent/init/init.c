@@ -76,6 +76,7 @@ static struct {
         bool worked; /* the student's app was started here */
         struct term_sup term;
         int exit_code; /* -1: go on */
+        bool hopeless; /* the last save of a rescue would fail again */
 } init;
 
 static struct job *const jobs[] = {&init.save, &init.restore, &init.rest, &init.ahead};
@@ -210,8 +211,11 @@ static void app_exited(int code);
 
 static void app_act_spawn(void)
 {
-        int r = app_start(&init.app_ahead, &init.start, init.app.prime, &init.app_pid);
+        int r;
 
+        if (!init.app.prime)
+                start_note_worked(&init.start);
+        r = app_start(&init.app_ahead, &init.start, init.app.prime, &init.app_pid);
         if (!init.app.prime) {
                 init.saved = init.final_ok = false;
                 init.worked = true;
@@ -332,7 +336,8 @@ static void job_done(struct job *j, uint32_t type, int code)
         if (type == CONTROL_SAVE_DONE) {
                 init.final_ok =
                         (j->flags & CONTROL_FINAL) && code == 0 && init.app.phase == APP_NONE;
-                if (rescuing() && code == ROLE_EXIT_FINAL)
+                init.hopeless = rescuing() && code == ROLE_EXIT_FINAL;
+                if (init.hopeless)
                         init.term.give_up = init.now; /* not once more */
                 /* One that finds nothing to do says little about the next. */
                 init.save_ms =
@@ -646,7 +651,8 @@ static void term_tick(void)
         case TERM_ACT_NONE:
                 return;
         case TERM_ACT_EXIT:
-                init.exit_code = init.term.code;
+                init.exit_code =
+                        init.term.code && init.hopeless ? TERM_EXIT_HOPELESS : init.term.code;
                 return;
         case TERM_ACT_SAVE:
                 r = job_run(&init.save, "save", request_held(), 0, CONTROL_FINAL | CONTROL_HELD);

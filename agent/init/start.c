@@ -31,6 +31,7 @@
 #define LISTEN_BACKLOG 256
 #define SECRET_LIMIT_MS 30000
 #define SECRET_SIZE (6144 + 64) /* or a request for a save (STORAGE.md) */
+#define WORKED_PATH_SIZE (PATH_MAX + 8)
 #define RESCUE_WORD "rescue "
 #define SCOPES_SINCE 6 /* of Landlock: signals stay inside */
 
@@ -227,12 +228,55 @@ static int secret_read(struct start *s)
         return r < 0 ? EXIT_CONFIG : 0;
 }
 
+/*
+ * WS_RUN_DIR/worked: "0", and from the first start of the app for a person on "1". It is written at
+ * the very first start only and changed in place, so that a full disk cannot make it say less.
+ */
+static void worked_path(const struct start *s, char dst[static WORKED_PATH_SIZE])
+{
+        (void)snprintf(dst, WORKED_PATH_SIZE, "%s/worked", s->config.run_dir);
+}
+
+static bool is_unused(const struct start *s)
+{
+        char path[WORKED_PATH_SIZE], mark = '1';
+        AUTO_CLOSE fd = -1;
+
+        worked_path(s, path);
+        fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        return fd >= 0 && read(fd, &mark, 1) == 1 && mark == '0';
+}
+
+static void unused_note(const struct start *s)
+{
+        char path[WORKED_PATH_SIZE];
+        AUTO_CLOSE fd = -1;
+
+        worked_path(s, path);
+        fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (fd >= 0 && write(fd, "0", 1) != 1)
+                (void)unlink(path);
+}
+
+void start_note_worked(const struct start *s)
+{
+        char path[WORKED_PATH_SIZE];
+        AUTO_CLOSE fd = -1;
+
+        worked_path(s, path);
+        fd = open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd >= 0 && pwrite(fd, "1", 1, 0) != 1 && unlink(path) < 0)
+                log_error("not noted that somebody works here", LOG_ERR(errno));
+}
+
 static int role_envs(struct start *s)
 {
         int r = secret_read(s);
 
         if (r)
                 return r;
+        if (s->rescue < 0)
+                unused_note(s);
         (void)unsetenv("WS_SECRET_FROM");
         r = env_copy(&s->link_env, "WS_");
         if (r == 0)
@@ -240,6 +284,9 @@ static int role_envs(struct start *s)
         credential_wipe();
         if (r == 0)
                 r = env_copy(&s->role_env, "WS_");
+        if (r == 0)
+                r = env_set(&s->role_env, ROLE_UNUSED_ENV,
+                            s->rescue >= 0 && is_unused(s) ? "1" : "0");
         if (r == 0)
                 r = env_paths(&s->role_env, &s->config, s->config.home, s->config.workspace);
         if (r < 0)

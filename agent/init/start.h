@@ -37,3 +37,5 @@ NODISCARD int start_process(void);
 NODISCARD int start_pair(int fds[2]);
 /* Fill `s` (static memory, large). 0, or an exit code after saying what is wrong. */
 NODISCARD int start_prepare(int argc, char **argv, struct start *s);
+/* The app is about to start for a person: a rescue of this task has something to save. */
+void start_note_worked(const struct start *s);

@@ -111,6 +111,7 @@ enum term_action { TERM_ACT_NONE, TERM_ACT_SAVE, TERM_ACT_EXIT };
  * tried again. */
 #define TERM_WAIT_MS 2000
 #define TERM_EXIT_UNSAVED 75
+#define TERM_EXIT_HOPELESS 65 /* of a rescue: unsaved, and so it would be the next time */
 
 struct term_facts {
         bool app_gone; /* no process of the student is left */

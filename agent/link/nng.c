@@ -302,7 +302,7 @@ static void on_wake(void *ctx)
                         line_done(s, &s->lines[i]);
         }
         if (dialled)
-                after_dial(s, dial_result, up);
+                after_dial(s, dial_result, up && !lost);
         if (lost)
                 set_connected(s, false);
         /* nng dials again by itself when it loses a connection; that one was just closed. */
@@ -412,6 +412,8 @@ void session_hang_up(struct session *s)
          * thread comes back with an error. */
         if (s->connected || s->dial_thread)
                 close_dialer(s);
+        else if (s->dialer_open) /* nng dials again by itself, unasked */
+                dial_refused(s, NNG_ECLOSED);
         if (s->connected)
                 loop_timer_set_in(&s->hung_up, SESSION_STUCK_MS);
 }

@@ -10,6 +10,7 @@
 
 #define GRANTS_LOW 4   /* an agent with fewer unused save requests gets more */
 #define GRANTS_SKIP 64 /* seqs left out when nobody knows what was given before */
+#define KEY_SLACK_S 60
 
 /* ---- what a claim gives to an agent ---- */
 
@@ -202,7 +203,9 @@ static bool secret_good(struct agents *a, const struct wire_hello *m)
 {
         const struct keys *k = a->config.keys;
         const struct task_row *row = core_task(shell_core(a->shell), m->task);
-        uint64_t launched_s = row ? (uint64_t)(row->launched_at.us / US_PER_S) : UINT64_MAX;
+        /* For a moment after its turn the old key may still have signed. */
+        uint64_t launched_s =
+                row ? (uint64_t)MAX(row->launched_at.us / US_PER_S - KEY_SLACK_S, 0) : UINT64_MAX;
         struct keys other;
         bool good = secret_is(k, m);
 
@@ -282,6 +285,7 @@ static void enrol(struct agents_session *s, const struct parked *hello)
         STR_CUT(s->nonce, hello->hello.nonce);
         s->last_seq = hello->re;
         s->command.sent = 0;
+        s->acted_id = 0; /* a link that started anew has forgotten what it was taking on */
 }
 
 void agents_rekey(struct agents *a)

@@ -155,15 +155,16 @@ int saves_inspect(const struct objects *o, const char *workspace, const struct s
 /* ---- salvage ---- */
 
 int saves_salvage(const struct objects *o, const char *workspace, uint64_t generation,
-                  uint64_t after_seq, bool has_saves, struct save_ref *ret_found)
+                  uint64_t after_seq, bool has_saves, struct save_ref *ret_found,
+                  char ret_refused[static CORE_REASON_SIZE])
 {
-        char reason[CORE_REASON_SIZE];
         struct storage_save found = {0};
         struct saves_listing l = {0};
         int r = saves_listing_read(o, workspace, &l);
 
         if (r == 0 && l.n == 0 && has_saves)
                 r = -ENXIO;
+        ret_refused[0] = 0;
         for (size_t i = 0; r == 0 && found.save.seq == 0 && i < l.n; i++) {
                 const struct saves_object *one = &l.objects[i];
                 struct save_ref save = {.generation = one->generation, .seq = one->seq};
@@ -171,10 +172,12 @@ int saves_salvage(const struct objects *o, const char *workspace, uint64_t gener
                 if (one->kind != SAVES_MANIFEST || one->generation != generation ||
                     one->seq <= after_seq)
                         continue;
-                r = inspect(o, workspace, &save, &l, reason, &found);
-                r = MIN(r, 0); /* an unfinished or wrong one is passed over */
+                r = inspect(o, workspace, &save, &l, ret_refused, &found);
+                r = MIN(r, 0); /* a wrong one is passed over */
         }
         saves_listing_deinit(&l);
+        if (r < 0 || found.save.seq != 0)
+                ret_refused[0] = 0;
         if (r == 0)
                 *ret_found = found.save;
         return r;

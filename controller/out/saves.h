@@ -38,10 +38,12 @@ NODISCARD int saves_inspect(const struct objects *o, const char *workspace,
 /*
  * The newest save of that generation with a seq above `after_seq` that verifies; unfinished ones
  * are passed over. 0 (ret_found->seq 0: there is none) or -errno; -ENXIO: the workspace has saves,
- * and there is nothing of it here (a disk that is not mounted).
+ * and there is nothing of it here (a disk that is not mounted). `ret_refused`: there is none, but a
+ * manifest of one that does not verify, and why; else "".
  */
 NODISCARD int saves_salvage(const struct objects *o, const char *workspace, uint64_t generation,
-                            uint64_t after_seq, bool has_saves, struct save_ref *ret_found);
+                            uint64_t after_seq, bool has_saves, struct save_ref *ret_found,
+                            char ret_refused[static CORE_REASON_SIZE]);
 /* Every save whose manifest can be read, newest first; the caller frees *ret. 0 or -errno. */
 NODISCARD int saves_list(const struct objects *o, const char *workspace, struct storage_save **ret,
                          uint32_t *ret_n);

@@ -100,9 +100,9 @@ static void effect_do(const struct storage *s, struct job *j)
                 j->result =
                         saves_inspect(&s->objects, j->workspace, &fx->verify.save, j->reason, NULL);
         else if (fx->type == FX_SALVAGE)
-                j->result =
-                        saves_salvage(&s->objects, j->workspace, fx->salvage.generation,
-                                      fx->salvage.after_seq, fx->salvage.has_saves, &j->found.save);
+                j->result = saves_salvage(&s->objects, j->workspace, fx->salvage.generation,
+                                          fx->salvage.after_seq, fx->salvage.has_saves,
+                                          &j->found.save, j->reason);
         else if (fx->type == FX_SWEEP)
                 sweep_do(s, j);
         else if (fx->type == FX_PIN)
@@ -221,9 +221,12 @@ static void post_salvaged(struct storage *s, const struct job *j)
         ev.salvaged.generation = j->fx.salvage.generation;
         ev.salvaged.result = j->result;
         ev.salvaged.found = j->found.save;
-        shell_post(s->shell, &ev);
+        if (j->reason[0])
+                log_error("a save that was made is refused", LOG_STR("workspace", j->workspace),
+                          LOG_STR("reason", j->reason));
         if (s->salvages.after)
-                s->salvages.after(s->salvages.ctx, &j->fx);
+                s->salvages.after(s->salvages.ctx, &j->fx, j->reason[0] != 0);
+        shell_post(s->shell, &ev);
 }
 
 static void post_erased(struct storage *s, const struct job *j)

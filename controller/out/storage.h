@@ -68,11 +68,12 @@ NODISCARD int storage_export_grant(struct storage *s, const char *workspace, uin
 
 /*
  * Each SALVAGE is shown to `before` first; true: it is not carried out now, but when the core asks
- * again or storage_salvage is called. `after` is called with each answer to one.
+ * again or storage_salvage is called. `after` is called with each answer to one, before the core
+ * has it; `refused`: a newer manifest was there, and is not that of a good save.
  */
 struct storage_salvages {
         bool (*before)(void *ctx, const struct core_effect *fx);
-        void (*after)(void *ctx, const struct core_effect *fx);
+        void (*after)(void *ctx, const struct core_effect *fx, bool refused);
         void *ctx;
 };
 void storage_watch_salvages(struct storage *s, const struct storage_salvages *watch);

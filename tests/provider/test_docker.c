@@ -338,12 +338,12 @@ static void test_adoption(void)
 static int rescues_done;
 static bool rescue_saved;
 
-static void on_rescued(void *ctx, const char *task, bool saved)
+static void on_rescued(void *ctx, const char *task, enum rescue_result result)
 {
         (void)task;
         CHECK(ctx == &rescues_done);
         rescues_done++;
-        rescue_saved = saved;
+        rescue_saved = result == RESCUE_SAVED;
 }
 
 static bool is_rescued(const char *task)

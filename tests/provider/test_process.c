@@ -407,12 +407,12 @@ static void test_end_while_removing(void)
 static int rescues_done;
 static bool rescue_saved;
 
-static void on_rescued(void *ctx, const char *task, bool saved)
+static void on_rescued(void *ctx, const char *task, enum rescue_result result)
 {
         CHECK(ctx == &rescues_done);
         CHECK_STR(task, wait_task);
         rescues_done++;
-        rescue_saved = saved;
+        rescue_saved = result == RESCUE_SAVED;
 }
 
 static bool is_rescued(void)

@@ -67,10 +67,11 @@ static int salvage(char **a)
 {
         struct objects o;
         struct save_ref found = {0};
+        char refused[CORE_REASON_SIZE];
         uint64_t generation, after;
 
         if (folder(a[0], &o) < 0 || number(a[2], &generation) < 0 || number(a[3], &after) < 0 ||
-            saves_salvage(&o, a[1], generation, after, false, &found) < 0)
+            saves_salvage(&o, a[1], generation, after, false, &found, refused) < 0)
                 return 2;
         printf("%" PRIu64 " %" PRIu64 " %s\n", found.seq, found.length, found.sha256);
         return 0;

@@ -122,7 +122,7 @@ static int saves(int argc, char **a)
         if (argc == 2 && strcmp(a[0], "saves") == 0)
                 return list_saves(a[1]);
         if (argc == 4 && strcmp(a[0], "salvage") == 0) {
-                r = saves_salvage(&o, a[1], number(a[2]), number(a[3]), false, &found);
+                r = saves_salvage(&o, a[1], number(a[2]), number(a[3]), false, &found, reason);
                 if (r == 0)
                         printf("%" PRIu64 " %" PRIu64 " %s\n", found.seq, found.length,
                                found.sha256);

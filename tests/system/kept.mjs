@@ -4,6 +4,7 @@
 //
 //  - killed: what was in the home is saved by a rescue, and there at the next launch
 //  - the controller killed with it, as when a machine restarts: the next controller sees to it
+//  - killed when it was given away and had restored nothing: its empty home is no save
 //  - while the storage does not answer: the workspace waits, and goes on with everything
 //  - a home that cannot be saved (larger than a save may be): it is kept, told of, listed, and
 //    removed by order; the workspace goes on from its last save
@@ -88,6 +89,25 @@ await main({ name: 'kept', pool: 1, saveAfter: '50s' }, async (world) => {
     check(fs.existsSync(world.home(ws.task, 'workspace/one.txt')), 'one.txt is lost');
   });
 
+  // What the warm task has is nobody's: a save of it would be an empty one, newer than all others.
+  await steps.take('killed between the claim and the restore: nothing is saved, and nothing is lost', async () => {
+    await world.stop(ws.id);
+    await world.stopped(ws.id, 120);
+    await world.warm();
+    const before = await world.workspace(ws.id);
+    const [warm] = (await world.api('GET', '/v1/tasks')).json.tasks.filter((t) => t.state === 'warm');
+    const pid = world.taskPid(warm.id);
+    process.kill(pid, 'SIGSTOP');
+    await world.api('POST', '/v1/workspaces', { user_id: 'alice', workspace_type: 'vscode' });
+    await until('it is given the task', 30, async () => (await world.workspace(ws.id)).task === warm.id);
+    process.kill(pid, 'SIGKILL');
+    await world.stopped(ws.id, 120);
+    const after = await world.workspace(ws.id);
+    check(order(after.save) <= order(before.save), `a save of nothing was made: ${JSON.stringify(after.save)}`);
+    check((await kept(world)).length === 0, 'something is kept');
+    ws = await comesBack(world, 'alice', 'two.txt', 'nobody was looking');
+  });
+
   await steps.take('the storage does not answer: the workspace waits for it', async () => {
     const storage = world.processes().find((p) => /wscontroller storage/.test(p.cmd) && p.cmd.includes(String(world.storage)));
     check(storage, 'no storage server is found');
@@ -121,5 +141,5 @@ await main({ name: 'kept', pool: 1, saveAfter: '50s' }, async (world) => {
   });
 
   await steps.take('shutdown: nothing is left', () => world.shutdown());
-  return 4;
+  return 5;
 });

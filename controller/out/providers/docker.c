@@ -209,6 +209,8 @@ static void asked_end(struct docker *d, struct entry *e, const struct engine_ans
                 e->state = ENTRY_RUNNING;
                 if (!e->rescuing)
                         docker_tell_seen(d, e->task);
+                else
+                        loop_timer_set_in(&e->timer, DOCKER_RESCUE_MS);
                 return;
         }
         end_reason(e, &i, reason, sizeof(reason));
@@ -217,7 +219,7 @@ static void asked_end(struct docker *d, struct entry *e, const struct engine_ans
         if (e->failed) {
                 docker_entry_remove(e);
         } else if (e->rescuing) {
-                docker_rescue_over(e, i.exit_code == 0);
+                docker_rescue_over(e, rescue_result_of(i.exit_code));
         } else {
                 e->state = ENTRY_ENDED;
                 e->saved = i.exit_code == 0; /* wsagent(8): saved, or nothing to save */
@@ -377,7 +379,7 @@ static void launch_failed(struct entry *e, enum launch_failure failure, const ch
         STR_CUT(task, e->task);
         if (e->rescuing) {
                 log_error("rescue not started", LOG_STR("task", task), LOG_STR("reason", reason));
-                docker_rescue_over(e, false);
+                docker_rescue_over(e, RESCUE_AGAIN);
                 return;
         }
         log_error("launch failed", LOG_STR("task", task), LOG_STR("reason", reason));

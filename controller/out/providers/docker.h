@@ -66,6 +66,8 @@ struct docker *docker_free(struct docker *d);
 /* Save what an ended task has left; see rescue.h. */
 NODISCARD enum rescue_answer docker_rescue(struct docker *d, const struct rescue_order *o,
                                            rescue_fn fn, void *ctx);
+/* What is left of an ended task is to be kept: the save that it says it made is not a good one. */
+void docker_found_wrong(struct docker *d, const struct rescue_order *o);
 
 /*
  * This controller leads: follow the engine's events, adopt what runs (EV_TASK_SEEN each, then

@@ -44,6 +44,7 @@ struct entry {
         bool rescuing;       /* what starts or runs is a rescue */
         bool remove;         /* the core needs it no more: when the rescue is over */
         rescue_fn rescued;
+        enum rescue_result result; /* of the rescue */
         void *rescued_ctx;
         int64_t kept_s;                /* UTC, of its keeping */
         char whose[DOCKER_WHOSE_SIZE]; /* of the rescue: WORKSPACE-gGENERATION */
@@ -59,7 +60,10 @@ struct docker {
         char controller[17]; /* in labels and names */
         struct entry *entries;
         uint32_t n_entries;
-        char erased[16][CORE_ID_SIZE]; /* workspaces, lately: what is kept of them goes */
+        struct docker_erased {
+                char workspace[CORE_ID_SIZE];
+                uint64_t generation;
+        } erased[256]; /* lately: what is kept of them, up to that life, goes */
         size_t n_erased;
         /* docker_watch.c */
         bool inventory_due; /* the list is there, and some that have ended are being asked */
@@ -97,7 +101,7 @@ void docker_start_with(struct entry *e, const char *text);
 
 void docker_rescue_init(struct docker *d);
 /* The rescue of this one has come to its end, or could not begin. */
-void docker_rescue_over(struct entry *e, bool saved);
+void docker_rescue_over(struct entry *e, enum rescue_result result);
 /* ... with its container: the entry is freed. */
 void docker_rescue_vanished(struct entry *e);
 void docker_rename_again(struct entry *e);

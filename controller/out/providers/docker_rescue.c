@@ -135,16 +135,34 @@ bool docker_name_kept(struct entry *e, const char *name)
 static void on_erase(void *ctx, const struct core_effect *fx)
 {
         struct docker *d = ctx;
+        struct docker_erased *one = &d->erased[d->n_erased % ARRAY_LEN(d->erased)];
 
-        STR_CUT(d->erased[d->n_erased++ % ARRAY_LEN(d->erased)], fx->erase.workspace);
+        for (size_t i = 0; i < ARRAY_LEN(d->erased); i++) {
+                if (strcmp(d->erased[i].workspace, fx->erase.workspace) == 0)
+                        one = &d->erased[i];
+        }
+        d->n_erased += one->workspace[0] == 0 || strcmp(one->workspace, fx->erase.workspace) != 0;
+        STR_CUT(one->workspace, fx->erase.workspace);
+        one->generation = fx->erase.generation;
 }
 
+/* A workspace that was made anew has the same id, and later lives. */
 static bool is_erased(const struct docker *d, const char *whose)
 {
         for (size_t i = 0; i < ARRAY_LEN(d->erased); i++) {
-                size_t len = strlen(d->erased[i]);
+                const struct docker_erased *one = &d->erased[i];
+                size_t len = strlen(one->workspace);
+                char text[24];
+                uint64_t generation = 0;
 
-                if (len > 0 && str_starts(whose, d->erased[i]) && str_starts(whose + len, "-g"))
+                if (len == 0 || !str_starts(whose, one->workspace) ||
+                    !str_starts(whose + len, "-g"))
+                        continue;
+                (void)snprintf(text, sizeof(text), "%.*s",
+                               (int)MIN(strcspn(whose + len + 2, "-"), sizeof(text) - 1),
+                               whose + len + 2);
+                if (num_parse_u64(text, 0, INT64_MAX, &generation) == 0 &&
+                    generation <= one->generation)
                         return true;
         }
         return false;
@@ -169,10 +187,11 @@ bool docker_kept_goes(const struct docker *d, const char *name)
 
 /* ---- rescue ---- */
 
-static void tell_rescued(struct entry *e, bool saved)
+static void tell_rescued(struct entry *e)
 {
         rescue_fn fn = e->rescued;
         void *ctx = e->rescued_ctx;
+        enum rescue_result result = e->result;
         char task[CORE_ID_SIZE];
         bool ending = e->docker->ending;
 
@@ -181,7 +200,7 @@ static void tell_rescued(struct entry *e, bool saved)
         if (e->remove)
                 let_go(e);
         if (fn && !ending)
-                fn(ctx, task, saved);
+                fn(ctx, task, result);
 }
 
 /* Whoever is told may forget the task; from now on its name keeps it. */
@@ -195,7 +214,7 @@ static void on_noted(void *ctx, const struct engine_answer *a)
                 return;
         if (a->status == 204 || a->status == 200 || a->status == 404) {
                 e->unsaved = a->status != 404;
-                tell_rescued(e, false);
+                tell_rescued(e);
         } else {
                 log_warn("a container cannot be renamed; trying again", LOG_STR("task", e->task),
                          LOG_STR("reason", a->status ? a->body : a->error));
@@ -211,18 +230,32 @@ void docker_rename_again(struct entry *e)
                 rename_ask(e, on_kept);
 }
 
-void docker_rescue_over(struct entry *e, bool saved)
+void docker_rescue_over(struct entry *e, enum rescue_result result)
 {
         e->rescuing = false;
-        e->saved = saved;
+        e->result = result;
+        e->saved = result == RESCUE_SAVED;
         e->attach = attach_free(e->attach);
         loop_timer_cancel(&e->timer);
-        if (saved)
+        if (e->saved)
                 e->unsaved = false;
-        if (saved || e->unsaved) {
-                tell_rescued(e, saved);
+        if (e->saved || e->unsaved) {
+                tell_rescued(e);
                 return;
         }
+        e->state = ENTRY_NOTING;
+        rename_ask(e, on_noted);
+}
+
+void docker_found_wrong(struct docker *d, const struct rescue_order *o)
+{
+        struct entry *e = entry_find(d, o->task);
+
+        if (!e || e->state != ENTRY_ENDED || e->unsaved)
+                return;
+        (void)snprintf(e->whose, sizeof(e->whose), "%s-g%llu", o->workspace,
+                       (unsigned long long)o->generation);
+        e->rescued = NULL;
         e->state = ENTRY_NOTING;
         rename_ask(e, on_noted);
 }
@@ -236,7 +269,7 @@ void docker_rescue_vanished(struct entry *e)
         STR_CUT(task, e->task);
         docker_entry_free(e);
         if (fn)
-                fn(ctx, task, false);
+                fn(ctx, task, RESCUE_HOPELESS);
 }
 
 enum rescue_answer docker_rescue(struct docker *d, const struct rescue_order *o, rescue_fn fn,

@@ -80,6 +80,8 @@ NODISCARD int process_inventory(struct process *p);
 /* Save what an ended task has left; see rescue.h. */
 NODISCARD enum rescue_answer process_rescue(struct process *p, const struct rescue_order *o,
                                             rescue_fn fn, void *ctx);
+/* What is left of an ended task is to be kept: the save that it says it made is not a good one. */
+void process_found_wrong(struct process *p, const struct rescue_order *o);
 /* The process of a task and the uid of its student. */
 struct process_task {
         int pidfd; /* the provider's */

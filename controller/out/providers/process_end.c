@@ -165,16 +165,28 @@ static void on_remove_task(void *ctx, const struct core_effect *fx)
 /* ---- rescue ---- */
 
 /* The note comes first: whoever is told may forget the task, and then it is what keeps it. */
-static void note_unsaved(struct entry *e)
+static int note_unsaved(struct entry *e)
 {
         int r = folder_write_unsaved(e->path, e->workspace, e->generation);
 
         if (r < 0)
                 log_error("no note that a task is unsaved", LOG_STR("folder", e->path), LOG_ERR(r));
         e->unsaved = true;
+        return r;
 }
 
-static void rescue_ended(struct entry *e, bool saved)
+void process_found_wrong(struct process *p, const struct rescue_order *o)
+{
+        struct entry *e = process_entry_find(p, o->task);
+
+        if (!e || e->state != ENTRY_ENDED || e->unsaved)
+                return;
+        STR_CUT(e->workspace, o->workspace);
+        e->generation = o->generation;
+        (void)note_unsaved(e);
+}
+
+static void rescue_ended(struct entry *e, enum rescue_result result)
 {
         rescue_fn fn = e->rescued;
         void *ctx = e->rescued_ctx;
@@ -184,15 +196,15 @@ static void rescue_ended(struct entry *e, bool saved)
         process_entry_close(e);
         e->state = ENTRY_ENDED;
         e->rescuing = false;
-        e->saved = saved;
-        if (saved)
+        e->saved = result == RESCUE_SAVED;
+        if (e->saved)
                 e->unsaved = false;
-        else
-                note_unsaved(e);
+        else if (note_unsaved(e) < 0)
+                result = RESCUE_AGAIN;
         if (e->remove)
                 let_go(e);
         if (fn)
-                fn(ctx, task, saved);
+                fn(ctx, task, result);
 }
 
 enum rescue_answer process_rescue(struct process *p, const struct rescue_order *o, rescue_fn fn,
@@ -211,7 +223,7 @@ enum rescue_answer process_rescue(struct process *p, const struct rescue_order *
         if (n < 0 || (size_t)n >= sizeof(text) || !process_rescue_start(e, o->type, text)) {
                 process_entry_close(e);
                 e->state = ENTRY_ENDED;
-                note_unsaved(e);
+                (void)note_unsaved(e);
                 return RESCUE_FAILED;
         }
         log_info("rescue begun", LOG_STR("task", e->task), LOG_STR("workspace", e->workspace));
@@ -292,7 +304,7 @@ void process_on_end(void *ctx, uint32_t events)
         log_info("task ended", LOG_STR("task", task), LOG_INT("status", status),
                  LOG_STR("how", text));
         if (e->rescuing) {
-                rescue_ended(e, status == 0);
+                rescue_ended(e, rescue_result_of(status));
                 return;
         }
         if (!tell) {

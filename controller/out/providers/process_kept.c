@@ -19,6 +19,7 @@
 #include "out/providers/process_internal.h"
 
 #define LOOK_MS 20000
+#define DAY_S (24 * 3600)
 
 static void post_kept(const struct entry *e, const char *where)
 {
@@ -101,8 +102,10 @@ static const char *why_go(const struct process *p, const struct oldest *o)
                 return "an operator has removed it";
         if (p->config.kept_ms_max > 0 && now_s - o->at_s > p->config.kept_ms_max / 1000)
                 return "it is older than kept_max_age";
-        return p->config.kept_max > 0 && o->n > p->config.kept_max ? "there are more than kept_max"
-                                                                   : NULL;
+        /* Somebody shall have had a day to see it. */
+        return p->config.kept_max > 0 && o->n > p->config.kept_max && now_s - o->at_s > DAY_S
+                       ? "there are more than kept_max"
+                       : NULL;
 }
 
 static void on_gone(void *ctx, uint32_t events)

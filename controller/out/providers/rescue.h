@@ -18,11 +18,25 @@ enum rescue_answer {
         RESCUE_BEGUN,   /* rescue_fn will be called */
         RESCUE_NOTHING, /* nothing of this task is here, or its own last save has succeeded */
         RESCUE_LATER,   /* not known yet, or under way: ask again */
-        RESCUE_FAILED,  /* it cannot be started; what is there will be kept */
+        RESCUE_FAILED,  /* it could not be started this time */
 };
 
-/* The one begun for this task has ended; `saved`: all that is there is in a finished save. */
-typedef void (*rescue_fn)(void *ctx, const char *task, bool saved);
+enum rescue_result {
+        RESCUE_SAVED,    /* all that is there is in a finished save, or it was nobody's */
+        RESCUE_AGAIN,    /* not this time: the storage did not answer, there was no memory, ... */
+        RESCUE_HOPELESS, /* never: it is too large, the profile is wrong */
+};
+
+/* The one begun for this task has ended. */
+typedef void (*rescue_fn)(void *ctx, const char *task, enum rescue_result result);
+
+/* The agent's exit status (wsagent(8)), what a shell makes of a signal among it. */
+static inline enum rescue_result rescue_result_of(int status)
+{
+        if (status == 0)
+                return RESCUE_SAVED;
+        return status == 65 || status == 78 ? RESCUE_HOPELESS : RESCUE_AGAIN;
+}
 
 #define RESCUE_WORD "rescue "
 /* RESCUE_WORD, the request (at most 6,144 bytes, STORAGE.md), a newline. */
