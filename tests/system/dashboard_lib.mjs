@@ -45,7 +45,7 @@ export class Desk extends World {
     const now = Date.now() * 1000, lines = ['BEGIN;'];
     for (let i = 0; i < n; i++) {
       const user = `student-${String(i).padStart(5, '0')}`;
-      lines.push(`INSERT INTO workspace VALUES('${id(i)}','default','${user}','default','vscode','{"course":"cs${100 + (i % 40)}"}','stopped',1,'',0,0,0,0,'',0,0,0,0,0,'',0,${now - i * 1000000},${now - i * 500000},${now - i * 400000},0,'idle: nobody was there for 30 min; no job',0,0);`);
+      lines.push(`INSERT INTO workspace VALUES('${id(i)}','default','${user}','default','vscode','{"course":"cs${100 + (i % 40)}"}','stopped',1,'',0,0,0,0,'',0,0,0,0,0,'',0,${now - i * 1000000},${now - i * 500000},${now - i * 400000},0,'idle: nobody was there for 30 min; no job',0,0,0);`);
     }
     lines.push('COMMIT;');
     execFileSync('sqlite3', [path.join(this.state, 'state.db')], { input: lines.join('\n') });
