@@ -272,7 +272,7 @@ static void test_keys_change(void)
         }
         memset(third.master, 0x33, sizeof(third.master));
         CHECK_STR(hello_by(&c, &third)->refused.code, "bad-secret");
-        /* One that was launched later has a secret of the new key; in the first minute of either. */
+        /* Launched later: the new key; in the first minute either. */
         fixture_task(c.task)->launched_at = (utc_t){150 * US_PER_S};
         CHECK_INT(hello_by(&c, &first)->type, WIRE_WELCOME);
         fixture_task(c.task)->launched_at = (utc_t){170 * US_PER_S};
