@@ -271,6 +271,12 @@ static bool only_restored(const struct body *b)
         return b->fell_back && b->content.hash == b->base.hash;
 }
 
+/* All that it holds is saved, and an operator has gone back behind that. */
+static bool left_behind(const struct truth *t, const struct body *b)
+{
+        return t->went_back && b->content.hash == b->committed.hash;
+}
+
 /* A new task is given to a workspace. */
 static void check_claim(struct sim *s, const struct truth *t, const struct workspace_row *old,
                         const struct workspace_row *row)
@@ -287,7 +293,7 @@ static void check_claim(struct sim *s, const struct truth *t, const struct works
                     strcmp(b->workspace, row->id) != 0 || strcmp(b->id, row->task) == 0 ||
                     b->generation != t->generation)
                         continue;
-                if ((b->content.hash != t->head.hash && !only_restored(b)) ||
+                if ((b->content.hash != t->head.hash && !only_restored(b) && !left_behind(t, b)) ||
                     b->phase == AGENT_READY || b->phase == AGENT_APP_STARTING)
                         sim_broken(s, INV_ONE_TASK, "%s is given %s while %s lives (%s)", row->id,
                                    row->task, b->id, agent_phase_name(b->phase));
@@ -574,9 +580,7 @@ void check_remove(struct sim *s, const char *task)
             row->generation != b->generation || b->home[0] || b->rescue_asked)
                 return;
         t = check_truth(s, b->workspace);
-        if (t->went_back && b->content.hash == b->committed.hash)
-                return;
-        if (b->content.hash != t->head.hash && !only_restored(b))
+        if (b->content.hash != t->head.hash && !only_restored(b) && !left_behind(t, b))
                 sim_broken(s, INV_RESCUED, "%s of %s, %llu writes, %llu committed", b->id, row->id,
                            (unsigned long long)b->content.length,
                            (unsigned long long)t->head.length);
