@@ -8,6 +8,7 @@
 //  - while the storage does not answer: the workspace waits, and goes on with everything
 //  - a home that cannot be saved (larger than a save may be): it is kept, told of, listed, and
 //    removed by order; the workspace goes on from its last save
+//  - a save that needs an object which the storage has lost: refused, and what is there is kept
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -140,6 +141,19 @@ await main({ name: 'kept', pool: 1, saveAfter: '50s' }, async (world) => {
     await giveUp(world, list[0]);
   });
 
+  // What older saves have brought is gone from the storage: a save that needs it is none, whatever its agent says.
+  await steps.take('a save that needs a lost object is refused, and what is there is kept', async () => {
+    await write(world, ws, 'five.txt', 'on top of what is lost');
+    const folder = path.join(world.state, 'storage', ws.id);
+    const lost = fs.readdirSync(folder, { recursive: true }).filter((f) => f.endsWith('.tar.zst'));
+    check(lost.length > 0, `no archives in ${folder}`);
+    for (const f of lost) fs.rmSync(path.join(folder, f));
+    await killed(world, ws, { seconds: 300 });
+    const list = await until('it is kept', 60, async () => { const k = await kept(world); return k.length && k; });
+    check(fileOf(world, list[0], 'five.txt') === 'on top of what is lost', 'five.txt is not in what is kept');
+    await giveUp(world, list[0]);
+  });
+
   await steps.take('shutdown: nothing is left', () => world.shutdown());
-  return 5;
+  return 6;
 });
