@@ -146,23 +146,12 @@ static void on_erase(void *ctx, const struct core_effect *fx)
         one->generation = fx->erase.generation;
 }
 
-/* A workspace that was made anew has the same id, and later lives. */
 static bool is_erased(const struct docker *d, const char *whose)
 {
         for (size_t i = 0; i < ARRAY_LEN(d->erased); i++) {
                 const struct docker_erased *one = &d->erased[i];
-                size_t len = strlen(one->workspace);
-                char text[24];
-                uint64_t generation = 0;
 
-                if (len == 0 || !str_starts(whose, one->workspace) ||
-                    !str_starts(whose + len, "-g"))
-                        continue;
-                (void)snprintf(text, sizeof(text), "%.*s",
-                               (int)MIN(strcspn(whose + len + 2, "-"), sizeof(text) - 1),
-                               whose + len + 2);
-                if (num_parse_u64(text, 0, INT64_MAX, &generation) == 0 &&
-                    generation <= one->generation)
+                if (one->workspace[0] && rescue_name_is_of(whose, one->workspace, one->generation))
                         return true;
         }
         return false;
@@ -222,6 +211,18 @@ static void on_noted(void *ctx, const struct engine_answer *a)
         }
 }
 
+static void note_unsaved(struct entry *e)
+{
+        e->state = ENTRY_NOTING;
+        rename_ask(e, on_noted);
+}
+
+static void note_whose(struct entry *e, const struct rescue_order *o)
+{
+        (void)snprintf(e->whose, sizeof(e->whose), "%s-g%llu", o->workspace,
+                       (unsigned long long)o->generation);
+}
+
 void docker_rename_again(struct entry *e)
 {
         if (e->state == ENTRY_NOTING)
@@ -243,8 +244,7 @@ void docker_rescue_over(struct entry *e, enum rescue_result result)
                 tell_rescued(e);
                 return;
         }
-        e->state = ENTRY_NOTING;
-        rename_ask(e, on_noted);
+        note_unsaved(e);
 }
 
 void docker_found_wrong(struct docker *d, const struct rescue_order *o)
@@ -253,11 +253,9 @@ void docker_found_wrong(struct docker *d, const struct rescue_order *o)
 
         if (!e || e->state != ENTRY_ENDED || e->unsaved)
                 return;
-        (void)snprintf(e->whose, sizeof(e->whose), "%s-g%llu", o->workspace,
-                       (unsigned long long)o->generation);
+        note_whose(e, o);
         e->rescued = NULL;
-        e->state = ENTRY_NOTING;
-        rename_ask(e, on_noted);
+        note_unsaved(e);
 }
 
 void docker_rescue_vanished(struct entry *e)
@@ -285,8 +283,7 @@ enum rescue_answer docker_rescue(struct docker *d, const struct rescue_order *o,
                 return RESCUE_NOTHING;
         if (e->state != ENTRY_ENDED || n < 0 || (size_t)n >= sizeof(text))
                 return RESCUE_LATER;
-        (void)snprintf(e->whose, sizeof(e->whose), "%s-g%llu", o->workspace,
-                       (unsigned long long)o->generation);
+        note_whose(e, o);
         log_info("rescue begun", LOG_STR("task", e->task), LOG_STR("workspace", o->workspace));
         e->rescuing = true;
         e->died = e->killed = false;

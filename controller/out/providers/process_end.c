@@ -20,7 +20,6 @@
 #include "out/providers/folder.h"
 #include "out/providers/process_internal.h"
 
-#define AGENT_EXIT_CONFIG 78 /* wsagent(8) */
 #define REMOVERS_MAX 2
 #define REMOVE_RETRY_MS 60000
 /* init ends a role that says nothing for half an hour; a rescue as a whole may take so long. */

@@ -13,10 +13,10 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/num.h"
 #include "base/str.h"
 #include "out/providers/folder.h"
 #include "out/providers/process_internal.h"
+#include "out/providers/rescue.h"
 
 #define LOOK_MS 20000
 #define DAY_S (24 * 3600)
@@ -148,20 +148,6 @@ static void on_look(void *ctx)
                 loop_timer_set_in(&p->kept_timer, LOOK_MS);
 }
 
-/* "WORKSPACE-gGENERATION-...", of this workspace, up to this generation. */
-static bool is_of(const char *name, const char *workspace, uint64_t generation)
-{
-        size_t len = strlen(workspace);
-        char digits[24];
-        uint64_t of = 0;
-
-        if (!str_starts(name, workspace) || !str_starts(name + len, "-g"))
-                return false;
-        (void)snprintf(digits, sizeof(digits), "%.*s", (int)strspn(name + len + 2, "0123456789"),
-                       name + len + 2);
-        return num_parse_u64(digits, 0, UINT64_MAX, &of) == 0 && of <= generation;
-}
-
 /* What a workspace has had goes with it; asked again until the storage has done its part. */
 static void on_erase(void *ctx, const struct core_effect *fx)
 {
@@ -171,7 +157,7 @@ static void on_erase(void *ctx, const struct core_effect *fx)
         char to[sizeof(PROCESS_KEPT_MARK) + 256];
 
         while (d && (e = readdir(d))) {
-                if (!is_of(e->d_name, fx->erase.workspace, fx->erase.generation))
+                if (!rescue_name_is_of(e->d_name, fx->erase.workspace, fx->erase.generation))
                         continue;
                 (void)snprintf(to, sizeof(to), PROCESS_KEPT_MARK "%s", e->d_name);
                 if (renameat(dirfd(d), e->d_name, dirfd(d), to) < 0)

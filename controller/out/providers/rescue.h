@@ -30,13 +30,23 @@ enum rescue_result {
 /* The one begun for this task has ended. */
 typedef void (*rescue_fn)(void *ctx, const char *task, enum rescue_result result);
 
-/* The agent's exit status (wsagent(8)), what a shell makes of a signal among it. */
+#define AGENT_EXIT_HOPELESS 65 /* wsagent(8) */
+#define AGENT_EXIT_CONFIG 78
+
+/* The agent's exit status, what a shell makes of a signal among it. */
 static inline enum rescue_result rescue_result_of(int status)
 {
         if (status == 0)
                 return RESCUE_SAVED;
-        return status == 65 || status == 78 ? RESCUE_HOPELESS : RESCUE_AGAIN;
+        return status == AGENT_EXIT_HOPELESS || status == AGENT_EXIT_CONFIG ? RESCUE_HOPELESS
+                                                                            : RESCUE_AGAIN;
 }
+
+/*
+ * Is a thing called `name` ("WORKSPACE-gGENERATION-...") of that workspace, in this life or an
+ * earlier one? One that was made anew has the same id, and later lives.
+ */
+bool rescue_name_is_of(const char *name, const char *workspace, uint64_t generation);
 
 #define RESCUE_WORD "rescue "
 /* RESCUE_WORD, the request (at most 6,144 bytes, STORAGE.md), a newline. */
